@@ -1,0 +1,51 @@
+# Every room, in the order a build passes them. What a room may use: ARCHITECTURE §2; tests/layout checks it.
+room(common/base LIBRARIES fmt::fmt spdlog::spdlog tl::expected Threads::Threads)
+room(common/domain USES common/base)
+
+add_subdirectory(proto)
+
+room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
+room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP nlohmann_json::nlohmann_json)
+room(common/plan USES common/base common/domain overwinter/proto)
+room(common/verify USES common/base common/domain common/plan)
+room(common/security USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto)
+room(common/wire USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++)
+room(common/rpc USES common/base common/domain common/wire common/security common/formats overwinter/proto
+     LIBRARIES gRPC::grpc++)
+
+room(coordinator/policy USES common/base common/domain)
+room(coordinator/ledger USES common/base common/domain)
+room(coordinator/core USES common/base common/domain coordinator/policy coordinator/ledger)
+room(coordinator/wire USES coordinator/core common/wire common/base common/domain overwinter/proto)
+room(coordinator/store USES coordinator/core coordinator/wire common/base common/domain common/security overwinter/proto
+     LIBRARIES SQLite::SQLite3 OpenSSL::Crypto)
+room(coordinator/artifacts USES common/base common/domain common/plan common/verify common/formats common/security)
+room(coordinator/runtime USES coordinator/core coordinator/store coordinator/artifacts common/spec common/plan
+     common/base common/domain overwinter/proto)
+room(coordinator/rpc USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
+     common/spec common/wire common/rpc common/security overwinter/proto common/base common/domain
+     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection)
+room(coordinator/dashboard USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
+     coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
+     LIBRARIES Boost::url prometheus-cpp::core)
+room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime common/security
+     LIBRARIES CLI11::CLI11)
+room_program(coordinator/app overwinter-coordinator)
+
+room(worker/core USES common/base common/domain)
+room(worker/memory USES common/base)
+room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS)
+room(worker/matmul USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
+room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
+     common/base common/domain overwinter/proto)
+room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto)
+room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11)
+room_program(worker/app overwinter-worker)
+
+room(client/sdk USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto)
+room(client/cli USES client/sdk LIBRARIES CLI11::CLI11)
+room_program(client/cli overwinter)
+
+if(OVERWINTER_TESTS)
+  add_subdirectory(tests)
+endif()
