@@ -9,7 +9,7 @@
 
 namespace overwinter::ledger {
 
-using Int128 = __int128;
+__extension__ typedef __int128 Int128;
 
 // In units of (micro-units of currency an hour) x millisecond x millionth of a device. One micro-unit of
 // money is 3.6e6 x 1e6 of them. Never negative in a slice; sums stay far below 2^127.
