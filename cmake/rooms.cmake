@@ -32,6 +32,9 @@ function(room path)
 endfunction()
 
 function(room_program path program)
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${path}/main.cpp)
+    return()  # the room comes before its program
+  endif()
   add_executable(${program} ${CMAKE_SOURCE_DIR}/${path}/main.cpp)
   string(REPLACE "/" "_" target ${path})
   target_link_libraries(${program} PRIVATE ${target} overwinter_warnings)
