@@ -143,7 +143,7 @@ struct CertificateAuthority::Impl {
   std::string root_pem;
   std::string fingerprint;
   openssl::Certificate root;
-  mutable Mutex mutex;
+  Mutex mutex;
   Issuer issuing OW_GUARDED_BY(mutex);
 
   // A chain of the new leaf and the issuing CA.
@@ -231,7 +231,10 @@ Result<CertificateAuthority> CertificateAuthority::open(const fs::path& dir) {
   impl->fingerprint = to_hex(openssl::fingerprint(root->get()));
   impl->root_pem = std::move(*root_pem);
   impl->root = std::move(*root);
-  impl->issuing = std::move(*issuing);
+  {
+    const MutexLock lock(impl->mutex);
+    impl->issuing = std::move(*issuing);
+  }
   return CertificateAuthority(std::move(impl));
 }
 
