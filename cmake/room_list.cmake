@@ -8,7 +8,7 @@ room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlo
 room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP nlohmann_json::nlohmann_json)
 room(common/plan USES common/base common/domain overwinter/proto)
 room(common/verify USES common/base common/domain common/plan)
-room(common/security USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto)
+room(common/security USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
 room(common/wire USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++)
 room(common/rpc USES common/base common/domain common/wire common/security common/formats overwinter/proto
      LIBRARIES gRPC::grpc++)

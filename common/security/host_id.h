@@ -1,4 +1,5 @@
-// Which machine this process runs on, as an id that tells two machines apart and gives nothing else away.
+// Which machine this process runs on, as an id that tells two machines apart and gives nothing else
+// away.
 #pragma once
 
 #include <string>
@@ -6,10 +7,10 @@
 
 namespace overwinter {
 
-// 16 hexadecimal digits: the first of SHA-256 over the cluster's name, /etc/machine-id and the kernel's boot
-// id. Equal for all processes under one kernel and one machine id (two workers of one machine), different
-// after a reboot and on another machine, also on one made from a copied disk. The machine id itself must not
-// leave the machine (machine-id(5)), hence the hash.
+// 16 hexadecimal digits: the first of SHA-256 over the cluster's name, /etc/machine-id and the
+// kernel's boot id. Equal for all processes under one kernel and one machine id (two workers of one
+// machine), different after a reboot and on another machine, also on one made from a copied disk.
+// The machine id itself must not leave the machine (machine-id(5)), hence the hash.
 [[nodiscard]] std::string host_id(std::string_view cluster);
 
 }  // namespace overwinter
