@@ -85,7 +85,9 @@ void BlobDigester::update(std::span<const std::byte> data) {
   }
 }
 
-std::uint64_t BlobDigester::size_bytes() const { return state_->size_bytes; }
+std::uint64_t BlobDigester::size_bytes() const {
+  return state_->size_bytes;
+}
 
 Digest BlobDigester::finish() {
   if (state_->in_chunk != 0) state_->end_chunk();

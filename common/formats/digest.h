@@ -1,5 +1,6 @@
-// Content digests. A blob's digest is SHA-256 over the concatenated SHA-256 values of its 1 MiB chunks (the last
-// may be shorter; an empty blob has none), so that chunks can be hashed by several threads and in any order.
+// Content digests. A blob's digest is SHA-256 over the concatenated SHA-256 values of its 1 MiB
+// chunks (the last may be shorter; an empty blob has none), so that chunks can be hashed by several
+// threads and in any order.
 #pragma once
 
 #include <cstddef>

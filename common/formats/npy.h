@@ -1,6 +1,7 @@
-// .npy: the header of a matrix file. Versions 1 to 3, little-endian f2 f4 f8 i1 i4 i8, two-dimensional, both
-// orders. The header is hostile input: bounded, parsed without recursion, and its shape is checked before
-// anybody allocates. Format: numpy.lib.format, NumPy enhancement proposal 1.
+// .npy: the header of a matrix file. Versions 1 to 3, little-endian f2 f4 f8 i1 i4 i8,
+// two-dimensional, both orders. The header is hostile input: bounded, parsed without recursion, and
+// its shape is checked before anybody allocates. Format: numpy.lib.format, NumPy enhancement
+// proposal 1.
 #pragma once
 
 #include <cstddef>
@@ -24,13 +25,14 @@ enum class Dtype : std::uint8_t {
   kInt64 = 6,
 };
 
-[[nodiscard]] std::uint64_t dtype_bytes(Dtype dtype);         // of one element
-[[nodiscard]] std::string_view dtype_name(Dtype dtype);       // as NumPy says it: "float32"
+[[nodiscard]] std::uint64_t dtype_bytes(Dtype dtype);          // of one element
+[[nodiscard]] std::string_view dtype_name(Dtype dtype);        // as NumPy says it: "float32"
 [[nodiscard]] std::string_view dtype_descriptor(Dtype dtype);  // as in a file: "<f4", "|i1"
-// Takes descriptors: "<f4", "=f4", "|i1", "<i1". Anything else is refused with one sentence and a hint.
+// Takes descriptors: "<f4", "=f4", "|i1", "<i1". Anything else is refused with one sentence and a
+// hint.
 [[nodiscard]] Result<Dtype> parse_dtype(std::string_view descriptor);
 
-inline constexpr std::uint64_t kNpyHeaderBytesMax = 1024 * 1024;         // magic and length included
+inline constexpr std::uint64_t kNpyHeaderBytesMax = 1024 * 1024;  // magic and length included
 inline constexpr std::uint64_t kNpyDimensionMax = std::uint64_t{1} << 40;  // rows, and columns
 // Enough of a file for the header that NumPy writes.
 inline constexpr std::uint64_t kNpyPrefixBytes = 4096;
@@ -48,25 +50,27 @@ struct NpyHeader {
   friend bool operator==(const NpyHeader&, const NpyHeader&) = default;
 };
 
-// `header` is there when the prefix held all of it; else call again with a prefix of at least `bytes_needed`
-// (the file is cut short when it has not as many).
+// `header` is there when the prefix held all of it; else call again with a prefix of at least
+// `bytes_needed` (the file is cut short when it has not as many).
 struct NpyPrefix {
   std::optional<NpyHeader> header;
   std::uint64_t bytes_needed = 0;
 };
 
-// Parses what a file begins with. Never reads beyond the span. Errors are kInvalidArgument, one sentence each.
+// Parses what a file begins with. Never reads beyond the span. Errors are kInvalidArgument, one
+// sentence each.
 [[nodiscard]] Result<NpyPrefix> parse_npy_prefix(std::span<const std::byte> prefix);
 
 // The file must be exactly as long as its header says.
 [[nodiscard]] Status check_npy_length(const NpyHeader& header, std::uint64_t file_bytes);
 
-// Reads header and checks the length of a file through `read`, which fills the whole span from the offset on
-// (never asked beyond file_bytes). Errors of `read` come back as they are.
+// Reads header and checks the length of a file through `read`, which fills the whole span from the
+// offset on (never asked beyond file_bytes). Errors of `read` come back as they are.
 using ReadAt = std::function<Status(std::uint64_t offset, std::span<std::byte> out)>;
 [[nodiscard]] Result<NpyHeader> read_npy_header(std::uint64_t file_bytes, const ReadAt& read);
 
-// The bytes that stand before the elements, the same as NumPy's: version 1, data aligned to 64 bytes.
+// The bytes that stand before the elements, the same as NumPy's: version 1, data aligned to 64
+// bytes.
 [[nodiscard]] std::string write_npy_header(Dtype dtype, std::uint64_t rows, std::uint64_t columns,
                                            bool fortran_order);
 
