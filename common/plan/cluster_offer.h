@@ -1,0 +1,33 @@
+// What the workers offer, as the planner sees it. Filled by coordinator/runtime from its views.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/money.h"
+#include "common/domain/device.h"
+
+namespace overwinter::plan {
+
+struct OfferedDevice {
+  DeviceInfo device;     // budget, threads, measured speed
+  Money price_per_hour;  // of the whole device
+};
+
+struct WorkerOffer {
+  std::string name;
+  std::vector<OfferedDevice> devices;
+  bool spot = false;
+  bool same_host_as_coordinator = false;
+  double link_bytes_per_second = 0;  // to the coordinator; 0: not measured
+  // Why no seat may be placed there now ("drains", "serves other projects"); empty: it may. Such a
+  // worker is listed as ruled out and counts as one that is not known.
+  std::string unavailable;
+};
+
+struct ClusterOffer {
+  std::vector<WorkerOffer> workers;
+  std::string currency_code;  // of the price book, for Plan.cost
+};
+
+}  // namespace overwinter::plan

@@ -1,0 +1,77 @@
+// MatmulGeometry: the sizes of a product and how it is cut. The plain form of v1::MatmulPlan. A
+// value.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "common/plan/tile_grid.h"
+
+namespace overwinter::v1 {
+class MatmulPlan;
+}
+
+namespace overwinter::plan {
+
+enum class Precision : std::uint8_t {
+  kFp32 = 4,
+  kFp64 = 8
+};  // the value is the bytes of an element
+
+[[nodiscard]] constexpr std::uint64_t element_bytes(Precision p) {
+  return static_cast<std::uint64_t>(p);
+}
+[[nodiscard]] std::string_view precision_name(Precision p);  // "fp32", "fp64"
+[[nodiscard]] Result<Precision> parse_precision(std::string_view name);
+
+// No tile of C is larger: it bounds what a landing holds in memory.
+inline constexpr std::uint64_t kTileBytesMax = 64ULL << 20;
+
+// C (m x n) = A (m x k) x B (k x n).
+//
+// A unit is one tile of C. A seat computes it in one of two ways:
+//  - whole panels (panel_depth >= k): the group_rows panels of A of the tile's group (tile_rows x k
+//  each) stay in
+//    memory while the seat works on units of that group, and so does the panel of B (k x
+//    tile_columns) of the tile's column; a unit is one product of a panel of A and a panel of B;
+//  - streamed panels (panel_depth < k): blocks tile_rows x panel_depth of A and panel_depth x
+//  tile_columns of B
+//    are read one after the other, and the tile of C is their sum; nothing is kept from unit to
+//    unit.
+// k = 0: no panels, C is zeros. m or n = 0: no units.
+struct MatmulGeometry {
+  std::uint64_t m = 0;
+  std::uint64_t k = 0;
+  std::uint64_t n = 0;
+  Precision precision = Precision::kFp32;
+  std::uint64_t tile_rows = 1;  // >= 1, as are the three below
+  std::uint64_t tile_columns = 1;
+  std::uint64_t panel_depth = 1;
+  std::uint64_t group_rows = 1;
+
+  [[nodiscard]] TileGrid grid() const {
+    return TileGrid(m, n, tile_rows, tile_columns, group_rows);
+  }
+  [[nodiscard]] bool whole_panels() const { return panel_depth >= k; }
+  // Sides of a whole tile, cut to the matrix.
+  [[nodiscard]] std::uint64_t rows() const { return tile_rows < m ? tile_rows : m; }
+  [[nodiscard]] std::uint64_t columns() const { return tile_columns < n ? tile_columns : n; }
+  [[nodiscard]] std::uint64_t depth() const { return panel_depth < k ? panel_depth : k; }
+  [[nodiscard]] double flops() const {
+    return 2.0 * static_cast<double>(m) * static_cast<double>(k) * static_cast<double>(n);
+  }
+  friend bool operator==(const MatmulGeometry&, const MatmulGeometry&) = default;
+};
+
+// From the message of a plan. Refuses (INVALID_ARGUMENT) a side of zero, a tile above
+// kTileBytesMax, an unknown precision, and sizes whose bytes overflow 63 bits: a worker trusts no
+// plan blindly.
+[[nodiscard]] Result<MatmulGeometry> geometry_of(const v1::MatmulPlan& plan);
+// Fills sizes, precision and grid of the message; digests, orders and algorithm are the caller's.
+void set_geometry(const MatmulGeometry& geometry, v1::MatmulPlan& plan);
+
+// a * b, or the largest value when that overflows.
+[[nodiscard]] std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b);
+
+}  // namespace overwinter::plan

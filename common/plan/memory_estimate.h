@@ -1,0 +1,36 @@
+// What a seat of a product holds at its peak. One formula: the planner predicts with it and
+// reserves it, the worker's memory resource enforces it.
+#pragma once
+
+#include <cstdint>
+
+#include "common/plan/matmul_geometry.h"
+
+namespace overwinter::plan {
+
+// Bytes of each part at the same moment, and how many buffers of it the worker may hold.
+struct MatmulMemory {
+  std::uint64_t a_block_bytes = 0;  // one panel (or block) of A
+  std::uint64_t b_block_bytes = 0;
+  std::uint64_t c_tile_bytes = 0;
+  std::uint32_t a_blocks = 0;         // whole panels: those of a group; streamed: in use and next
+  std::uint32_t b_blocks = 0;         // in use and next
+  std::uint32_t c_tiles = 0;          // being computed, and being sent
+  std::uint64_t workspace_bytes = 0;  // of the BLAS library, over all threads
+
+  [[nodiscard]] std::uint64_t panels_bytes() const;
+  [[nodiscard]] std::uint64_t total_bytes() const;  // saturates
+};
+
+// threads: those of the device, at least 1.
+[[nodiscard]] MatmulMemory matmul_memory(const MatmulGeometry& geometry, std::uint32_t threads);
+
+// What OpenBLAS touches for packed copies in one call over tiles of these sides (it maps far more
+// and touches only this; only touched pages are memory). Per thread: one block of A of at most
+// 1,024 x 512 elements, one block of B of 512 x columns elements, and a margin for the library's
+// page rounding.
+[[nodiscard]] std::uint64_t blas_workspace_bytes(std::uint64_t rows, std::uint64_t columns,
+                                                 std::uint64_t depth, Precision precision,
+                                                 std::uint32_t threads);
+
+}  // namespace overwinter::plan

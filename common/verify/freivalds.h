@@ -1,0 +1,121 @@
+// Freivalds' check of tiles of C = A x B: a sketch made once a job from a secret seed, then O(tile)
+// a tile.
+//
+// C is cut into column blocks (the tile columns, cut again at kBlockColumnsMax). For block j with
+// columns J there is a secret random vector x_j (entries +-[0.75, 1)); the sketch holds s_j = A
+// (B[:,J] x_j). A tile with rows R and block j is right when C[R,J] x_j = s_j[R], row by row,
+// within
+//     tau_i = alpha * u * sqrt(|A_i|^2 |B_J|_F^2 + k |C_i,J|^2)
+// with u = 2^-24 (fp32) or 2^-53 (fp64). The first term is the rounding of sums whose terms have
+// mixed signs, the second that of sums that drift; both are bounded by sqrt(k+1) |A_i| |B_J|. alpha
+// is set from a few rows that the coordinator multiplies itself. All sums here are in fp64.
+//
+// A row above its tau, a row with a value that is not finite, and a column of B that holds one, are
+// multiplied again (in a wider type) and compared element by element, as IEEE 754 says: see
+// row_check.h.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "common/plan/matmul_geometry.h"
+
+namespace overwinter::verify {
+
+// 256 secret random bits, drawn by the caller from the system's generator. Workers never see it,
+// nor any residual.
+using SketchSeed = std::array<std::uint64_t, 4>;
+
+inline constexpr std::uint64_t kBlockColumnsMax = 2048;
+inline constexpr std::uint32_t kCalibrationRowsMax = 8;
+
+// Columns [begin, end) of C that share one random vector.
+struct ColumnBlock {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
+// Immutable after build: any number of threads may read it.
+class FreivaldsSketch {
+ public:
+  [[nodiscard]] const plan::MatmulGeometry& geometry() const { return geometry_; }
+  [[nodiscard]] double alpha() const { return alpha_; }
+  [[nodiscard]] std::uint64_t memory_bytes() const;
+
+  // Blocks of the tile column that begins at this column: indexes [first, last).
+  [[nodiscard]] std::span<const ColumnBlock> blocks() const { return blocks_; }
+  [[nodiscard]] std::size_t first_block(std::uint64_t column_begin) const;
+
+ private:
+  friend class SketchBuilder;
+  friend struct SketchAccess;
+  plan::MatmulGeometry geometry_;
+  double alpha_ = 1;
+  std::vector<ColumnBlock> blocks_;
+  std::vector<double> x_;        // one weight a column of C
+  std::vector<double> sums_;     // s: block-major, m each
+  std::vector<double> a_norm2_;  // |A_i|^2, not finite when the row is not
+  std::vector<double> b_norm2_;  // |B_J|_F^2 over finite columns
+  std::vector<std::uint64_t>
+      b_odd_columns_;  // sorted: columns of B with a value that is not finite
+};
+
+// Feeds of A and B in any block sizes, in this order:
+//   SketchBuilder builder(geometry, seed);
+//   for i in builder.calibration_rows(): builder.set_calibration_row(i, row i of A)       k
+//   elements do { for blocks of rows of B from the top: builder.add_b_rows(data); } while
+//   (!builder.finish_b()); for blocks of rows of A from the top: builder.add_a_rows(data);
+//   FreivaldsSketch sketch = std::move(builder).finish();
+// Data is row-major, whole rows, of the geometry's precision: T is float or double accordingly. B
+// is asked for a second time only when it holds values that are not finite. Memory: (k + m) x
+// blocks doubles, where there are n / min(tile_columns, 2048) blocks. Not synchronised.
+class SketchBuilder {
+ public:
+  SketchBuilder(const plan::MatmulGeometry& geometry, const SketchSeed& seed);
+
+  // Memory that a build of this geometry holds at its peak.
+  [[nodiscard]] static std::uint64_t memory_bytes(const plan::MatmulGeometry& geometry);
+
+  // Row numbers of A that the coordinator multiplies itself; none when the product is empty.
+  [[nodiscard]] std::span<const std::uint64_t> calibration_rows() const {
+    return calibration_rows_;
+  }
+  template <class T>
+  void set_calibration_row(std::uint64_t row, std::span<const T> a_row);
+
+  template <class T>
+  void add_b_rows(std::span<const T> rows);
+  // All k rows are in. False: feed B again from its first row.
+  [[nodiscard]] bool finish_b();
+
+  template <class T>
+  void add_a_rows(std::span<const T> rows);
+  [[nodiscard]] FreivaldsSketch finish() &&;
+
+ private:
+  template <class T>
+  void note_odd_columns(std::span<const T> row);
+  template <class T>
+  void calibrate_with(std::uint64_t b_row, const T* row);
+  void set_alpha();
+
+  FreivaldsSketch sketch_;
+  std::vector<double> y_;  // B x: block-major, k each
+  std::uint64_t b_rows_ = 0;
+  std::uint64_t a_rows_ = 0;
+  bool odd_found_ = false;         // in this pass
+  std::vector<std::uint8_t> odd_;  // a flag a column
+  std::vector<std::uint64_t> calibration_rows_;
+  std::vector<double> calibration_a_;  // rows x k
+  std::uint64_t window_begin_ = 0;     // columns that the calibration multiplies
+  std::uint64_t window_end_ = 0;
+  std::vector<double> exact_;      // rows x window, in fp64 (fp32) or compensated (fp64)
+  std::vector<double> exact_low_;  // the compensation
+  std::vector<double>
+      rounded_;  // rows x window, summed one after the other in the product's precision
+  double window_norm2_ = 0;
+};
+
+}  // namespace overwinter::verify
