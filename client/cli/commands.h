@@ -1,0 +1,112 @@
+// One function a command: prints, and returns the exit code. Options are plain values filled by command_line.cpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "client/cli/globals.h"
+
+namespace overwinter::cli {
+
+struct UpOptions {
+  std::uint32_t workers = 0;  // 0: 2, or what the folder was made with
+  std::string dir;
+  std::vector<std::string> devices;
+};
+int run_up(const Globals& globals, const UpOptions& options);
+struct DownOptions {
+  std::string dir;
+  bool purge = false;
+};
+int run_down(const Globals& globals, const DownOptions& options);
+int run_status(const Globals& globals);
+struct LoginOptions {
+  std::string name = "default";
+};
+int run_login(const Globals& globals, const LoginOptions& options);
+int run_version(const Globals& globals);
+
+struct WaitOptions {
+  bool wait = false;
+  bool follow = false;
+};
+struct SubmitOptions {
+  std::string file;
+  std::vector<std::string> settings;
+  std::string request_id;
+  WaitOptions waiting;
+};
+int run_submit(const Globals& globals, const SubmitOptions& options);
+struct PlanOptions {
+  std::string file;
+  std::vector<std::string> settings;
+};
+int run_plan(const Globals& globals, const PlanOptions& options);
+struct MatmulOptions {
+  std::string a;
+  std::string b;
+  std::string output;
+  std::string precision;
+  std::string algorithm;
+  std::string transport;
+  std::uint32_t workers = 0;
+  std::string cap;
+  std::string project;
+  std::string name;
+  std::vector<std::string> settings;
+};
+int run_matmul(const Globals& globals, const MatmulOptions& options);
+
+struct JobsListOptions {
+  std::string project;
+  std::string filter;
+  std::int32_t limit = 50;
+};
+int run_jobs_list(const Globals& globals, const JobsListOptions& options);
+int run_jobs_get(const Globals& globals, const std::string& job);
+int run_jobs_watch(const Globals& globals, const std::string& job);
+enum class JobVerb { kPause, kResume, kCancel };
+int run_jobs_act(const Globals& globals, const std::string& job, JobVerb verb);
+int run_jobs_explain(const Globals& globals, const std::string& job);
+int run_jobs_download(const Globals& globals, const std::string& job, const std::string& output);
+struct JobsUpdateOptions {
+  std::string job;
+  std::string cap;
+  std::string priority;
+};
+int run_jobs_update(const Globals& globals, const JobsUpdateOptions& options);
+
+int run_workers_list(const Globals& globals);
+int run_workers_get(const Globals& globals, const std::string& worker);
+enum class WorkerVerb { kDrain, kResume, kRemove };
+int run_workers_act(const Globals& globals, const std::string& worker, WorkerVerb verb);
+
+struct TokenOptions {
+  std::string role;
+  std::string name;
+  std::string project;
+  std::string ttl;
+  std::uint32_t uses = 1;
+  std::string output;
+  std::vector<std::string> projects;  // of a join file
+  bool may_set_price = false;
+};
+int run_tokens_create(const Globals& globals, const TokenOptions& options);
+int run_tokens_list(const Globals& globals);
+int run_tokens_revoke(const Globals& globals, std::uint64_t id, bool join_file);
+
+int run_projects_list(const Globals& globals);
+int run_projects_create(const Globals& globals, const std::string& project);
+int run_prices_get(const Globals& globals);
+int run_prices_set(const Globals& globals, const std::string& file);
+struct CostOptions {
+  std::string job;
+  std::string project;
+  std::string month;
+  bool machines = false;
+};
+int run_cost(const Globals& globals, const CostOptions& options);
+
+}  // namespace overwinter::cli

@@ -1,0 +1,181 @@
+// jobs list|get|watch|pause|resume|cancel|explain|download|update
+#include <fmt/format.h>
+
+#include <google/protobuf/util/time_util.h>
+
+#include <filesystem>
+
+#include "client/cli/commands.h"
+#include "client/cli/exit_codes.h"
+#include "client/cli/follow.h"
+#include "client/cli/progress.h"
+#include "common/base/money.h"
+
+namespace overwinter::cli {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+std::string cost_text(const v1::Job& job) {
+  std::string text = amount_text(job.cost().charged());
+  if (job.cost().has_cap()) text += "/" + amount_text(job.cost().cap());
+  return text;
+}
+
+std::string left_text(const v1::Job& job) {
+  if (!job.progress().has_left() || job.state() != v1::Job::RUNNING) return "-";
+  return format_duration(Duration(TimeUtil::DurationToMilliseconds(job.progress().left())));
+}
+
+// Runs `body` with a connected client and the job's full name.
+template <class Body>
+int with_job(const Globals& globals, const std::string& job, Body body) {
+  auto client = globals.connect();
+  if (!client) return report(client.error());
+  auto name = (*client)->resolve_job(job);
+  if (!name) return report(name.error());
+  return body(**client, *name);
+}
+
+int print_result(const Globals& globals, const Result<v1::Job>& job) {
+  if (!job) return report(job.error());
+  if (is_machine(globals.output)) {
+    print_message(globals.output, *job);
+  } else {
+    print_line(short_job_name(job->name()) + " " + v1::Job::State_Name(job->state()) +
+               (job->state_reason().empty() ? "" : ": " + printable(job->state_reason())));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+int run_jobs_list(const Globals& globals, const JobsListOptions& options) {
+  auto client = globals.connect();
+  if (!client) return report(client.error());
+  v1::ListJobsRequest request;
+  request.set_parent("projects/" + (options.project.empty() ? std::string("-") : options.project));
+  request.set_filter(options.filter);
+  request.set_page_size(options.limit);
+  auto list = (*client)->list_jobs(request);
+  if (!list) return report(list.error());
+  if (is_machine(globals.output)) {
+    print_message(globals.output, *list);
+    return kDone;
+  }
+  Table table({"JOB", "STATE", "PROGRESS", "WORKERS", "COST/CAP", "LEFT", "REASON"});
+  for (const v1::Job& job : list->jobs()) {
+    table.add({short_job_name(job.name()), v1::Job::State_Name(job.state()),
+               fmt::format("{:.0f} %", job.progress().fraction() * 100),
+               std::to_string(job.worker_count()), cost_text(job), left_text(job),
+               printable(job.state_reason())});
+  }
+  if (table.empty()) {
+    say(globals.output, "no jobs; `overwinter matmul A.npy B.npy -o C.npy` is one");
+    return kDone;
+  }
+  table.print(globals.output);
+  if (!list->next_page_token().empty()) {
+    say(globals.output, fmt::format("{} of {} shown; --limit shows more", list->jobs_size(),
+                                    list->total_size()));
+  }
+  return kDone;
+}
+
+int run_jobs_get(const Globals& globals, const std::string& job) {
+  return with_job(globals, job, [&](client::Client& client, const std::string& name) {
+    auto found = client.get_job(name);
+    if (!found) return report(found.error());
+    if (is_machine(globals.output)) {
+      print_message(globals.output, *found);
+    } else {
+      print_job(*found);
+    }
+    return kDone;
+  });
+}
+
+int run_jobs_watch(const Globals& globals, const std::string& job) {
+  return with_job(globals, job, [&](client::Client& client, const std::string& name) {
+    auto followed = follow_job(globals, client, name, true);
+    if (!followed) return report(followed.error());
+    if (is_machine(globals.output)) {
+      print_message(globals.output, followed->job);
+    } else if (followed->exit_code != kInterrupted && followed->exit_code != kTimeout) {
+      print_job(followed->job);
+    }
+    return followed->exit_code;
+  });
+}
+
+int run_jobs_act(const Globals& globals, const std::string& job, JobVerb verb) {
+  return with_job(globals, job, [&](client::Client& client, const std::string& name) {
+    switch (verb) {
+      case JobVerb::kPause:
+        return print_result(globals, client.pause(name));
+      case JobVerb::kResume:
+        return print_result(globals, client.resume(name));
+      case JobVerb::kCancel:
+        return print_result(globals, client.cancel(name));
+    }
+    return kBadInput;
+  });
+}
+
+int run_jobs_explain(const Globals& globals, const std::string& job) {
+  return with_job(globals, job, [&](client::Client& client, const std::string& name) {
+    auto answer = client.explain(name);
+    if (!answer) return report(answer.error());
+    if (is_machine(globals.output)) {
+      print_message(globals.output, *answer);
+      return kDone;
+    }
+    print_line(printable(answer->summary()));
+    for (const v1::RuledOut& worker : answer->workers()) {
+      print_line(fmt::format("  {}: {}", printable(worker.what()), printable(worker.why())));
+    }
+    if (!answer->smallest_change().empty()) {
+      print_line("what would help: " + printable(answer->smallest_change()));
+    }
+    for (const std::string& command : answer->commands()) print_line("  " + printable(command));
+    return kDone;
+  });
+}
+
+int run_jobs_download(const Globals& globals, const std::string& job, const std::string& output) {
+  return with_job(globals, job, [&](client::Client& client, const std::string& name) {
+    std::string path = output;
+    std::error_code ignored;
+    if (std::filesystem::is_directory(path, ignored)) path += "/C.npy";
+    Progress bar("download", globals.output.quiet);
+    const Status status = client.download_result(
+        name, path, [&](std::uint64_t done, std::uint64_t total) { bar.bytes(done, total); });
+    if (!status.ok()) return report(status);
+    print_line(path);
+    return kDone;
+  });
+}
+
+int run_jobs_update(const Globals& globals, const JobsUpdateOptions& options) {
+  if (options.cap.empty() && options.priority.empty()) {
+    return report(error(Code::kInvalidArgument, "nothing to change", "",
+                        "say --cap AMOUNT or --priority low|normal|high"));
+  }
+  v1::UpdateJobRequest request;
+  request.set_priority(options.priority);
+  if (!options.cap.empty()) {
+    auto cap = parse_money(options.cap);
+    if (!cap) return report(error(Code::kInvalidArgument, cap.error().message, "--cap"));
+    request.mutable_cap()->set_amount_micros(cap->micros);
+  }
+  return with_job(globals, options.job, [&](client::Client& client, const std::string& name) {
+    request.set_name(name);
+    auto job = client.update(request);
+    if (job && job->state() == v1::Job::PAUSED) {
+      say(globals.output, "`overwinter jobs resume " + short_job_name(name) + "` lets it go on");
+    }
+    return print_result(globals, job);
+  });
+}
+
+}  // namespace overwinter::cli

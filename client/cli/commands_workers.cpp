@@ -1,0 +1,119 @@
+// workers list|get|drain|resume|remove
+#include <fmt/format.h>
+
+#include <google/protobuf/util/time_util.h>
+
+#include "client/cli/commands.h"
+#include "client/cli/exit_codes.h"
+#include "common/base/bytes.h"
+
+namespace overwinter::cli {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+std::string short_name(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+
+std::string full_name(const std::string& text) {
+  return text.rfind("workers/", 0) == 0 ? text : "workers/" + text;
+}
+
+std::string devices_text(const v1::Worker& worker) {
+  std::string text;
+  for (int i = 0; i < worker.devices_size(); ++i) {
+    const v1::Device& device = worker.devices(i);
+    const std::uint64_t used = i < worker.uses_size() ? worker.uses(i).memory_reserved_bytes() : 0;
+    if (!text.empty()) text += ", ";
+    text += fmt::format("{} {}/{} {}t", device.kind(), format_bytes(used),
+                        format_bytes(device.memory_bytes()), device.threads());
+  }
+  return text;
+}
+
+std::uint32_t seats_of(const v1::Worker& worker) {
+  std::uint32_t seats = 0;
+  for (const auto& use : worker.uses()) seats += use.seats();
+  return seats;
+}
+
+void print_worker(const v1::Worker& worker) {
+  print_line(fmt::format("worker       {}  ({})", short_name(worker.name()), worker.id()));
+  print_line(fmt::format("state        {}{}", v1::Worker::State_Name(worker.state()),
+                         worker.state_reason().empty() ? "" : "  " + printable(worker.state_reason())));
+  print_line(fmt::format("machine      {}  host {}, {} worker{} on it", printable(worker.host_name()),
+                         worker.host_id(), worker.workers_on_host(),
+                         worker.workers_on_host() == 1 ? "" : "s"));
+  print_line(fmt::format("version      {}", worker.version()));
+  print_line(fmt::format("price        {} an hour{}", money_text(worker.price_per_hour()),
+                         worker.spot() ? ", spot" : ""));
+  print_line(fmt::format("last sign    {} ago", format_duration(Duration(TimeUtil::DurationToMilliseconds(
+                                                   worker.silent())))));
+  for (int i = 0; i < worker.devices_size(); ++i) {
+    const v1::Device& device = worker.devices(i);
+    const v1::DeviceUse use = i < worker.uses_size() ? worker.uses(i) : v1::DeviceUse();
+    print_line(fmt::format("device {}     {}, {} of {} reserved, {} of {} threads, {} seat{}{}", i,
+                           device.kind(), format_bytes(use.memory_reserved_bytes()),
+                           format_bytes(device.memory_bytes()), use.threads_reserved(),
+                           device.threads(), use.seats(), use.seats() == 1 ? "" : "s",
+                           device.gflops_fp32() > 0
+                               ? fmt::format(", {:.0f} GFLOP/s fp32", device.gflops_fp32())
+                               : std::string()));
+  }
+}
+
+}  // namespace
+
+int run_workers_list(const Globals& globals) {
+  auto client = globals.connect();
+  if (!client) return report(client.error());
+  auto list = (*client)->list_workers();
+  if (!list) return report(list.error());
+  if (is_machine(globals.output)) {
+    print_message(globals.output, *list);
+    return kDone;
+  }
+  Table table({"WORKER", "STATE", "SEATS", "PRICE/H", "DEVICES"});
+  for (const v1::Worker& worker : list->workers()) {
+    table.add({short_name(worker.name()), v1::Worker::State_Name(worker.state()),
+               std::to_string(seats_of(worker)), amount_text(worker.price_per_hour()),
+               devices_text(worker)});
+  }
+  if (table.empty()) {
+    say(globals.output, "no worker yet; `overwinter tokens create --role worker -o join.file` lets a machine join");
+    return kDone;
+  }
+  table.print(globals.output);
+  return kDone;
+}
+
+int run_workers_get(const Globals& globals, const std::string& name) {
+  auto client = globals.connect();
+  if (!client) return report(client.error());
+  auto worker = (*client)->get_worker(full_name(name));
+  if (!worker) return report(worker.error());
+  if (is_machine(globals.output)) {
+    print_message(globals.output, *worker);
+  } else {
+    print_worker(*worker);
+  }
+  return kDone;
+}
+
+int run_workers_act(const Globals& globals, const std::string& name, WorkerVerb verb) {
+  auto client = globals.connect();
+  if (!client) return report(client.error());
+  const std::string full = full_name(name);
+  auto worker = verb == WorkerVerb::kDrain    ? (*client)->drain_worker(full)
+                : verb == WorkerVerb::kResume ? (*client)->resume_worker(full)
+                                              : (*client)->remove_worker(full);
+  if (!worker) return report(worker.error());
+  if (is_machine(globals.output)) {
+    print_message(globals.output, *worker);
+  } else {
+    print_line(fmt::format("{} {}", short_name(worker->name()),
+                           v1::Worker::State_Name(worker->state())));
+  }
+  return kDone;
+}
+
+}  // namespace overwinter::cli

@@ -1,0 +1,88 @@
+// Client: one coordinator, as one principal. Calls have deadlines; those that may be repeated are retried with
+// back-off while the coordinator cannot be reached. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client/sdk/context.h"
+#include "common/base/bytes.h"
+#include "common/base/time.h"
+#include "overwinter/v1/admin.pb.h"
+#include "overwinter/v1/billing.pb.h"
+#include "overwinter/v1/job.pb.h"
+
+namespace overwinter::client {
+
+// Called as bytes go: done and total. May be empty.
+using ByteProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+// Called with each new state of a job; returns false to stop watching.
+using JobSeen = std::function<bool(const v1::Job& job)>;
+
+class Client {
+ public:
+  // Does not dial yet. `call_timeout`: of each single call.
+  [[nodiscard]] static Result<std::unique_ptr<Client>> create(const Credentials& credentials,
+                                                              Duration call_timeout);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  [[nodiscard]] Result<v1::Job> submit(const v1::SubmitJobRequest& request);
+  [[nodiscard]] Result<v1::PlanJobResponse> plan(const v1::PlanJobRequest& request);
+  [[nodiscard]] Result<v1::Job> get_job(const std::string& name);
+  [[nodiscard]] Result<v1::ListJobsResponse> list_jobs(const v1::ListJobsRequest& request);
+  [[nodiscard]] Result<v1::Job> pause(const std::string& name);
+  [[nodiscard]] Result<v1::Job> resume(const std::string& name);
+  [[nodiscard]] Result<v1::Job> cancel(const std::string& name);
+  [[nodiscard]] Result<v1::Job> update(const v1::UpdateJobRequest& request);
+  [[nodiscard]] Result<v1::ExplainJobResponse> explain(const std::string& name);
+  // JOB as people write it (full name, last part, a unique prefix of that, @last) to projects/P/jobs/J.
+  [[nodiscard]] Result<std::string> resolve_job(const std::string& text);
+
+  // Calls `seen` with the job now and at each change, until it returns false. Sits out `outage` without a
+  // coordinator (a restart); `stopped` is asked about ten times a second and ends the watch with CANCELLED.
+  [[nodiscard]] Status watch(const std::string& name, Duration outage, const JobSeen& seen,
+                             const std::function<bool()>& stopped);
+
+  [[nodiscard]] Result<v1::ClusterStatus> status();
+  [[nodiscard]] Result<v1::ListWorkersResponse> list_workers();
+  [[nodiscard]] Result<v1::Worker> get_worker(const std::string& name);
+  [[nodiscard]] Result<v1::Worker> drain_worker(const std::string& name);
+  [[nodiscard]] Result<v1::Worker> resume_worker(const std::string& name);
+  [[nodiscard]] Result<v1::Worker> remove_worker(const std::string& name);
+  [[nodiscard]] Result<v1::Project> create_project(const std::string& project);
+  [[nodiscard]] Result<v1::ListProjectsResponse> list_projects();
+  [[nodiscard]] Result<v1::CreateTokenResponse> create_token(const v1::CreateTokenRequest& request);
+  [[nodiscard]] Result<v1::CreateJoinFileResponse> create_join_file(
+      const v1::CreateJoinFileRequest& request);
+  [[nodiscard]] Result<v1::ListTokensResponse> list_tokens();
+  [[nodiscard]] Status revoke_token(std::uint64_t id, bool join_file);
+
+  [[nodiscard]] Result<v1::ListJobCostsResponse> job_costs(const v1::ListJobCostsRequest& request);
+  [[nodiscard]] Result<v1::ListMachineCostsResponse> machine_costs(const std::string& month);
+  [[nodiscard]] Result<v1::PriceBook> prices();
+  [[nodiscard]] Result<v1::PriceBook> set_prices(const std::string& yaml);
+
+  // Uploads a file unless the project has it; returns artifact://SHA256.
+  [[nodiscard]] Result<std::string> upload(const std::string& project, const std::string& path,
+                                           const ByteProgress& progress);
+  // The result of a job to a file: whole or not at all.
+  [[nodiscard]] Status download_result(const std::string& job, const std::string& path,
+                                       const ByteProgress& progress);
+
+ private:
+  struct Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// Exchanges the line of `tokens create` (ow1_…) for a token; returns a context ready to store, its files written
+// under `folder`, 0600.
+[[nodiscard]] Result<Context> login(const std::string& line, const std::string& folder,
+                                    const std::string& context_name, Duration timeout);
+
+}  // namespace overwinter::client

@@ -1,0 +1,77 @@
+// Private to client/sdk: the channel, the stubs and how a single call is made.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "client/sdk/client.h"
+#include "common/security/tls_credentials.h"
+#include "common/wire/status_grpc.h"
+#include "overwinter/v1/admin.grpc.pb.h"
+#include "overwinter/v1/artifact.grpc.pb.h"
+#include "overwinter/v1/billing.grpc.pb.h"
+#include "overwinter/v1/job.grpc.pb.h"
+
+namespace overwinter::client {
+
+struct Client::Impl {
+  std::string address;
+  std::string token;
+  Duration call_timeout{0};
+  std::shared_ptr<PeerRefusal> refusal;
+  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<v1::JobService::Stub> jobs;
+  std::unique_ptr<v1::AdminService::Stub> admin;
+  std::unique_ptr<v1::BillingService::Stub> billing;
+  std::unique_ptr<v1::ArtifactService::Stub> artifacts;
+
+  void prepare(grpc::ClientContext& context) const {
+    context.AddMetadata("authorization", "Bearer " + token);
+  }
+
+  // Says who could not be reached, and why this side refused it if it did.
+  [[nodiscard]] Status explained(const grpc::Status& status) const {
+    Status out = wire::from_grpc(status);
+    if (out.code != Code::kUnavailable) return out;
+    const std::string reason = refusal ? refusal->reason() : std::string();
+    if (!reason.empty()) {
+      out.message = "the server at " + address + " is not the cluster's coordinator: " + reason;
+      out.hint = "check the address; after a reinstallation, `overwinter login` again";
+    } else if (out.hint.empty()) {
+      out.message = "cannot reach the coordinator at " + address;
+      out.hint = "is it running? `overwinter status`; a local cluster starts with `overwinter up`";
+    }
+    return out;
+  }
+
+  // A call that may be repeated: retried with back-off while the coordinator is away, within call_timeout.
+  template <class Stub, class Request, class Response>
+  [[nodiscard]] Result<Response> call(Stub& stub,
+                                      grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                   const Request&, Response*),
+                                      const Request& request) const {
+    const auto deadline = std::chrono::system_clock::now() + call_timeout;
+    auto pause = std::chrono::milliseconds(100);
+    for (;;) {
+      grpc::ClientContext context;
+      prepare(context);
+      context.set_deadline(deadline);
+      Response response;
+      const grpc::Status status = (stub.*method)(&context, request, &response);
+      if (status.ok()) return response;
+      const bool refused_by_us = refusal && !refusal->reason().empty();
+      if (status.error_code() != grpc::StatusCode::UNAVAILABLE || refused_by_us ||
+          std::chrono::system_clock::now() + pause >= deadline) {
+        return fail(explained(status));
+      }
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, std::chrono::milliseconds(2000));
+    }
+  }
+};
+
+}  // namespace overwinter::client
