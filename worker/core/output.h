@@ -1,0 +1,103 @@
+// What a worker's core wants done: orders to executors and messages to the coordinator, in this
+// order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "worker/core/input.h"
+
+namespace overwinter::worker {
+
+// ---- to executors
+// ---------------------------------------------------------------------------------
+
+// Reserve the seat's memory and open its inputs; answer SeatReady or SeatRefused.
+struct BeginSeat {
+  OfferSeat offer;
+};
+// Compute these and deliver them; answer each with UnitsDelivered, -Completed, -Failed or
+// -Abandoned.
+struct StartUnits {
+  SeatKey seat;
+  UnitRanges units;
+};
+// Give these up where that is still possible; each is still answered.
+struct AbandonUnits {
+  SeatKey seat;
+  UnitRanges units;
+};
+// Begin no further unit. Finish and deliver what is being computed if it will be done in
+// `within`; abandon the rest.
+struct WindDownSeat {
+  SeatKey seat;
+  Duration within{0};
+};
+// Nothing is in work any more: free everything, answer SeatClosed.
+struct EndSeat {
+  SeatKey seat;
+};
+struct RenewCapability {
+  SeatKey seat;
+  std::string capability;
+};
+
+// ---- to the coordinator
+// ---------------------------------------------------------------------------
+
+struct SeatStatus {
+  SeatKey seat;
+  Duration used{0};
+  UnitRanges held;  // not filled in heartbeats
+  std::uint64_t memory_peak_bytes = 0;
+  bool stopping = false;
+};
+struct SendHello {  // the first message of a stream
+  Incarnation incarnation;
+  std::vector<SeatStatus> seats;
+  std::uint64_t last_report = 0;
+  Generation generation;
+};
+struct SendHeartbeat {
+  std::vector<SeatStatus> seats;
+};
+
+enum class SeatEnd : std::uint8_t { kFinished = 1, kFundsEnded = 2, kRefused = 3, kFailed = 4 };
+struct SeatBegan {
+  SeatKey seat;
+};
+struct SeatEnded {
+  SeatKey seat;
+  SeatEnd end = SeatEnd::kFinished;
+  Duration used{
+      0};  // from the seat's begin until everything was given back, at most what was funded
+  std::uint64_t memory_peak_bytes = 0;
+  std::string message;
+};
+struct UnitsReported {
+  SeatKey seat;
+  UnitRanges units;
+};
+struct UnitsFailedReport {
+  SeatKey seat;
+  UnitRanges units;
+  std::string message;
+};
+struct SendReport {
+  std::uint64_t number = 0;
+  std::variant<SeatBegan, SeatEnded, UnitsReported, UnitsFailedReport> report;
+};
+
+// ---- to the daemon
+// --------------------------------------------------------------------------------
+
+// After ShutDown: every seat has ended and every report is acknowledged, or time is up.
+struct ShutDownComplete {};
+
+using Output =
+    std::variant<BeginSeat, StartUnits, AbandonUnits, WindDownSeat, EndSeat, RenewCapability,
+                 SendHello, SendHeartbeat, SendReport, ShutDownComplete>;
+
+}  // namespace overwinter::worker
