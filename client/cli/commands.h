@@ -1,4 +1,5 @@
-// One function a command: prints, and returns the exit code. Options are plain values filled by command_line.cpp.
+// One function a command: prints, and returns the exit code. Options are plain values filled by
+// command_line.cpp.
 #pragma once
 
 #include <cstdint>

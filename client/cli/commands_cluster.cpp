@@ -31,7 +31,9 @@ constexpr auto kStartTimeout = std::chrono::seconds(60);
 constexpr auto kStopTimeout = std::chrono::seconds(10);
 constexpr auto kPoll = std::chrono::milliseconds(50);
 
-std::string loopback(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+std::string loopback(std::uint16_t port) {
+  return "127.0.0.1:" + std::to_string(port);
+}
 
 Status start_failed(const ClusterFolder& folder, const std::string& name, std::string what) {
   return error(Code::kInternal, std::move(what), "",
@@ -57,8 +59,9 @@ Result<ClusterSettings> settle(const ClusterFolder& folder, const UpOptions& opt
                   fmt::format("the cluster in {} was made with {} worker{}{}", folder.dir,
                               settings.workers, settings.workers == 1 ? "" : "s",
                               settings.devices.empty() ? "" : " and devices of its own"),
-                  "", "`overwinter up` without settings starts it again; `overwinter down --purge` "
-                      "removes it; --dir names another folder");
+                  "",
+                  "`overwinter up` without settings starts it again; `overwinter down --purge` "
+                  "removes it; --dir names another folder");
     }
     return settings;
   }
@@ -99,15 +102,16 @@ Status start_coordinator(const Globals& globals, const ClusterFolder& folder,
   auto program = program_path("overwinter-coordinator");
   if (!program) return program.error();
   say(globals.output, "starting the coordinator on " + loopback(settings.people_port));
-  auto pid = start_process(folder, "coordinator",
-                           {*program, "--data-dir", folder.data("coordinator"), "--cluster", "local",
-                            "--listen-people", loopback(settings.people_port), "--listen-workers",
-                            loopback(settings.workers_port), "--listen-dashboard",
-                            loopback(settings.dashboard_port)});
+  auto pid = start_process(
+      folder, "coordinator",
+      {*program, "--data-dir", folder.data("coordinator"), "--cluster", "local", "--listen-people",
+       loopback(settings.people_port), "--listen-workers", loopback(settings.workers_port),
+       "--listen-dashboard", loopback(settings.dashboard_port)});
   if (!pid) return pid.error();
   const auto deadline = Clock::now() + kStartTimeout;
   while (Clock::now() < deadline) {
-    if (ended(*pid)) return start_failed(folder, "coordinator", "the coordinator ended at its start");
+    if (ended(*pid))
+      return start_failed(folder, "coordinator", "the coordinator ended at its start");
     auto credentials = client::read_credentials(context_of(folder, settings));
     if (credentials) {
       auto client = client::Client::create(*credentials, Duration(1000));
@@ -143,7 +147,8 @@ Status start_worker(const ClusterFolder& folder, const ClusterSettings& settings
   return pid ? Status::success() : pid.error();
 }
 
-// Waits until every worker is READY; a worker that ended meanwhile is named with the end of its log.
+// Waits until every worker is READY; a worker that ended meanwhile is named with the end of its
+// log.
 Status wait_for_workers(const ClusterFolder& folder, const ClusterSettings& settings,
                         client::Client& client) {
   const auto deadline = Clock::now() + kStartTimeout;
@@ -167,8 +172,8 @@ Status wait_for_workers(const ClusterFolder& folder, const ClusterSettings& sett
     }
     if (Clock::now() > deadline) {
       return error(Code::kUnavailable,
-                   fmt::format("{} of {} workers were ready within 60 s", ready, settings.workers), "",
-                   "their logs are in " + folder.dir + "/log");
+                   fmt::format("{} of {} workers were ready within 60 s", ready, settings.workers),
+                   "", "their logs are in " + folder.dir + "/log");
     }
     std::this_thread::sleep_for(kPoll);
   }
@@ -180,8 +185,9 @@ Status load_example_prices(const Globals& globals, client::Client& client) {
   if (!book->yaml().empty()) return Status::success();
   auto set = client.set_prices(std::string(kExamplePrices));
   if (!set) return set.error();
-  say(globals.output, "loaded the example price book (a CPU device at 0.36 USD an hour): "
-                      "`overwinter prices set FILE` replaces it");
+  say(globals.output,
+      "loaded the example price book (a CPU device at 0.36 USD an hour): "
+      "`overwinter prices set FILE` replaces it");
   return Status::success();
 }
 
@@ -220,8 +226,8 @@ Status bring_up(const Globals& globals, const ClusterFolder& folder, const UpOpt
     return s;
   }
   say(globals.output,
-      fmt::format("{} worker{} ready; logs in {}/log; `overwinter down` stops it", settings->workers,
-                  settings->workers == 1 ? " is" : "s are", folder.dir));
+      fmt::format("{} worker{} ready; logs in {}/log; `overwinter down` stops it",
+                  settings->workers, settings->workers == 1 ? " is" : "s are", folder.dir));
   return Status::success();
 }
 
@@ -237,7 +243,8 @@ std::vector<std::pair<std::string, pid_t>> running_programs(const ClusterFolder&
     if (auto pid = running(folder, name, program)) out.emplace_back(name, *pid);
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first == "coordinator", a.first) < std::pair(b.first == "coordinator", b.first);
+    return std::pair(a.first == "coordinator", a.first) <
+           std::pair(b.first == "coordinator", b.first);
   });
   return out;
 }
@@ -278,7 +285,8 @@ int purge(const Globals& globals, const ClusterFolder& folder) {
     }
   }
   std::filesystem::remove(folder.dir, error_code);  // when nothing else is in it
-  say(globals.output, fmt::format("removed the cluster in {}: {} files and folders", folder.dir, removed));
+  say(globals.output,
+      fmt::format("removed the cluster in {}: {} files and folders", folder.dir, removed));
   return kDone;
 }
 
@@ -317,7 +325,8 @@ int run_status(const Globals& globals) {
     print_message(globals.output, *status);
     return kDone;
   }
-  print_line(fmt::format("coordinator  {}  version {}, up since {}", status->cluster(), status->version(),
+  print_line(fmt::format("coordinator  {}  version {}, up since {}", status->cluster(),
+                         status->version(),
                          google::protobuf::util::TimeUtil::ToString(status->started())));
   print_line(fmt::format("workers      {} ready, {} draining, {} lost", status->workers_ready(),
                          status->workers_draining(), status->workers_lost()));
@@ -326,7 +335,8 @@ int run_status(const Globals& globals) {
   print_line(fmt::format("money        {} today, {} this month", money_text(status->cost_today()),
                          money_text(status->cost_month())));
   if (!status->dashboard().empty()) print_line("dashboard    " + status->dashboard());
-  if (status->disk_full()) print_line("warning      the coordinator's disk is nearly full: submits are refused");
+  if (status->disk_full())
+    print_line("warning      the coordinator's disk is nearly full: submits are refused");
   return kDone;
 }
 

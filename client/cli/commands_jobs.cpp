@@ -76,8 +76,8 @@ int run_jobs_list(const Globals& globals, const JobsListOptions& options) {
   }
   table.print(globals.output);
   if (!list->next_page_token().empty()) {
-    say(globals.output, fmt::format("{} of {} shown; --limit shows more", list->jobs_size(),
-                                    list->total_size()));
+    say(globals.output,
+        fmt::format("{} of {} shown; --limit shows more", list->jobs_size(), list->total_size()));
   }
   return kDone;
 }

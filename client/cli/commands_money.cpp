@@ -13,7 +13,9 @@ namespace {
 
 constexpr std::size_t kPriceBookBytesMax = 1024 * 1024;
 
-std::string short_name(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+std::string short_name(const std::string& name) {
+  return name.substr(name.rfind('/') + 1);
+}
 
 int print_machine_costs(const Globals& globals, client::Client& client, const std::string& month) {
   auto costs = client.machine_costs(month);
@@ -38,7 +40,8 @@ int print_prices(const Globals& globals, const v1::PriceBook& book) {
   if (is_machine(globals.output)) {
     print_message(globals.output, book);
   } else if (book.yaml().empty()) {
-    say(globals.output, "no price book is set; everything costs nothing. `overwinter prices set FILE` sets one");
+    say(globals.output,
+        "no price book is set; everything costs nothing. `overwinter prices set FILE` sets one");
   } else {
     print_line(book.yaml().substr(0, book.yaml().find_last_not_of('\n') + 1));
   }

@@ -31,7 +31,8 @@ int create_join_file(const Globals& globals, client::Client& client, const Token
   request.set_may_set_price(options.may_set_price);
   auto made = client.create_join_file(request);
   if (!made) return report(made.error());
-  if (const Status written = write_file_atomically(options.output, made->join_file()); !written.ok()) {
+  if (const Status written = write_file_atomically(options.output, made->join_file());
+      !written.ok()) {
     return report(written);
   }
   if (is_machine(globals.output)) {
@@ -41,9 +42,10 @@ int create_join_file(const Globals& globals, client::Client& client, const Token
   const std::string file = std::filesystem::path(options.output).filename().string();
   print_line(options.output);
   say(globals.output,
-      fmt::format("good for {} machine{} until {}. Copy it to the machine (it is a secret), then there:",
-                  options.uses, options.uses == 1 ? "" : "s",
-                  TimeUtil::ToString(made->token().expire_time())));
+      fmt::format(
+          "good for {} machine{} until {}. Copy it to the machine (it is a secret), then there:",
+          options.uses, options.uses == 1 ? "" : "s",
+          TimeUtil::ToString(made->token().expire_time())));
   say(globals.output, "  overwinter-worker --join " + file + " --data-dir /var/lib/overwinter");
   say(globals.output, "at each later start --data-dir alone is enough.");
   return kDone;
@@ -88,9 +90,10 @@ int run_tokens_create(const Globals& globals, const TokenOptions& options) {
     return report(written);
   }
   say(globals.output,
-      fmt::format("token {} ({}). Its owner runs `overwinter login` and gives this line, once, within "
-                  "15 minutes.",
-                  made->token().id(), made->token().role()));
+      fmt::format(
+          "token {} ({}). Its owner runs `overwinter login` and gives this line, once, within "
+          "15 minutes.",
+          made->token().id(), made->token().role()));
   return kDone;
 }
 
@@ -107,8 +110,8 @@ int run_tokens_list(const Globals& globals) {
   for (const v1::Token& token : list->tokens()) {
     const bool join = token.role() == "worker";
     table.add({std::to_string(token.id()), token.role(),
-               token.project().empty() ? "all" : token.project(), token.revoked() ? "revoked" : "good",
-               join ? std::to_string(token.uses_left()) : "-",
+               token.project().empty() ? "all" : token.project(),
+               token.revoked() ? "revoked" : "good", join ? std::to_string(token.uses_left()) : "-",
                token.has_expire_time() ? TimeUtil::ToString(token.expire_time()) : "never",
                printable(token.name())});
   }
@@ -139,7 +142,8 @@ int run_login(const Globals& globals, const LoginOptions& options) {
   if (!context) return report(context.error());
   const Status stored = client::store_context(client::config_path(), *context);
   if (!stored.ok()) return report(stored);
-  say(globals.output, fmt::format("logged in to {} as context \"{}\"", context->address, context->name));
+  say(globals.output,
+      fmt::format("logged in to {} as context \"{}\"", context->address, context->name));
   return kDone;
 }
 

@@ -12,7 +12,9 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-std::string short_name(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+std::string short_name(const std::string& name) {
+  return name.substr(name.rfind('/') + 1);
+}
 
 std::string full_name(const std::string& text) {
   return text.rfind("workers/", 0) == 0 ? text : "workers/" + text;
@@ -38,26 +40,27 @@ std::uint32_t seats_of(const v1::Worker& worker) {
 
 void print_worker(const v1::Worker& worker) {
   print_line(fmt::format("worker       {}  ({})", short_name(worker.name()), worker.id()));
-  print_line(fmt::format("state        {}{}", v1::Worker::State_Name(worker.state()),
-                         worker.state_reason().empty() ? "" : "  " + printable(worker.state_reason())));
-  print_line(fmt::format("machine      {}  host {}, {} worker{} on it", printable(worker.host_name()),
-                         worker.host_id(), worker.workers_on_host(),
+  print_line(
+      fmt::format("state        {}{}", v1::Worker::State_Name(worker.state()),
+                  worker.state_reason().empty() ? "" : "  " + printable(worker.state_reason())));
+  print_line(fmt::format("machine      {}  host {}, {} worker{} on it",
+                         printable(worker.host_name()), worker.host_id(), worker.workers_on_host(),
                          worker.workers_on_host() == 1 ? "" : "s"));
   print_line(fmt::format("version      {}", worker.version()));
   print_line(fmt::format("price        {} an hour{}", money_text(worker.price_per_hour()),
                          worker.spot() ? ", spot" : ""));
-  print_line(fmt::format("last sign    {} ago", format_duration(Duration(TimeUtil::DurationToMilliseconds(
-                                                   worker.silent())))));
+  print_line(
+      fmt::format("last sign    {} ago",
+                  format_duration(Duration(TimeUtil::DurationToMilliseconds(worker.silent())))));
   for (int i = 0; i < worker.devices_size(); ++i) {
     const v1::Device& device = worker.devices(i);
     const v1::DeviceUse use = i < worker.uses_size() ? worker.uses(i) : v1::DeviceUse();
-    print_line(fmt::format("device {}     {}, {} of {} reserved, {} of {} threads, {} seat{}{}", i,
-                           device.kind(), format_bytes(use.memory_reserved_bytes()),
-                           format_bytes(device.memory_bytes()), use.threads_reserved(),
-                           device.threads(), use.seats(), use.seats() == 1 ? "" : "s",
-                           device.gflops_fp32() > 0
-                               ? fmt::format(", {:.0f} GFLOP/s fp32", device.gflops_fp32())
-                               : std::string()));
+    print_line(fmt::format(
+        "device {}     {}, {} of {} reserved, {} of {} threads, {} seat{}{}", i, device.kind(),
+        format_bytes(use.memory_reserved_bytes()), format_bytes(device.memory_bytes()),
+        use.threads_reserved(), device.threads(), use.seats(), use.seats() == 1 ? "" : "s",
+        device.gflops_fp32() > 0 ? fmt::format(", {:.0f} GFLOP/s fp32", device.gflops_fp32())
+                                 : std::string()));
   }
 }
 
@@ -79,7 +82,8 @@ int run_workers_list(const Globals& globals) {
                devices_text(worker)});
   }
   if (table.empty()) {
-    say(globals.output, "no worker yet; `overwinter tokens create --role worker -o join.file` lets a machine join");
+    say(globals.output,
+        "no worker yet; `overwinter tokens create --role worker -o join.file` lets a machine join");
     return kDone;
   }
   table.print(globals.output);
@@ -110,8 +114,8 @@ int run_workers_act(const Globals& globals, const std::string& name, WorkerVerb 
   if (is_machine(globals.output)) {
     print_message(globals.output, *worker);
   } else {
-    print_line(fmt::format("{} {}", short_name(worker->name()),
-                           v1::Worker::State_Name(worker->state())));
+    print_line(
+        fmt::format("{} {}", short_name(worker->name()), v1::Worker::State_Name(worker->state())));
   }
   return kDone;
 }

@@ -1,11 +1,13 @@
-// The example price book that `up` loads. The same text ships as deploy/examples/prices.yaml; a test compares them.
+// The example price book that `up` loads. The same text ships as deploy/examples/prices.yaml; a
+// test compares them.
 #pragma once
 
 #include <string_view>
 
 namespace overwinter::cli {
 
-inline constexpr std::string_view kExamplePrices = R"(# An example price book: replace the figures by what your machines cost you.
+inline constexpr std::string_view kExamplePrices =
+    R"(# An example price book: replace the figures by what your machines cost you.
 # `overwinter prices set FILE` loads it. The latest `from` that has come applies.
 currency: USD
 prices:

@@ -50,10 +50,12 @@ int exit_code_of_job(const v1::Job& job) {
 
 }  // namespace
 
-std::string short_job_name(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+std::string short_job_name(const std::string& name) {
+  return name.substr(name.rfind('/') + 1);
+}
 
-Result<Followed> follow_job(const Globals& globals, client::Client& client,
-                            const std::string& name, bool progress) {
+Result<Followed> follow_job(const Globals& globals, client::Client& client, const std::string& name,
+                            bool progress) {
   Followed out;
   Progress bar("run", globals.output.quiet || !progress);
   std::string last_state;
@@ -108,18 +110,20 @@ void print_job(const v1::Job& job) {
   }
   row("cost", cost);
   const v1::Plan& plan = job.plan();
-  row("planned", fmt::format("{} a device, {}, {}", format_bytes(plan.memory_bytes()),
-                             format_duration(Duration(TimeUtil::DurationToMilliseconds(plan.duration()))),
-                             money_text(plan.cost())));
+  row("planned",
+      fmt::format("{} a device, {}, {}", format_bytes(plan.memory_bytes()),
+                  format_duration(Duration(TimeUtil::DurationToMilliseconds(plan.duration()))),
+                  money_text(plan.cost())));
   row("transport", plan.transport());
   row("submitted", TimeUtil::ToString(job.create_time()) +
                        (job.submitter().empty() ? "" : " by " + printable(job.submitter())));
   if (job.has_start_time()) row("started", TimeUtil::ToString(job.start_time()));
   if (job.has_end_time()) row("ended", TimeUtil::ToString(job.end_time()));
   for (const v1::Seat& seat : job.seats()) {
-    row("seat", fmt::format("{}  device {}, {}, {} threads, {} used", seat.worker(), seat.device(),
-                            format_bytes(seat.memory_bytes()), seat.threads(),
-                            format_duration(Duration(TimeUtil::DurationToMilliseconds(seat.used())))));
+    row("seat",
+        fmt::format("{}  device {}, {}, {} threads, {} used", seat.worker(), seat.device(),
+                    format_bytes(seat.memory_bytes()), seat.threads(),
+                    format_duration(Duration(TimeUtil::DurationToMilliseconds(seat.used())))));
   }
 }
 

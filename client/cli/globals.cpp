@@ -1,7 +1,7 @@
 #include "client/cli/globals.h"
 
-#include <csignal>
 #include <unistd.h>
+#include <csignal>
 
 #include <chrono>
 
@@ -35,7 +35,9 @@ Result<std::unique_ptr<client::Client>> Globals::connect() const {
   return client::Client::create(*credentials, timeout.value_or(kCallTimeout));
 }
 
-bool interrupted() { return interrupt_seen != 0; }
+bool interrupted() {
+  return interrupt_seen != 0;
+}
 
 void install_interrupt() {
   struct sigaction action {};

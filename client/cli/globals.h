@@ -21,7 +21,8 @@ struct Globals {
   [[nodiscard]] Result<std::unique_ptr<client::Client>> connect() const;
 };
 
-// Set by the first Ctrl-C; a second one ends the process. install_interrupt() is called once, by main.
+// Set by the first Ctrl-C; a second one ends the process. install_interrupt() is called once, by
+// main.
 [[nodiscard]] bool interrupted();
 void install_interrupt();
 

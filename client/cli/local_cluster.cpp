@@ -36,9 +36,9 @@ bool bindable(std::uint16_t port, std::uint16_t* chosen) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   address.sin_port = htons(port);
   socklen_t length = sizeof address;
-  const bool ok =
-      bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
-      listen(fd, 1) == 0 && getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+  const bool ok = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 &&
+                  listen(fd, 1) == 0 &&
+                  getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
   close(fd);
   if (ok) *chosen = ntohs(address.sin_port);
   return ok;
@@ -76,8 +76,8 @@ Result<std::optional<ClusterSettings>> load_settings(const ClusterFolder& folder
   }
   const auto json = nlohmann::json::parse(*text, nullptr, false);
   if (!json.is_object()) {
-    return fail(Code::kInvalidArgument, folder.settings() + " is not the settings of a cluster", "dir",
-                "name another folder with --dir");
+    return fail(Code::kInvalidArgument, folder.settings() + " is not the settings of a cluster",
+                "dir", "name another folder with --dir");
   }
   ClusterSettings settings;
   settings.workers = json.value("workers", 0U);
@@ -131,7 +131,8 @@ std::optional<pid_t> running(const ClusterFolder& folder, const std::string& nam
 
 Result<pid_t> start_process(const ClusterFolder& folder, const std::string& name,
                             const std::vector<std::string>& command) {
-  const int log = open(folder.log_file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const int log =
+      open(folder.log_file(name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   std::vector<std::string> owned = command;
   std::vector<char*> arguments;
@@ -160,9 +161,8 @@ std::string log_tail(const ClusterFolder& folder, const std::string& name) {
   const int fd = open(folder.log_file(name).c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
   const off_t size = lseek(fd, 0, SEEK_END);
-  const off_t from = size > static_cast<off_t>(kLogTailBytes)
-                         ? size - static_cast<off_t>(kLogTailBytes)
-                         : 0;
+  const off_t from =
+      size > static_cast<off_t>(kLogTailBytes) ? size - static_cast<off_t>(kLogTailBytes) : 0;
   std::string text(kLogTailBytes, '\0');
   const ssize_t n = pread(fd, text.data(), text.size(), from);
   close(fd);

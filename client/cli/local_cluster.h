@@ -1,5 +1,5 @@
-// A cluster on this machine: a coordinator and workers as plain processes in a folder (INTERFACE §2). Nothing
-// supervises them; `up` starts again what is not running.
+// A cluster on this machine: a coordinator and workers as plain processes in a folder (INTERFACE
+// §2). Nothing supervises them; `up` starts again what is not running.
 #pragma once
 
 #include <sys/types.h>

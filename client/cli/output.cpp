@@ -16,8 +16,9 @@ constexpr std::size_t kTableColumns = 80;
 
 // Columns on a screen: bytes that begin a UTF-8 character.
 std::size_t display_width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string cut(std::string_view text, std::size_t width) {

@@ -1,5 +1,5 @@
-// How results are printed: tables that fit 80 columns, wide ones, JSON, YAML. Standard output carries the result
-// alone; messages go to standard error.
+// How results are printed: tables that fit 80 columns, wide ones, JSON, YAML. Standard output
+// carries the result alone; messages go to standard error.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -30,7 +30,8 @@ struct OutputOptions {
 void print_message(const OutputOptions& options, const google::protobuf::Message& message);
 [[nodiscard]] std::string to_json(const google::protobuf::Message& message);
 
-// Columns are as wide as their longest cell; the last is cut with "…" so that the row fits `width` (0: no limit).
+// Columns are as wide as their longest cell; the last is cut with "…" so that the row fits `width`
+// (0: no limit).
 class Table {
  public:
   explicit Table(std::vector<std::string> header) { rows_.push_back(std::move(header)); }
@@ -50,7 +51,7 @@ void say(const OutputOptions& options, std::string_view line);
 // "error: sentence" and the hint on standard error; returns the exit code of the status.
 int report(const Status& status);
 
-[[nodiscard]] std::string money_text(const v1::Money& money);  // "0.0203 USD"
+[[nodiscard]] std::string money_text(const v1::Money& money);   // "0.0203 USD"
 [[nodiscard]] std::string amount_text(const v1::Money& money);  // "0.0203"
 // Control characters replaced, so that no name moves the cursor.
 [[nodiscard]] std::string printable(std::string_view text);

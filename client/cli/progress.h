@@ -1,4 +1,5 @@
-// Progress of long work on standard error: one redrawn line on a terminal, short plain lines elsewhere.
+// Progress of long work on standard error: one redrawn line on a terminal, short plain lines
+// elsewhere.
 #pragma once
 
 #include <chrono>

@@ -1,5 +1,5 @@
-// Client: one coordinator, as one principal. Calls have deadlines; those that may be repeated are retried with
-// back-off while the coordinator cannot be reached. Thread-safe.
+// Client: one coordinator, as one principal. Calls have deadlines; those that may be repeated are
+// retried with back-off while the coordinator cannot be reached. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -40,11 +40,13 @@ class Client {
   [[nodiscard]] Result<v1::Job> cancel(const std::string& name);
   [[nodiscard]] Result<v1::Job> update(const v1::UpdateJobRequest& request);
   [[nodiscard]] Result<v1::ExplainJobResponse> explain(const std::string& name);
-  // JOB as people write it (full name, last part, a unique prefix of that, @last) to projects/P/jobs/J.
+  // JOB as people write it (full name, last part, a unique prefix of that, @last) to
+  // projects/P/jobs/J.
   [[nodiscard]] Result<std::string> resolve_job(const std::string& text);
 
-  // Calls `seen` with the job now and at each change, until it returns false. Sits out `outage` without a
-  // coordinator (a restart); `stopped` is asked about ten times a second and ends the watch with CANCELLED.
+  // Calls `seen` with the job now and at each change, until it returns false. Sits out `outage`
+  // without a coordinator (a restart); `stopped` is asked about ten times a second and ends the
+  // watch with CANCELLED.
   [[nodiscard]] Status watch(const std::string& name, Duration outage, const JobSeen& seen,
                              const std::function<bool()>& stopped);
 
@@ -80,8 +82,8 @@ class Client {
   std::unique_ptr<Impl> impl_;
 };
 
-// Exchanges the line of `tokens create` (ow1_…) for a token; returns a context ready to store, its files written
-// under `folder`, 0600.
+// Exchanges the line of `tokens create` (ow1_…) for a token; returns a context ready to store, its
+// files written under `folder`, 0600.
 [[nodiscard]] Result<Context> login(const std::string& line, const std::string& folder,
                                     const std::string& context_name, Duration timeout);
 

@@ -48,7 +48,8 @@ struct Client::Impl {
     return out;
   }
 
-  // A call that may be repeated: retried with back-off while the coordinator is away, within call_timeout.
+  // A call that may be repeated: retried with back-off while the coordinator is away, within
+  // call_timeout.
   template <class Stub, class Request, class Response>
   [[nodiscard]] Result<Response> call(Stub& stub,
                                       grpc::Status (Stub::*method)(grpc::ClientContext*,

@@ -16,13 +16,16 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-std::string text_of(const YAML::Node& node) { return node ? node.as<std::string>() : std::string(); }
+std::string text_of(const YAML::Node& node) {
+  return node ? node.as<std::string>() : std::string();
+}
 
 Result<std::string> read_small_file(const std::string& path, const std::string& field) {
   auto text = read_file(path, 64 * kKiB);
   if (!text) {
-    return fail(text.error().code, text.error().message, field,
-                "`overwinter up` starts a cluster here, `overwinter login` adds one that runs elsewhere");
+    return fail(
+        text.error().code, text.error().message, field,
+        "`overwinter up` starts a cluster here, `overwinter login` adds one that runs elsewhere");
   }
   return text;
 }
@@ -61,8 +64,8 @@ Result<Contexts> load_contexts(const std::string& path) {
       contexts.all[context.name] = context;
     }
   } catch (const YAML::Exception& e) {
-    return fail(Code::kInvalidArgument, path + " is not a configuration file: " + e.what(), "config",
-                "correct it, or remove it and run `overwinter login` again");
+    return fail(Code::kInvalidArgument, path + " is not a configuration file: " + e.what(),
+                "config", "correct it, or remove it and run `overwinter login` again");
   }
   return contexts;
 }

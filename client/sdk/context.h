@@ -1,4 +1,5 @@
-// Contexts: which coordinator to talk to, and as whom. Kept in ~/.config/overwinter/config.yaml, 0600.
+// Contexts: which coordinator to talk to, and as whom. Kept in ~/.config/overwinter/config.yaml,
+// 0600.
 #pragma once
 
 #include <map>
@@ -38,8 +39,8 @@ struct Credentials {
 // Adds or replaces a context and makes it the current one.
 [[nodiscard]] Status store_context(const std::string& path, const Context& context);
 
-// The context named, else the current one; OVERWINTER_ADDRESS, OVERWINTER_TOKEN and OVERWINTER_CA (a file) override
-// its parts and are enough without one.
+// The context named, else the current one; OVERWINTER_ADDRESS, OVERWINTER_TOKEN and OVERWINTER_CA
+// (a file) override its parts and are enough without one.
 [[nodiscard]] Result<Context> choose_context(const std::string& path, const std::string& name);
 [[nodiscard]] Result<Credentials> read_credentials(const Context& context);
 

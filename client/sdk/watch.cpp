@@ -12,7 +12,9 @@ namespace {
 constexpr int kPageSize = 1000;
 constexpr auto kStopPoll = std::chrono::milliseconds(100);
 
-std::string last_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }
+std::string last_part(const std::string& name) {
+  return name.substr(name.rfind('/') + 1);
+}
 
 }  // namespace
 
@@ -44,9 +46,10 @@ Result<std::string> Client::resolve_job(const std::string& text) {
                 "\"" + text + "\" begins the names of " + std::to_string(matches) + " jobs", "job",
                 "write more of the name; `overwinter jobs list` shows them");
   }
-  return fail(Code::kNotFound,
-              text == "@last" ? std::string("there is no job yet") : "there is no job \"" + text + "\"",
-              "job", "`overwinter jobs list` shows what there is");
+  return fail(
+      Code::kNotFound,
+      text == "@last" ? std::string("there is no job yet") : "there is no job \"" + text + "\"",
+      "job", "`overwinter jobs list` shows what there is");
 }
 
 Status Client::watch(const std::string& name, Duration outage, const JobSeen& seen,

@@ -17,12 +17,14 @@ constexpr std::size_t kEntriesMax = 10'000;
 tl::unexpected<Status> refuse(const YAML::Node& node, const std::string& what,
                               const std::string& field) {
   const int line = node.IsDefined() ? node.Mark().line + 1 : 0;
-  return fail(Code::kInvalidArgument,
-              "price book" + (line > 0 ? " line " + std::to_string(line) : std::string()) + ": " + what,
-              field);
+  return fail(
+      Code::kInvalidArgument,
+      "price book" + (line > 0 ? " line " + std::to_string(line) : std::string()) + ": " + what,
+      field);
 }
 
-Status check_keys(const YAML::Node& map, const std::set<std::string>& known, const std::string& field) {
+Status check_keys(const YAML::Node& map, const std::set<std::string>& known,
+                  const std::string& field) {
   std::set<std::string> seen;
   for (const auto& pair : map) {
     if (!pair.first.IsScalar()) return refuse(map, "a key must be a word", field).value();
@@ -30,10 +32,12 @@ Status check_keys(const YAML::Node& map, const std::set<std::string>& known, con
     if (known.count(key) == 0) {
       std::string list;
       for (const std::string& k : known) list += (list.empty() ? "" : ", ") + k;
-      return refuse(pair.first, "there is no key \"" + key.substr(0, 80) + "\"; keys are " + list, field)
+      return refuse(pair.first, "there is no key \"" + key.substr(0, 80) + "\"; keys are " + list,
+                    field)
           .value();
     }
-    if (!seen.insert(key).second) return refuse(pair.first, "\"" + key + "\" stands twice", field).value();
+    if (!seen.insert(key).second)
+      return refuse(pair.first, "\"" + key + "\" stands twice", field).value();
     if (key != "prices" && !pair.second.IsScalar()) {
       return refuse(pair.first, "\"" + key + "\" must be one value", field).value();
     }
@@ -49,7 +53,8 @@ Result<v1::PriceBook::Entry> parse_entry(const YAML::Node& node, const std::stri
     return fail(s);
   }
   for (const char* key : {"from", "device", "per_hour"}) {
-    if (!node[key]) return refuse(node, std::string("\"") + key + "\" is missing", field + "." + key);
+    if (!node[key])
+      return refuse(node, std::string("\"") + key + "\" is missing", field + "." + key);
   }
   v1::PriceBook::Entry entry;
   auto from = parse_time(node["from"].Scalar());
@@ -88,12 +93,15 @@ Result<v1::PriceBook> parse_root(const YAML::Node& root) {
   if (!root.IsMap()) return refuse(root, "it is a map of `currency` and `prices`", "prices");
   if (const Status s = check_keys(root, {"currency", "prices"}, "prices"); !s.ok()) return fail(s);
   v1::PriceBook book;
-  if (!root["currency"]) return refuse(root, "\"currency\" is missing, for example USD", "currency");
+  if (!root["currency"])
+    return refuse(root, "\"currency\" is missing, for example USD", "currency");
   const std::string currency = root["currency"].Scalar();
-  const bool letters = currency.size() == 3 &&
-                       currency.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string::npos;
+  const bool letters =
+      currency.size() == 3 &&
+      currency.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") == std::string::npos;
   if (!letters) {
-    return refuse(root["currency"], "a currency is three capital letters, for example USD", "currency");
+    return refuse(root["currency"], "a currency is three capital letters, for example USD",
+                  "currency");
   }
   book.set_currency_code(currency);
   const YAML::Node prices = root["prices"];
@@ -118,7 +126,8 @@ Result<v1::PriceBook> parse_price_book(std::string_view text) {
   }
   // Anchors and aliases are how a small text becomes a large tree; a price book needs neither.
   if (text.find('&') != std::string_view::npos || text.find('*') != std::string_view::npos) {
-    return fail(Code::kInvalidArgument, "price book: anchors (&) and aliases (*) are not taken", "yaml");
+    return fail(Code::kInvalidArgument, "price book: anchors (&) and aliases (*) are not taken",
+                "yaml");
   }
   try {
     auto book = parse_root(YAML::Load(std::string(text)));

@@ -1,4 +1,5 @@
-// A price book file (INTERFACE §6): YAML → overwinter.v1.PriceBook. Hostile-input safe; thread-safe.
+// A price book file (INTERFACE §6): YAML → overwinter.v1.PriceBook. Hostile-input safe;
+// thread-safe.
 //
 //   currency: USD
 //   prices:
@@ -12,8 +13,8 @@
 
 namespace overwinter::spec {
 
-// At most 1 MiB and 10,000 prices. `supplier` (any), `spot` (false) and `minimum` (none) may be left out. The
-// reply's `yaml` is the text itself. INVALID_ARGUMENT names the line and the field.
+// At most 1 MiB and 10,000 prices. `supplier` (any), `spot` (false) and `minimum` (none) may be
+// left out. The reply's `yaml` is the text itself. INVALID_ARGUMENT names the line and the field.
 [[nodiscard]] Result<v1::PriceBook> parse_price_book(std::string_view text);
 
 }  // namespace overwinter::spec

@@ -1,0 +1,337 @@
+#include "client/cli/command_line.h"
+
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <functional>
+
+#include "client/cli/commands.h"
+#include "client/cli/completion.h"
+#include "client/cli/exit_codes.h"
+
+namespace overwinter::cli {
+namespace {
+
+// What was parsed; each command's declaration sets `run`.
+struct Parsed {
+  Globals globals;
+  std::string format = "table";
+  std::string timeout;
+  bool no_color = false;
+  std::function<int()> run;
+};
+
+void examples(CLI::App* app, const std::string& text) {
+  app->footer("Examples:\n" + text);
+}
+
+// Global options are taken before and behind the command's name.
+void add_globals(CLI::App* app, Parsed& p, bool short_output) {
+  app->add_option("--context", p.globals.context, "Which cluster of the configuration file");
+  app->add_option(short_output ? "-o,--format" : "--format", p.format, "table, wide, json or yaml")
+      ->check(CLI::IsMember({"table", "wide", "json", "yaml"}));
+  app->add_flag("--quiet", p.globals.output.quiet, "Print results and errors alone");
+  app->add_flag("--no-color", p.no_color, "No colours on a terminal");
+  app->add_option("--timeout", p.timeout,
+                  "Give up after this long, for example 30s (exit code 124)");
+}
+
+CLI::App* command(CLI::App& parent, Parsed& p, const std::string& name, const std::string& about,
+                  bool short_output = true) {
+  CLI::App* app = parent.add_subcommand(name, about);
+  add_globals(app, p, short_output);
+  return app;
+}
+
+// A command that takes one word and hands it on.
+void one_word(CLI::App& parent, Parsed& p, const std::string& name, const std::string& about,
+              const std::string& what, std::function<int(const std::string&)> run) {
+  CLI::App* app = command(parent, p, name, about);
+  auto word = std::make_shared<std::string>();
+  app->add_option(what, *word, "Full name, last part, a unique prefix, or @last")->required();
+  app->callback([&p, word, run = std::move(run)] { p.run = [word, run] { return run(*word); }; });
+}
+
+void declare_cluster(CLI::App& root, Parsed& p) {
+  CLI::App* up = command(root, p, "up", "Start a cluster on this machine, on loopback");
+  auto u = std::make_shared<UpOptions>();
+  up->add_option("--workers", u->workers, "How many workers (default 2)")->check(CLI::Range(1, 64));
+  up->add_option("--dir", u->dir, "Its folder (default ~/.local/state/overwinter)");
+  up->add_option("--device", u->devices,
+                 "Of each worker: cpu:memory=4GiB,threads=1; may be repeated");
+  examples(up, "  overwinter up\n  overwinter up --workers 4 --device cpu:memory=4GiB,threads=1\n");
+  up->callback([&p, u] { p.run = [&p, u] { return run_up(p.globals, *u); }; });
+
+  CLI::App* down = command(root, p, "down", "Stop the cluster of `up`; its data stay");
+  auto d = std::make_shared<DownOptions>();
+  down->add_option("--dir", d->dir, "Its folder");
+  down->add_flag("--purge", d->purge, "Remove its data too, and say what was removed");
+  examples(down, "  overwinter down\n  overwinter down --purge\n");
+  down->callback([&p, d] { p.run = [&p, d] { return run_down(p.globals, *d); }; });
+
+  CLI::App* status = command(root, p, "status", "Coordinator, workers, jobs and money at a glance");
+  status->callback([&p] { p.run = [&p] { return run_status(p.globals); }; });
+
+  CLI::App* login = command(root, p, "login", "Add a cluster that runs elsewhere");
+  auto l = std::make_shared<LoginOptions>();
+  login->add_option("--name", l->name, "Name of the new context");
+  examples(login,
+           "  overwinter login              asks for the ow1_… line of `overwinter tokens create`\n"
+           "  overwinter login < line.txt\n");
+  login->callback([&p, l] { p.run = [&p, l] { return run_login(p.globals, *l); }; });
+
+  CLI::App* version = command(root, p, "version", "The release of this command");
+  version->callback([&p] { p.run = [&p] { return run_version(p.globals); }; });
+}
+
+void declare_submit(CLI::App& root, Parsed& p) {
+  CLI::App* submit =
+      command(root, p, "submit", "Submit a job file (YAML or JSON, - is standard input)");
+  auto s = std::make_shared<SubmitOptions>();
+  submit->add_option("FILE", s->file, "The job file")->required();
+  submit->add_option("--set", s->settings,
+                     "Change one value: --set workers.max=2; may be repeated");
+  submit->add_option("--request-id", s->request_id, "The same id again gives the same job");
+  submit->add_flag("--wait", s->waiting.wait, "Wait for its end; the exit code tells how it ended");
+  submit->add_flag("--follow", s->waiting.follow, "Wait and draw its progress");
+  examples(submit,
+           "  overwinter submit job.yaml --wait\n"
+           "  overwinter submit job.yaml --set budget.cap=0.50 -o json\n");
+  submit->callback([&p, s] { p.run = [&p, s] { return run_submit(p.globals, *s); }; });
+
+  CLI::App* plan =
+      command(root, p, "plan", "What would run, where, memory, time, cost; nothing starts");
+  auto q = std::make_shared<PlanOptions>();
+  plan->add_option("FILE", q->file, "The job file")->required();
+  plan->add_option("--set", q->settings, "Change one value");
+  examples(plan, "  overwinter plan job.yaml\n");
+  plan->callback([&p, q] { p.run = [&p, q] { return run_plan(p.globals, *q); }; });
+
+  CLI::App* matmul = command(root, p, "matmul", "C = A x B, split over the workers", false);
+  auto m = std::make_shared<MatmulOptions>();
+  matmul->add_option("A", m->a, "First matrix, .npy")->required();
+  matmul->add_option("B", m->b, "Second matrix, .npy")->required();
+  matmul->add_option("-o,--output", m->output, "Where C goes, .npy")->required();
+  matmul->add_option("--precision", m->precision, "fp32 or fp64 (default: the inputs' own)");
+  matmul->add_option("--algorithm", m->algorithm, "auto or classical");
+  matmul->add_option("--transport", m->transport, "auto or elastic");
+  matmul->add_option("--workers", m->workers, "The most workers to use (default: all that fit)");
+  matmul->add_option("--cap", m->cap, "The most it may cost, in the price book's currency");
+  matmul->add_option("--project", m->project, "Project (default: the token's)");
+  matmul->add_option("--name", m->name, "Name of the job");
+  matmul->add_option("--set", m->settings, "Change one value of the job");
+  examples(matmul,
+           "  overwinter matmul A.npy B.npy -o C.npy\n"
+           "  overwinter matmul A.npy B.npy -o C.npy --workers 2 --cap 0.10\n");
+  matmul->callback([&p, m] { p.run = [&p, m] { return run_matmul(p.globals, *m); }; });
+}
+
+void declare_jobs(CLI::App& root, Parsed& p) {
+  CLI::App* jobs = command(root, p, "jobs", "List jobs and act on one");
+  auto l = std::make_shared<JobsListOptions>();
+  const auto list_options = [&p, l](CLI::App* app) {
+    app->add_option("--project", l->project, "One project (default: all you may see)");
+    app->add_option("--filter", l->filter, "For example: state=RUNNING AND labels.team=nlp");
+    app->add_option("--limit", l->limit, "At most this many (default 50)")
+        ->check(CLI::Range(1, 1000));
+  };
+  CLI::App* list = command(*jobs, p, "list", "Newest first");
+  list_options(list);
+  examples(list, "  overwinter jobs list --filter state=PAUSED\n");
+  list->callback([&p, l] { p.run = [&p, l] { return run_jobs_list(p.globals, *l); }; });
+  jobs->require_subcommand(0, 1);
+  jobs->callback([&p, l, jobs] {
+    if (jobs->get_subcommands().empty()) p.run = [&p, l] { return run_jobs_list(p.globals, *l); };
+  });
+  one_word(*jobs, p, "get", "All that is known of a job", "JOB",
+           [&p](const std::string& job) { return run_jobs_get(p.globals, job); });
+  one_word(*jobs, p, "watch", "Follow a job to its end", "JOB",
+           [&p](const std::string& job) { return run_jobs_watch(p.globals, job); });
+  one_word(*jobs, p, "pause", "Stop it at a good place; what is done stays done", "JOB",
+           [&p](const std::string& job) { return run_jobs_act(p.globals, job, JobVerb::kPause); });
+  one_word(*jobs, p, "resume", "Let a paused job go on where it stood", "JOB",
+           [&p](const std::string& job) { return run_jobs_act(p.globals, job, JobVerb::kResume); });
+  one_word(*jobs, p, "cancel", "End it for good", "JOB",
+           [&p](const std::string& job) { return run_jobs_act(p.globals, job, JobVerb::kCancel); });
+  one_word(*jobs, p, "explain", "Why it waits or stopped, and what would help", "JOB",
+           [&p](const std::string& job) { return run_jobs_explain(p.globals, job); });
+
+  CLI::App* download = command(*jobs, p, "download", "Its result", false);
+  auto job = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>();
+  download->add_option("JOB", *job, "The job")->required();
+  download->add_option("-o,--output", *output, "File or folder")->required();
+  examples(download, "  overwinter jobs download @last -o C.npy\n");
+  download->callback([&p, job, output] {
+    p.run = [&p, job, output] { return run_jobs_download(p.globals, *job, *output); };
+  });
+
+  CLI::App* update = command(*jobs, p, "update", "Raise its cap or change its priority");
+  auto u = std::make_shared<JobsUpdateOptions>();
+  update->add_option("JOB", u->job, "The job")->required();
+  update->add_option("--cap", u->cap, "The most it may cost from now on in all");
+  update->add_option("--priority", u->priority, "low, normal or high");
+  examples(update, "  overwinter jobs update @last --cap 0.80 && overwinter jobs resume @last\n");
+  update->callback([&p, u] { p.run = [&p, u] { return run_jobs_update(p.globals, *u); }; });
+}
+
+void declare_workers(CLI::App& root, Parsed& p) {
+  CLI::App* workers = command(root, p, "workers", "List workers and act on one");
+  workers->require_subcommand(0, 1);
+  workers->callback([&p, workers] {
+    if (workers->get_subcommands().empty()) p.run = [&p] { return run_workers_list(p.globals); };
+  });
+  CLI::App* list = command(*workers, p, "list", "State, seats, price, devices");
+  list->callback([&p] { p.run = [&p] { return run_workers_list(p.globals); }; });
+  one_word(*workers, p, "get", "All that is known of a worker", "WORKER",
+           [&p](const std::string& w) { return run_workers_get(p.globals, w); });
+  one_word(
+      *workers, p, "drain", "Give it no new work; what it does moves on", "WORKER",
+      [&p](const std::string& w) { return run_workers_act(p.globals, w, WorkerVerb::kDrain); });
+  one_word(
+      *workers, p, "resume", "Let a drained worker work again", "WORKER",
+      [&p](const std::string& w) { return run_workers_act(p.globals, w, WorkerVerb::kResume); });
+  one_word(
+      *workers, p, "remove", "Drain it, revoke its certificate, end its price", "WORKER",
+      [&p](const std::string& w) { return run_workers_act(p.globals, w, WorkerVerb::kRemove); });
+}
+
+void declare_tokens(CLI::App& root, Parsed& p) {
+  CLI::App* tokens = command(root, p, "tokens", "Who may come in");
+  tokens->require_subcommand(1, 1);
+  CLI::App* create = command(*tokens, p, "create",
+                             "A login line for a person, or a join file for machines", false);
+  auto t = std::make_shared<TokenOptions>();
+  create
+      ->add_option("--role", t->role,
+                   "viewer, submitter, operator, billing, auditor, admin or worker")
+      ->required();
+  create->add_option("--for", t->name, "Whose it is");
+  create->add_option("--project", t->project, "One project (default: all)");
+  create->add_option("--projects", t->projects, "Of a join file: projects that its workers serve")
+      ->delimiter(',');
+  create->add_option("--uses", t->uses, "Of a join file: how many machines (default 1)")
+      ->check(CLI::Range(1, 10000));
+  create->add_option("--ttl", t->ttl,
+                     "Until when: 24h, 30d (default: a join file 24h, a token without end)");
+  create->add_flag("--may-set-price", t->may_set_price,
+                   "Of a join file: --price of its workers counts");
+  create->add_option("-o,--output", t->output, "Where the line or the join file goes, 0600");
+  examples(create,
+           "  overwinter tokens create --role submitter --for ann --project demo\n"
+           "  overwinter tokens create --role worker --uses 3 --ttl 24h -o join.file\n");
+  create->callback([&p, t] { p.run = [&p, t] { return run_tokens_create(p.globals, *t); }; });
+  CLI::App* list = command(*tokens, p, "list", "Every token and join file");
+  list->callback([&p] { p.run = [&p] { return run_tokens_list(p.globals); }; });
+  CLI::App* revoke = command(*tokens, p, "revoke", "End a token or a join file at once");
+  auto id = std::make_shared<std::uint64_t>(0);
+  auto join = std::make_shared<bool>(false);
+  revoke->add_option("ID", *id, "As `tokens list` shows it")->required();
+  revoke->add_flag("--join-file", *join, "The id is a join file's");
+  revoke->callback([&p, id, join] {
+    p.run = [&p, id, join] { return run_tokens_revoke(p.globals, *id, *join); };
+  });
+}
+
+void declare_money(CLI::App& root, Parsed& p) {
+  CLI::App* projects = command(root, p, "projects", "List projects, or make one");
+  projects->require_subcommand(0, 1);
+  projects->callback([&p, projects] {
+    if (projects->get_subcommands().empty()) p.run = [&p] { return run_projects_list(p.globals); };
+  });
+  CLI::App* list = command(*projects, p, "list", "Names");
+  list->callback([&p] { p.run = [&p] { return run_projects_list(p.globals); }; });
+  one_word(*projects, p, "create", "A new project", "PROJECT",
+           [&p](const std::string& name) { return run_projects_create(p.globals, name); });
+
+  CLI::App* prices = command(root, p, "prices", "The price book");
+  prices->require_subcommand(0, 1);
+  prices->callback([&p, prices] {
+    if (prices->get_subcommands().empty()) p.run = [&p] { return run_prices_get(p.globals); };
+  });
+  CLI::App* get = command(*prices, p, "get", "As it is");
+  get->callback([&p] { p.run = [&p] { return run_prices_get(p.globals); }; });
+  one_word(*prices, p, "set", "Replace it (YAML, - is standard input)", "FILE",
+           [&p](const std::string& file) { return run_prices_set(p.globals, file); });
+
+  CLI::App* cost = command(root, p, "cost", "What jobs or machines cost");
+  auto c = std::make_shared<CostOptions>();
+  cost->add_option("JOB", c->job, "One job");
+  cost->add_option("--project", c->project, "One project");
+  cost->add_option("--month", c->month, "For example 2026-11");
+  cost->add_flag("--machines", c->machines, "Machines: jobs, idle and lost");
+  examples(cost, "  overwinter cost @last\n  overwinter cost --machines --month 2026-11\n");
+  cost->callback([&p, c] { p.run = [&p, c] { return run_cost(p.globals, *c); }; });
+}
+
+// Parsed texts into the values that commands use.
+Status settle(Parsed& p) {
+  OutputOptions& out = p.globals.output;
+  out.format = p.format == "json"   ? Format::kJson
+               : p.format == "yaml" ? Format::kYaml
+               : p.format == "wide" ? Format::kWide
+                                    : Format::kTable;
+  out.color = !p.no_color && std::getenv("NO_COLOR") == nullptr && isatty(STDOUT_FILENO) == 1;
+  if (!p.timeout.empty()) {
+    auto timeout = parse_duration(p.timeout);
+    if (!timeout) return error(Code::kInvalidArgument, timeout.error().message, "--timeout");
+    p.globals.timeout = *timeout;
+  }
+  return Status::success();
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  CLI::App root(
+      "overwinter: training jobs on few, unequal and rented machines, inside their memory and "
+      "money",
+      "overwinter");
+  Parsed p;
+  root.require_subcommand(1, 1);
+  add_globals(&root, p, true);
+  examples(&root,
+           "  overwinter up                                   a cluster on this machine\n"
+           "  overwinter matmul A.npy B.npy -o C.npy          a product, split over its workers\n"
+           "  overwinter jobs list\n");
+  declare_cluster(root, p);
+  declare_submit(root, p);
+  declare_jobs(root, p);
+  declare_workers(root, p);
+  declare_tokens(root, p);
+  declare_money(root, p);
+  CLI::App* completion = root.add_subcommand("completion", "A completion script for a shell");
+  auto shell = std::make_shared<std::string>();
+  completion->add_option("SHELL", *shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  examples(completion, "  source <(overwinter completion bash)\n");
+  completion->callback([&p, &root, shell] {
+    p.run = [&root, shell] {
+      CompletionTree tree;
+      for (const CLI::App* app : root.get_subcommands([](const CLI::App*) { return true; })) {
+        CompletionTree::Command entry{app->get_name(), app->get_description(), {}, {}};
+        for (const CLI::App* sub : app->get_subcommands([](const CLI::App*) { return true; })) {
+          entry.subcommands.push_back(sub->get_name());
+        }
+        for (const CLI::Option* option : app->get_options()) {
+          for (const std::string& name : option->get_lnames()) entry.options.push_back("--" + name);
+        }
+        tree.commands.push_back(std::move(entry));
+      }
+      print_line(completion_script(tree, *shell));
+      return kDone;
+    };
+  });
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    const int code = root.exit(e, std::cout, std::cerr);
+    return code == 0 ? kDone : kBadInput;
+  }
+  if (const Status status = settle(p); !status.ok()) return report(status);
+  return p.run ? p.run() : kBadInput;
+}
+
+}  // namespace overwinter::cli
