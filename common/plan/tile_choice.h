@@ -12,7 +12,7 @@ namespace overwinter::plan {
 // The seats that will share the work, added up.
 struct SeatModel {
   std::uint32_t seats = 1;
-  std::uint32_t threads = 1;       // of the smallest, for its workspace
+  std::uint32_t threads = 1;       // of the device with the most: its workspace is the largest
   double flops_per_second = 1e10;  // of all seats, on large tiles
   double bytes_per_second = 1e8;   // of all their links to the coordinator
 };

@@ -1,0 +1,89 @@
+#include "common/plan/candidates.h"
+
+#include <algorithm>
+
+#include "overwinter/v1/job.pb.h"
+
+namespace overwinter::plan {
+namespace {
+
+// For a device or a link that has not been measured.
+constexpr double kFlopsPerThreadFp32 = 2e10;
+constexpr double kFlopsPerThreadFp64 = 1e10;
+constexpr double kBytesPerSecond = 1e8;
+// Read-only descriptors: a worker on the coordinator's machine reads memory.
+constexpr double kSameHostBytesPerSecond = 3e9;
+
+std::string device_name(const WorkerOffer& worker, std::size_t index) {
+  if (worker.devices.size() == 1) return worker.name;
+  return worker.name + " device " + std::to_string(index);
+}
+
+std::string why_not(const WorkerOffer& worker, const DeviceInfo& device,
+                    const CandidateFilter& filter) {
+  if (!worker.unavailable.empty()) return worker.unavailable;
+  if (filter.spot == SpotUse::kNever && worker.spot)
+    return "is a spot worker; the job says spot: never";
+  if (filter.spot == SpotUse::kOnly && !worker.spot)
+    return "is not a spot worker; the job says spot: only";
+  if (filter.device != "any" && filter.device != device.kind)
+    return "is a " + device.kind + " device; the job asks for " + filter.device;
+  // Other kinds of device have no kernels in this release.
+  if (device.kind != "cpu")
+    return "is a " + device.kind + " device; this release multiplies on cpu";
+  return {};
+}
+
+Candidate candidate(const WorkerOffer& worker, std::size_t index, Precision precision) {
+  const DeviceInfo& device = worker.devices[index].device;
+  const bool single = precision == Precision::kFp32;
+  const double measured = (single ? device.gflops_fp32 : device.gflops_fp64) * 1e9;
+  const std::uint32_t threads = std::max<std::uint32_t>(device.threads, 1);
+  const double assumed = (single ? kFlopsPerThreadFp32 : kFlopsPerThreadFp64) * threads;
+  double link = worker.link_bytes_per_second > 0 ? worker.link_bytes_per_second : kBytesPerSecond;
+  if (worker.same_host_as_coordinator) link = kSameHostBytesPerSecond;
+  return {.name = device_name(worker, index),
+          .memory_bytes = device.memory_bytes,
+          .threads = threads,
+          .flops_per_second = measured > 0 ? measured : assumed,
+          .bytes_per_second = link,
+          .price_per_hour = worker.devices[index].price_per_hour};
+}
+
+}  // namespace
+
+Candidates find_candidates(const ClusterOffer& offer, const CandidateFilter& filter) {
+  Candidates out;
+  for (const WorkerOffer& worker : offer.workers) {
+    for (std::size_t i = 0; i < worker.devices.size(); ++i) {
+      const std::string why = why_not(worker, worker.devices[i].device, filter);
+      if (why.empty()) {
+        out.devices.push_back(candidate(worker, i, filter.precision));
+        continue;
+      }
+      v1::RuledOut& entry = out.ruled_out.emplace_back();
+      entry.set_what(device_name(worker, i));
+      entry.set_why(why);
+    }
+  }
+  std::stable_sort(out.devices.begin(), out.devices.end(),
+                   [](const Candidate& a, const Candidate& b) {
+                     if (a.flops_per_second != b.flops_per_second)
+                       return a.flops_per_second > b.flops_per_second;
+                     return a.name < b.name;
+                   });
+  return out;
+}
+
+SeatModel seat_model(const std::vector<Candidate>& devices, std::size_t count) {
+  SeatModel model{.seats = 0, .threads = 1, .flops_per_second = 0, .bytes_per_second = 0};
+  for (std::size_t i = 0; i < std::min(count, devices.size()); ++i) {
+    ++model.seats;
+    model.threads = std::max(model.threads, devices[i].threads);
+    model.flops_per_second += devices[i].flops_per_second;
+    model.bytes_per_second += devices[i].bytes_per_second;
+  }
+  return model;
+}
+
+}  // namespace overwinter::plan
