@@ -36,6 +36,7 @@ enum class Cause : std::uint8_t {
   kFailure = 6,
   kWorkerLost = 7,
   kDrain = 8,
+  kCancelled = 9,  // a person ended the job for good
 };
 
 enum class WorkerState : std::uint8_t {
@@ -108,6 +109,7 @@ struct WorkerStateChanged {
   WorkerState state = WorkerState::kReady;
   std::string reason;
   std::uint64_t actor = 0;
+  bool removing = false;  // with kDraining: becomes kRemoved when its last seat is released
 };
 // Reports up to this number are processed.
 struct ReportsProcessed {
@@ -178,6 +180,7 @@ struct SeatFunded {
   SeatKey seat;
   Duration funded_for{0};  // the new total
   ledger::Charge reserved; // the new total
+  std::optional<Money> device_price_per_hour;  // when it changed: in force from here on
 };
 struct SeatStopping {
   SeatKey seat;

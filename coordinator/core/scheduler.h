@@ -14,6 +14,7 @@
 namespace overwinter::core {
 
 class ClusterState;
+struct SoftState;
 
 struct SchedulerConfig {
   Duration heartbeat_every{1000};        // what workers are told
@@ -39,6 +40,8 @@ struct Outcome {
 class Scheduler {
  public:
   explicit Scheduler(SchedulerConfig config);
+  // Starts from a state that was replayed elsewhere (a projection). CoordinatorStarted comes next.
+  Scheduler(SchedulerConfig config, ClusterState state);
   ~Scheduler();
   Scheduler(Scheduler&&) noexcept;
   Scheduler& operator=(Scheduler&&) noexcept;
@@ -49,6 +52,9 @@ class Scheduler {
   void replay(Time time, const Fact& fact);
 
   [[nodiscard]] const ClusterState& state() const;
+  // What is known but not durable (soft_state.h): gone at a restart, rebuilt from what workers say.
+  [[nodiscard]] const SoftState& soft() const;
+  [[nodiscard]] const SchedulerConfig& config() const;
 
  private:
   struct Impl;
