@@ -14,9 +14,9 @@ namespace overwinter::plan {
 struct Factor {
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  std::string dtype;  // as .npy writes it, with or without byte order: f4, <f8
+  std::string dtype{};  // as .npy writes it, with or without byte order: f4, <f8
   bool fortran_order = false;
-  std::string digest;  // SHA-256 in hexadecimal; empty when only planning
+  std::string digest{};  // SHA-256 in hexadecimal; empty when only planning
 };
 
 struct MatmulProblem {
