@@ -1,0 +1,196 @@
+// Every backend against the obvious twin; values that NumPy gave, as the independent source.
+#include "worker/kernels/gemm.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <random>
+#include <vector>
+
+#include "worker/kernels/openblas_gemm.h"
+#include "worker/kernels/reference_gemm.h"
+#include "worker/kernels/thread_team.h"
+
+namespace overwinter::worker {
+namespace {
+
+struct Shape {
+  std::size_t m, n, k;
+};
+
+template <class T>
+double tolerance(std::size_t k);
+template <>
+double tolerance<float>(std::size_t k) {
+  return 3e-6 * std::sqrt(static_cast<double>(k) + 1);
+}
+template <>
+double tolerance<double>(std::size_t k) {
+  return 5e-15 * std::sqrt(static_cast<double>(k) + 1);
+}
+
+// All transposes, gaps in every stride, alpha and beta; nothing outside C's rows is written.
+template <class T>
+void agree(GemmBackend& backend, Shape s, std::uint32_t seed) {
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  ReferenceGemm reference;
+  for (int transposes = 0; transposes < 4; ++transposes) {
+    Gemm<T> p;
+    p.transpose_a = (transposes & 1) != 0;
+    p.transpose_b = (transposes & 2) != 0;
+    p.m = s.m;
+    p.n = s.n;
+    p.k = s.k;
+    p.lda = (p.transpose_a ? s.m : s.k) + 3;
+    p.ldb = (p.transpose_b ? s.k : s.n) + 5;
+    p.ldc = s.n + 2;
+    p.alpha = T(1.5);
+    p.beta = transposes == 3 ? T(0) : T(-0.5);
+    std::vector<T> a(p.lda * std::max<std::size_t>(p.transpose_a ? s.k : s.m, 1));
+    std::vector<T> b(p.ldb * std::max<std::size_t>(p.transpose_b ? s.n : s.k, 1));
+    for (T& x : a) x = static_cast<T>(uniform(random));
+    for (T& x : b) x = static_cast<T>(uniform(random));
+    std::vector<T> want(p.ldc * std::max<std::size_t>(s.m, 1));
+    for (T& x : want) x = static_cast<T>(uniform(random));
+    if (p.beta == T(0)) want[0] = std::numeric_limits<T>::quiet_NaN();
+    std::vector<T> got = want;
+    p.a = a.data();
+    p.b = b.data();
+    p.c = want.data();
+    ASSERT_TRUE(reference.gemm(p).ok());
+    p.c = got.data();
+    ASSERT_TRUE(backend.gemm(p).ok());
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      if (s.m == 0 || s.n == 0) {
+        ASSERT_EQ(std::isnan(want[i]), std::isnan(got[i]));
+        continue;
+      }
+      const bool gap = i % p.ldc >= s.n;
+      const double allowed = gap ? 0 : tolerance<T>(s.k);
+      ASSERT_NEAR(static_cast<double>(want[i]), static_cast<double>(got[i]), allowed)
+          << "m " << s.m << " n " << s.n << " k " << s.k << " transposes " << transposes;
+    }
+  }
+}
+
+class OpenBlas : public ::testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(OpenBlas, AgreesWithTheTwin) {
+  ThreadTeam team(GetParam());
+  OpenBlasGemm openblas(team);
+  std::uint32_t seed = 1;
+  for (const Shape s : {Shape{1, 1, 1}, Shape{1, 77, 40}, Shape{70, 1, 33}, Shape{64, 64, 64},
+                        Shape{129, 65, 257}, Shape{3, 500, 7}, Shape{1030, 40, 20},
+                        Shape{40, 40, 0}, Shape{0, 5, 5}, Shape{5, 0, 5}, Shape{97, 33, 1}}) {
+    agree<float>(openblas, s, seed);
+    agree<double>(openblas, s, seed++);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, OpenBlas, ::testing::Values(1U, 2U, 3U, 4U));
+
+TEST(GemmBackend, MatchesNumpy) {
+  // numpy 1.24: a = arange(6).reshape(2, 3) * 0.5 - 1; b = arange(12).reshape(3, 4) ** 2 / 7; a @ b
+  const std::vector<double> a = {-1, -0.5, 0, 0.5, 1, 1.5};
+  std::vector<double> b(12);
+  for (std::size_t i = 0; i < 12; ++i) b[i] = static_cast<double>(i * i) / 7.0;
+  const std::vector<double> want = {
+      -1.1428571428571428, -1.9285714285714284, -3.142857142857143, -4.785714285714286, 16.0, 21.0,
+      26.857142857142854,  33.57142857142857};
+  ThreadTeam team(2);
+  OpenBlasGemm openblas(team);
+  ReferenceGemm reference;
+  for (GemmBackend* backend : std::initializer_list<GemmBackend*>{&openblas, &reference}) {
+    std::vector<double> c(8);
+    Gemm<double> p;
+    p.m = 2;
+    p.n = 4;
+    p.k = 3;
+    p.a = a.data();
+    p.lda = 3;
+    p.b = b.data();
+    p.ldb = 4;
+    p.c = c.data();
+    p.ldc = 4;
+    ASSERT_TRUE(backend->gemm(p).ok());
+    for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(c[i], want[i], 1e-13) << backend->name() << i;
+  }
+}
+
+TEST(GemmBackend, NonFiniteValuesAreCarriedAsIeeeSays) {
+  ThreadTeam team(1);
+  OpenBlasGemm openblas(team);
+  std::vector<float> a(64 * 64, 0.0F);
+  std::vector<float> b(64 * 64, 1.0F);
+  b[5] = std::numeric_limits<float>::infinity();  // row 0, column 5: 0 * inf is NaN
+  std::vector<float> c(64 * 64);
+  Gemm<float> p;
+  p.m = p.n = p.k = p.lda = p.ldb = p.ldc = 64;
+  p.a = a.data();
+  p.b = b.data();
+  p.c = c.data();
+  ASSERT_TRUE(openblas.gemm(p).ok());
+  for (std::size_t i = 0; i < 64; ++i) {
+    EXPECT_TRUE(std::isnan(c[i * 64 + 5]));
+    EXPECT_EQ(c[i * 64 + 6], 0.0F);
+  }
+}
+
+TEST(GemmBackend, RefusesStridesThatAreTooShort) {
+  ReferenceGemm reference;
+  Gemm<float> p;
+  p.m = p.n = p.k = 4;
+  p.lda = p.ldb = 4;
+  p.ldc = 3;
+  EXPECT_EQ(reference.gemm(p).code, Code::kInvalidArgument);
+}
+
+std::size_t resident_bytes() {
+  std::FILE* file = std::fopen("/proc/self/statm", "r");
+  unsigned long total = 0;
+  unsigned long resident = 0;
+  const int read = std::fscanf(file, "%lu %lu", &total, &resident);
+  std::fclose(file);
+  return read == 2 ? resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+// The figure that seats are charged, against what the process really grows by.
+TEST(OpenBlasGemm, ItsWorkspaceStaysUnderTheChargedFigure) {
+  ThreadTeam team(2);
+  OpenBlasGemm openblas(team);
+  const std::size_t m = 4096;
+  const std::size_t n = 512;
+  const std::size_t k = 512;
+  std::vector<double> a(m * k, 1.0);
+  std::vector<double> b(k * n, 1.0);
+  std::vector<double> c(m * n, 1.0);
+  Gemm<double> p;
+  p.m = m;
+  p.n = n;
+  p.k = k;
+  p.a = a.data();
+  p.lda = k;
+  p.b = b.data();
+  p.ldb = n;
+  p.c = c.data();
+  p.ldc = n;
+  const std::size_t before = resident_bytes();
+  ASSERT_TRUE(openblas.gemm(p).ok());
+  EXPECT_LE(resident_bytes(), before + 2 * kOpenBlasThreadBytes);
+}
+
+TEST(ThreadTeam, EveryThreadWorksOnceARound) {
+  ThreadTeam team(4);
+  for (int round = 0; round < 200; ++round) {
+    std::vector<int> seen(4);
+    team.run([&](std::uint32_t i) { ++seen[i]; });
+    EXPECT_EQ(seen, (std::vector<int>{1, 1, 1, 1}));
+  }
+}
+
+}  // namespace
+}  // namespace overwinter::worker

@@ -1,0 +1,38 @@
+// Products by OpenBLAS, one single-threaded call for each thread of the team.
+#pragma once
+
+#include <cstdint>
+
+#include "worker/kernels/gemm.h"
+#include "worker/kernels/thread_team.h"
+
+namespace overwinter::worker {
+
+// What OpenBLAS 0.3.21 touches of its packing buffers for each thread that calls it, fp64 being the
+// worst of both: measured as the growth of the process's resident memory over a first call, kernels
+// Zen, Haswell, Sandybridge: 1.8 MiB (fp32) and 3.4 MiB (fp64) at 1024 rows, growing by 1.3 and 2.5
+// MiB for each 1024 more. A call here has at most 1024 rows; the figure has a margin for kernels
+// with larger blocks (SkylakeX, Cooperlake).
+inline constexpr std::size_t kOpenBlasRowsMax = 1024;
+inline constexpr std::uint64_t kOpenBlasThreadBytes = 4ULL << 20;
+
+class OpenBlasGemm final : public GemmBackend {
+ public:
+  // The team outlives it. Sets OpenBLAS's own threads to one, for the whole process.
+  explicit OpenBlasGemm(ThreadTeam& team);
+  [[nodiscard]] std::string_view name() const override { return "OpenBLAS"; }
+  Status gemm(const Gemm<float>& problem) override;
+  Status gemm(const Gemm<double>& problem) override;
+  // For the log: library version and kernel.
+  [[nodiscard]] static std::string_view description();
+
+ private:
+  ThreadTeam& team_;
+};
+
+// GFLOP/s of one square product repeated for about `seconds`. Worker start; n is small enough to
+// stay in caches.
+[[nodiscard]] double measure_gflops_fp32(GemmBackend& backend, double seconds);
+[[nodiscard]] double measure_gflops_fp64(GemmBackend& backend, double seconds);
+
+}  // namespace overwinter::worker
