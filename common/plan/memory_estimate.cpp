@@ -36,9 +36,11 @@ std::uint64_t blas_workspace_bytes(std::uint64_t rows, std::uint64_t columns, st
                                    Precision precision, std::uint32_t threads) {
   if (rows == 0 || columns == 0 || depth == 0) return 0;
   const std::uint64_t block_depth = std::min(depth, kBlasBlockDepth);
-  const std::uint64_t elements =
-      saturating_sum(saturating_product(std::min(rows, kBlasBlockRows), block_depth),
-                     saturating_product(columns, block_depth));
+  // Which of the two factors is cut into blocks and which is copied whole depends on the storage
+  // order.
+  const std::uint64_t elements = saturating_product(
+      saturating_sum(std::min({rows, columns, kBlasBlockRows}), std::max(rows, columns)),
+      block_depth);
   const std::uint64_t per_thread =
       saturating_sum(saturating_product(elements, element_bytes(precision)), kBlasMargin);
   return saturating_product(per_thread, std::max<std::uint32_t>(threads, 1));

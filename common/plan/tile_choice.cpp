@@ -22,6 +22,9 @@ constexpr std::uint64_t kUnitsMax = 16'000'000;
 constexpr double kHalfSpeedSide = 24;
 constexpr double kStartSeconds = 0.05;
 constexpr double kUnitSeconds = 0.0015;  // asking, landing, checking
+constexpr double kHiddenTrafficWeight = 0.15;
+constexpr double kUnitSecondsAim = 0.5;
+constexpr double kLongUnitWeight = 0.06;  // for each doubling
 
 double side_factor(std::uint64_t side) {
   const auto s = static_cast<double>(side);
@@ -65,7 +68,7 @@ class Chooser {
 
   void consider(const MatmulGeometry& g) {
     if (matmul_memory(g, seats_.threads).total_bytes() > memory_bytes_) return;
-    const double seconds = predict_time(g, seats_).total_seconds();
+    const double seconds = score(g);
     // Ties (within a thousandth) go to the geometry considered first: the larger tile.
     if (best_ && seconds >= best_seconds_ * 0.999) return;
     best_ = g;
@@ -74,6 +77,18 @@ class Chooser {
   [[nodiscard]] const std::optional<MatmulGeometry>& best() const { return best_; }
 
  private:
+  // Predicted time, and what it does not say: traffic that hides behind computing still takes the
+  // coordinator's processor and the network from others; a long unit is what a pause, a cap or a
+  // lost worker throws away.
+  [[nodiscard]] double score(const MatmulGeometry& g) const {
+    const TimeModel time = predict_time(g, seats_);
+    const double unit = time.compute_seconds * std::max<std::uint32_t>(seats_.seats, 1) /
+                        static_cast<double>(g.grid().units());
+    const double loss =
+        unit > kUnitSecondsAim ? kLongUnitWeight * std::log2(unit / kUnitSecondsAim) : 0;
+    return (time.total_seconds() + kHiddenTrafficWeight * time.transfer_seconds) * (1 + loss);
+  }
+
   std::uint64_t memory_bytes_;
   SeatModel seats_;
   std::optional<MatmulGeometry> best_;
