@@ -87,7 +87,7 @@ class Lines {
 };
 
 Status damaged(std::string_view what) {
-  return error(Code::kDataLoss, fmt::format("The {} of a result is damaged.", what));
+  return error(Code::kInternal, fmt::format("The {} of a result is damaged.", what));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -99,11 +100,16 @@ class ResultStore {
 
   [[nodiscard]] std::string job_folder(JobId job) const;
   [[nodiscard]] JobResultPtr find(JobId job) const;
-  [[nodiscard]] Result<std::shared_ptr<File>> create(JobId job, const ResultSpec& spec);
-  [[nodiscard]] Result<std::shared_ptr<File>> take_up(JobId job, const ResultSpec& spec,
-                                                      const UnitRanges& landed);
-  [[nodiscard]] Status write_whole_file(const std::string& folder, const std::string& name,
-                                        const std::string& text);
+  // Files of a job that takes tiles; a sealed one needs none.
+  struct Taken {
+    std::shared_ptr<File> file;
+    bool sealed = false;
+  };
+  [[nodiscard]] Result<Taken> take_up(JobId job, const ResultSpec& spec, const UnitRanges& landed);
+  [[nodiscard]] Result<Taken> create(JobId job, const ResultSpec& spec);
+  [[nodiscard]] Result<std::shared_ptr<File>> create_files(JobId job, const ResultSpec& spec);
+  [[nodiscard]] Result<std::optional<Put>> claim(JobId job, JobResult& result, UnitNumber unit,
+                                                 std::uint64_t tag);
   [[nodiscard]] Status remove_files(JobId job);
 
   FilePort& files_;

@@ -97,8 +97,10 @@ class TileSink {
   using BeginFn = std::function<void(Result<TileBuffer>)>;
   using DoneFn = std::function<void(Result<TileAnswer>)>;
 
-  // `on_landed` is called by flush() alone, with units that are durable and were not before, each
-  // of them once; no lock is held. Store and verifier outlive the sink; the sink outlives its
+  // `on_landed` gets deliveries whose units are durable; no lock is held, and it must only pass
+  // them on. A unit that is delivered again is reported again (by begin() or land()), under the
+  // seat that delivered it: who ignored the first report, because its seat was no longer valid,
+  // learns of the unit all the same. Store and verifier outlive the sink; the sink outlives its
   // buffers.
   TileSink(ResultStore& store, TileVerifier& verifier, LandedFn on_landed,
            const TileSinkConfig& config);
@@ -135,6 +137,9 @@ class TileSink {
   };
   [[nodiscard]] Status admit(const Delivery& delivery, std::uint64_t size_bytes) const;
   void give_back(std::size_t size);
+  void write(const Delivery& delivery, std::span<const std::byte> data, DoneFn done);
+  static void refuse(const Status& status, const DoneFn& done);
+  [[nodiscard]] Unanswered take_unanswered(std::uint64_t tag);
 
   ResultStore& store_;
   TileVerifier& verifier_;
@@ -143,6 +148,7 @@ class TileSink {
 
   mutable Mutex mutex_;
   std::uint64_t held_ OW_GUARDED_BY(mutex_) = 0;
+  bool serving_ OW_GUARDED_BY(mutex_) = false;
   std::deque<Waiting> queue_ OW_GUARDED_BY(mutex_);
   std::uint64_t next_tag_ OW_GUARDED_BY(mutex_) = 1;
   std::map<std::uint64_t, Unanswered> unanswered_ OW_GUARDED_BY(mutex_);

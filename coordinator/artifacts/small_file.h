@@ -1,0 +1,20 @@
+// Small files that are visible only when whole and durable. Internal to this room.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "coordinator/artifacts/file_port.h"
+
+namespace overwinter::artifacts {
+
+// kNotFound when it is not there; kInternal when it has more than 4 KiB.
+[[nodiscard]] Result<std::string> read_small_file(const FilePort& files, const std::string& path);
+
+// Temporary file `name`.part, sync, rename, sync of the folder. Replaces what is there. After an
+// error nothing half done stays.
+[[nodiscard]] Status write_small_file(FilePort& files, const std::string& folder,
+                                      const std::string& name, std::string_view text);
+
+}  // namespace overwinter::artifacts
