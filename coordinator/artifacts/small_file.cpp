@@ -19,7 +19,7 @@ Status write_unfinished(FilePort& files, const std::string& path, std::string_vi
 
 }  // namespace
 
-Result<std::string> read_small_file(const FilePort& files, const std::string& path) {
+Result<std::string> read_small_file(FilePort& files, const std::string& path) {
   const Result<std::unique_ptr<File>> file = files.open(path, OpenMode::kRead);
   if (!file) return fail(file.error());
   const Result<std::uint64_t> size = (*file)->size_bytes();

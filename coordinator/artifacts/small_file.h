@@ -10,7 +10,7 @@
 namespace overwinter::artifacts {
 
 // kNotFound when it is not there; kInternal when it has more than 4 KiB.
-[[nodiscard]] Result<std::string> read_small_file(const FilePort& files, const std::string& path);
+[[nodiscard]] Result<std::string> read_small_file(FilePort& files, const std::string& path);
 
 // Temporary file `name`.part, sync, rename, sync of the folder. Replaces what is there. After an
 // error nothing half done stays.
