@@ -1,0 +1,135 @@
+#include "coordinator/runtime/planner.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/base/log.h"
+
+namespace overwinter::runtime {
+namespace {
+
+constexpr std::string_view kScheme = "artifact://";
+
+std::string why_unavailable(const WorkerView& worker, std::string_view project) {
+  switch (worker.state) {
+    case core::WorkerState::kJoined:
+      return "has never connected";
+    case core::WorkerState::kDraining:
+      return "drains";
+    case core::WorkerState::kLost:
+      return "is lost";
+    case core::WorkerState::kRemoved:
+      return "was removed";
+    case core::WorkerState::kReady:
+      break;
+  }
+  const auto& projects = worker.projects;
+  if (!projects.empty() && std::find(projects.begin(), projects.end(), project) == projects.end()) {
+    return "serves other projects";
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Digest> parse_artifact_uri(std::string_view uri, std::string_view field) {
+  if (uri.starts_with(kScheme)) {
+    if (auto digest = parse_digest(uri.substr(kScheme.size()))) return *digest;
+  }
+  return fail(Code::kInvalidArgument,
+              std::string(field) + " must name a stored matrix as artifact://SHA256",
+              std::string(field), "upload the file first; the overwinter command does");
+}
+
+std::string artifact_uri(const Digest& digest) {
+  return std::string(kScheme) + to_hex(digest);
+}
+
+plan::ClusterOffer offer_to(const Views& views, std::string_view project) {
+  const auto cluster = views.cluster();
+  plan::ClusterOffer offer;
+  offer.currency_code = cluster->prices.currency;
+  for (const auto& worker : views.workers()) {
+    if (worker->state == core::WorkerState::kRemoved) continue;
+    plan::WorkerOffer one;
+    one.name = worker->name;
+    one.spot = worker->spot;
+    one.same_host_as_coordinator = worker->machine.same_host_as_coordinator;
+    one.link_bytes_per_second = worker->machine.link_bytes_per_second;
+    one.unavailable = why_unavailable(*worker, project);
+    for (std::size_t i = 0; i < worker->machine.devices.size(); ++i) {
+      const Money price = i < worker->device_prices.size() ? worker->device_prices[i] : Money{};
+      one.devices.push_back({worker->machine.devices[i], price});
+    }
+    offer.workers.push_back(std::move(one));
+  }
+  return offer;
+}
+
+std::vector<core::Alternative> to_core(std::vector<plan::Alternative> alternatives) {
+  std::vector<core::Alternative> out;
+  out.reserve(alternatives.size());
+  for (auto& alternative : alternatives) {
+    out.push_back({std::move(alternative.demand),
+                   std::make_shared<const std::string>(alternative.plan.SerializeAsString())});
+  }
+  return out;
+}
+
+Planner::Planner(const Views& views, const artifacts::BlobStore& blobs, BlockingPool& pool,
+                 EventQueue& queue)
+    : views_(views), blobs_(blobs), pool_(pool), queue_(queue) {}
+
+Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string& key,
+                                     const std::string& uri, const Shapes& shapes) const {
+  if (const auto it = shapes.find(key); it != shapes.end()) return it->second;
+  const std::string field = "workload.matmul." + key;
+  const auto digest = parse_artifact_uri(uri, field);
+  if (!digest) return fail(digest.error());
+  auto header = blobs_.describe({spec.project(), *digest});
+  if (!header) {
+    Status status = header.error();
+    status.field = field;
+    if (status.code == Code::kNotFound) {
+      status.message = "project " + spec.project() + " has no stored matrix " + uri;
+      status.hint = "upload it first; the overwinter command does";
+    }
+    return fail(std::move(status));
+  }
+  return plan::Factor{header->rows, header->columns,
+                      std::string(formats::dtype_descriptor(header->dtype)), header->fortran_order,
+                      to_hex(*digest)};
+}
+
+Result<plan::PlanOutcome> Planner::plan(const v1::JobSpec& spec, const Shapes& shapes) const {
+  const plan::ClusterOffer offer = offer_to(views_, spec.project());
+  if (!spec.has_matmul()) return plan::plan_job(spec, nullptr, offer);
+  const auto a = factor(spec, "a", spec.matmul().a(), shapes);
+  if (!a) return fail(a.error());
+  const auto b = factor(spec, "b", spec.matmul().b(), shapes);
+  if (!b) return fail(b.error());
+  const auto problem = plan::matmul_problem(*a, *b, spec.matmul().precision());
+  if (!problem) return fail(problem.error());
+  return plan::plan_job(spec, &*problem, offer);
+}
+
+void Planner::replan(JobId job) {
+  const Status taken = pool_.run(Work::kPlan, [this, job] {
+    const auto view = views_.job(job);
+    if (!view || !view->spec) return;
+    v1::JobSpec spec;
+    if (!spec.ParseFromString(*view->spec)) return;
+    auto outcome = plan(spec, {});
+    if (!outcome) {
+      log_warning("job {} could not be planned again: {}", view->name, outcome.error().message);
+      return;
+    }
+    if (outcome->alternatives.empty()) return;  // it waits with the plan it has
+    queue_.post_vital(core::JobReplanned{job, to_core(std::move(outcome->alternatives))});
+  });
+  // A full pool: the core asks again when the workers change.
+  if (!taken.ok()) log_debug("a job was not planned again: {}", taken.message);
+}
+
+}  // namespace overwinter::runtime

@@ -1,0 +1,59 @@
+// Planner: from a specification and the cluster as readers see it to alternatives. Runs on the
+// blocking pool: it opens stored matrices for their shapes.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/plan/job_planner.h"
+#include "coordinator/artifacts/blob_store.h"
+#include "coordinator/runtime/blocking_pool.h"
+#include "coordinator/runtime/event_queue.h"
+#include "coordinator/runtime/ports.h"
+#include "coordinator/runtime/views.h"
+
+namespace overwinter::runtime {
+
+// "artifact://SHA256" as it stands in a specification. INVALID_ARGUMENT with `field` for anything
+// else.
+[[nodiscard]] Result<Digest> parse_artifact_uri(std::string_view uri, std::string_view field);
+[[nodiscard]] std::string artifact_uri(const Digest& digest);
+
+// What the workers known now offer to jobs of `project`.
+[[nodiscard]] plan::ClusterOffer offer_to(const Views& views, std::string_view project);
+
+// Alternatives in the core's form.
+[[nodiscard]] std::vector<core::Alternative> to_core(std::vector<plan::Alternative> alternatives);
+
+// Shapes that stand for inputs that are not stored. Keys: a, b.
+using Shapes = std::map<std::string, plan::Factor>;
+
+// Thread-safe.
+class Planner final : public ReplanPort {
+ public:
+  Planner(const Views& views, const artifacts::BlobStore& blobs, BlockingPool& pool,
+          EventQueue& queue);
+
+  // `spec` is validated. Blocks for a few reads of headers. NOT_FOUND with the field when an input
+  // is not stored in the project and `shapes` does not stand for it; INVALID_ARGUMENT when the
+  // inputs do not multiply.
+  [[nodiscard]] Result<plan::PlanOutcome> plan(const v1::JobSpec& spec, const Shapes& shapes) const;
+
+  // On the pool; posts JobReplanned when something fits.
+  void replan(JobId job) override;
+
+ private:
+  [[nodiscard]] Result<plan::Factor> factor(const v1::JobSpec& spec, const std::string& key,
+                                            const std::string& uri, const Shapes& shapes) const;
+
+  const Views& views_;
+  const artifacts::BlobStore& blobs_;
+  BlockingPool& pool_;
+  EventQueue& queue_;
+};
+
+}  // namespace overwinter::runtime

@@ -1,0 +1,43 @@
+// Views as the resources that people get: messages of overwinter.v1, the same over gRPC and as
+// JSON.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/base/result.h"
+#include "coordinator/runtime/views.h"
+#include "overwinter/v1/admin.pb.h"
+#include "overwinter/v1/billing.pb.h"
+#include "overwinter/v1/job.pb.h"
+
+namespace overwinter::runtime {
+
+// "projects/P/jobs/J".
+[[nodiscard]] std::string job_resource_name(const JobView& job);
+struct JobName {
+  std::string project;
+  std::string job;
+};
+// INVALID_ARGUMENT (field name) for another shape.
+[[nodiscard]] Result<JobName> parse_job_name(std::string_view name);
+// "projects/P" or "projects/-" (empty: every project that the caller sees).
+[[nodiscard]] Result<std::string> parse_parent(std::string_view parent);
+// "workers/W" or "W". INVALID_ARGUMENT for another shape, NOT_FOUND when there is none.
+[[nodiscard]] Result<WorkerViewPtr> find_worker(const Views& views, std::string_view name);
+
+[[nodiscard]] v1::Job job_resource(const Views& views, const JobView& job);
+[[nodiscard]] v1::Worker worker_resource(const Views& views, const WorkerView& worker, Time now);
+[[nodiscard]] v1::Token token_resource(const TokenView& token);
+[[nodiscard]] v1::Token join_file_resource(const JoinFileView& file);
+[[nodiscard]] v1::PriceBook price_book_resource(const ClusterView& cluster);
+[[nodiscard]] v1::Money money(Money amount, std::string_view currency);
+
+// Counts of workers and jobs. Costs, version, addresses and the disk's state are the caller's.
+[[nodiscard]] v1::ClusterStatus cluster_resource(const Views& views, const std::string& project,
+                                                 Time now);
+
+void set_timestamp(google::protobuf::Timestamp& out, Time time);
+void set_duration(google::protobuf::Duration& out, Duration duration);
+
+}  // namespace overwinter::runtime

@@ -1,0 +1,78 @@
+// ResultKeeper: the results of jobs under way. Prepares C and the job's sketch before any of its
+// tiles is checked, seals C when all units have landed, removes it when nobody wants it. Tiles that
+// come before the sketch is made wait here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "common/verify/freivalds.h"
+#include "coordinator/artifacts/result_store.h"
+#include "coordinator/artifacts/tile_sink.h"
+#include "coordinator/runtime/blocking_pool.h"
+#include "coordinator/runtime/ports.h"
+#include "coordinator/runtime/sketch_maker.h"
+#include "coordinator/runtime/views.h"
+
+namespace overwinter::runtime {
+
+// Thread-safe. All references outlive this; the pool is stopped before this is destroyed.
+class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
+ public:
+  ResultKeeper(const Views& views, const artifacts::BlobStore& blobs,
+               artifacts::ResultStore& results, BlockingPool& pool);
+
+  // Effects; the work is done on the pool, for one job in the order given.
+  void prepare(const core::PrepareResult& effect) override;
+  void finish(const core::FinishResult& effect) override;
+  void drop(const core::DropResult& effect) override;
+
+  // Calls `then` once tiles of the job can be checked: at once, or from the pool. With an error
+  // when the job is not under way (NOT_FOUND) or could not be prepared (UNAVAILABLE: try again; it
+  // is tried again too).
+  void when_ready(JobId job, std::function<void(Status)> then);
+
+  [[nodiscard]] Result<artifacts::TileVerdict> verify(JobId job, UnitNumber unit,
+                                                      const plan::Tile& tile,
+                                                      std::span<const std::byte> data) override;
+
+  // The sealed result of a job that succeeded, made whole first when a crash came between the job's
+  // end and its sealing. Blocks; on the pool.
+  [[nodiscard]] Result<artifacts::ResultManifest> sealed(const JobView& job);
+  [[nodiscard]] Result<artifacts::ResultReader> read(const JobView& job);
+
+ private:
+  // What tiles of a job are checked with. Immutable.
+  struct Ready {
+    plan::MatmulGeometry geometry;
+    Factors factors;
+    std::shared_ptr<const verify::FreivaldsSketch> sketch;
+  };
+  struct Entry {
+    std::shared_ptr<const Ready> ready;  // null: being prepared
+    bool preparing = false;
+    std::vector<std::function<void(Status)>> waiting;
+  };
+
+  void prepare_now(JobId job, const std::string& project, const std::string& plan);
+  [[nodiscard]] Result<std::shared_ptr<const Ready>> make_ready(JobId job,
+                                                                const std::string& project,
+                                                                const std::string& plan);
+  void forget(JobId job);
+  void start(JobId job, std::string project, core::SharedBytes plan);
+  [[nodiscard]] Status prepare_store(JobId job, const plan::MatmulGeometry& geometry,
+                                     const UnitRanges& done);
+
+  const Views& views_;
+  const artifacts::BlobStore& blobs_;
+  artifacts::ResultStore& results_;
+  BlockingPool& pool_;
+  mutable Mutex mutex_;
+  std::map<JobId, Entry> jobs_ OW_GUARDED_BY(mutex_);
+};
+
+}  // namespace overwinter::runtime

@@ -1,0 +1,169 @@
+#include "coordinator/runtime/views.h"
+
+#include <algorithm>
+#include <set>
+
+namespace overwinter::runtime {
+
+void Views::remember(const JobViewPtr& job) {
+  auto [it, added] = histories_.try_emplace(job->project);
+  History& history = it->second;
+  if (added) history.next = first_event_;
+  history.kept.push_back({history.next++, job});
+  if (history.kept.size() > kEventsKeptMax) history.kept.pop_front();
+}
+
+void Views::apply(const ViewChange& change) {
+  std::set<std::string, std::less<>> projects;
+  {
+    MutexLock lock(mutex_);
+    for (const auto& job : change.jobs) {
+      jobs_[job->id] = job;
+      names_[job->project][job->name] = job->id;
+      remember(job);
+      projects.insert(job->project);
+    }
+    for (const JobId id : change.jobs_gone) {
+      const auto it = jobs_.find(id);
+      if (it == jobs_.end()) continue;
+      names_[it->second->project].erase(it->second->name);
+      jobs_.erase(it);
+    }
+    for (const auto& worker : change.workers) workers_[worker->id] = worker;
+    for (const auto& token : change.tokens) {
+      tokens_[token.id] = token;
+      token_hashes_[token.hash] = token.id;
+    }
+    for (const auto& file : change.join_files) join_files_[file.id] = file;
+    if (change.cluster) cluster_ = change.cluster;
+  }
+  if (projects.empty()) return;
+  MutexLock lock(listeners_mutex_);
+  for (const auto& [id, listener] : listeners_) {
+    if (listener.project.empty() || projects.contains(listener.project)) listener.told();
+  }
+}
+
+JobViewPtr Views::job(JobId id) const {
+  MutexLock lock(mutex_);
+  const auto it = jobs_.find(id);
+  return it == jobs_.end() ? nullptr : it->second;
+}
+
+JobViewPtr Views::job(std::string_view project, std::string_view name) const {
+  MutexLock lock(mutex_);
+  const auto names = names_.find(project);
+  if (names == names_.end()) return nullptr;
+  const auto it = names->second.find(name);
+  if (it == names->second.end()) return nullptr;
+  return jobs_.at(it->second);
+}
+
+std::vector<JobViewPtr> Views::jobs(std::string_view project) const {
+  MutexLock lock(mutex_);
+  std::vector<JobViewPtr> out;
+  for (auto it = jobs_.rbegin(); it != jobs_.rend(); ++it) {
+    if (project.empty() || it->second->project == project) out.push_back(it->second);
+  }
+  return out;
+}
+
+WorkerViewPtr Views::worker(WorkerId id) const {
+  MutexLock lock(mutex_);
+  const auto it = workers_.find(id);
+  return it == workers_.end() ? nullptr : it->second;
+}
+
+std::vector<WorkerViewPtr> Views::workers() const {
+  MutexLock lock(mutex_);
+  std::vector<WorkerViewPtr> out;
+  out.reserve(workers_.size());
+  for (const auto& [id, worker] : workers_) out.push_back(worker);
+  return out;
+}
+
+std::optional<TokenView> Views::token(const Digest& hash) const {
+  MutexLock lock(mutex_);
+  const auto it = token_hashes_.find(hash);
+  if (it == token_hashes_.end()) return std::nullopt;
+  return tokens_.at(it->second);
+}
+
+std::optional<TokenView> Views::token(TokenId id) const {
+  MutexLock lock(mutex_);
+  const auto it = tokens_.find(id);
+  if (it == tokens_.end()) return std::nullopt;
+  return it->second;
+}
+
+std::vector<TokenView> Views::tokens() const {
+  MutexLock lock(mutex_);
+  std::vector<TokenView> out;
+  for (const auto& [id, token] : tokens_) out.push_back(token);
+  return out;
+}
+
+std::optional<JoinFileView> Views::join_file(JoinFileId id) const {
+  MutexLock lock(mutex_);
+  const auto it = join_files_.find(id);
+  if (it == join_files_.end()) return std::nullopt;
+  return it->second;
+}
+
+std::vector<JoinFileView> Views::join_files() const {
+  MutexLock lock(mutex_);
+  std::vector<JoinFileView> out;
+  for (const auto& [id, file] : join_files_) out.push_back(file);
+  return out;
+}
+
+std::shared_ptr<const ClusterView> Views::cluster() const {
+  MutexLock lock(mutex_);
+  return cluster_;
+}
+
+Result<std::vector<JobEvent>> Views::events(const std::string& project, std::uint64_t from,
+                                            std::size_t max) const {
+  MutexLock lock(mutex_);
+  const auto it = histories_.find(project);
+  const std::uint64_t next = it == histories_.end() ? first_event_ : it->second.next;
+  const std::uint64_t oldest =
+      it == histories_.end() || it->second.kept.empty() ? next : it->second.kept.front().number;
+  std::vector<JobEvent> out;
+  if (from == 0 || from >= next) {
+    if (from > next) {
+      return fail(Code::kOutOfRange, "that event number has not been given out", "from_event",
+                  "list again and watch from there");
+    }
+    return out;
+  }
+  if (from < oldest) {
+    return fail(Code::kOutOfRange, "events that far back are no longer kept", "from_event",
+                "list again and watch from there");
+  }
+  const auto& kept = it->second.kept;
+  for (std::size_t i = from - oldest; i < kept.size() && out.size() < max; ++i) {
+    out.push_back(kept[i]);
+  }
+  return out;
+}
+
+std::uint64_t Views::next_event(const std::string& project) const {
+  MutexLock lock(mutex_);
+  const auto it = histories_.find(project);
+  return it == histories_.end() ? first_event_ : it->second.next;
+}
+
+Views::ListenerId Views::listen(std::string project, std::function<void()> told) {
+  MutexLock lock(listeners_mutex_);
+  const ListenerId id = next_listener_++;
+  listeners_.emplace(id, Listener{std::move(project), std::move(told)});
+  return id;
+}
+
+void Views::unlisten(ListenerId id) {
+  MutexLock lock(listeners_mutex_);
+  listeners_.erase(id);
+}
+
+}  // namespace overwinter::runtime
