@@ -37,8 +37,11 @@ int hex_value(char c) {
 std::string format_bytes(std::uint64_t bytes) {
   if (bytes < kKiB) return fmt::format("{} B", bytes);
   const auto value = static_cast<double>(bytes);
-  if (bytes < kMiB) return fmt::format("{:.1f} KiB", value / static_cast<double>(kKiB));
-  if (bytes < kGiB) return fmt::format("{:.1f} MiB", value / static_cast<double>(kMiB));
+  // The next unit from where rounding would write 1024.0 of the smaller one.
+  const double kib = value / static_cast<double>(kKiB);
+  if (kib < 1023.95) return fmt::format("{:.1f} KiB", kib);
+  const double mib = value / static_cast<double>(kMiB);
+  if (mib < 1023.95) return fmt::format("{:.1f} MiB", mib);
   return fmt::format("{:.1f} GiB", value / static_cast<double>(kGiB));
 }
 
