@@ -46,8 +46,10 @@ Result<Issuer> load_issuer(const Pem& pem) {
   if (!certificate) return fail(certificate.error());
   Result<openssl::Key> key = openssl::read_key(pem.key);
   if (!key) return fail(key.error());
-  if (EVP_PKEY_eq(X509_get0_pubkey(certificate->get()), key->get()) != 1)
+  if (EVP_PKEY_eq(X509_get0_pubkey(certificate->get()), key->get()) != 1) {
+    (void)openssl::last_error();
     return fail(Code::kFailedPrecondition, "the key does not belong to the certificate");
+  }
   const Time not_after = openssl::to_time(X509_get0_notAfter(certificate->get()));
   return Issuer{std::move(*certificate), std::move(*key), pem.certificate, not_after};
 }

@@ -1,6 +1,8 @@
 #include "common/security/certificate.h"
 
+#include <arpa/inet.h>
 #include <fmt/core.h>
+#include <openssl/err.h>
 #include <openssl/pem.h>
 
 #include <algorithm>
@@ -20,6 +22,20 @@ std::string common_name_of(const X509* certificate) {
           static_cast<std::size_t>(ASN1_STRING_length(value))};
 }
 
+// A host name or address as text; empty for other kinds of names.
+std::string host_of(const GENERAL_NAME* name) {
+  if (name->type != GEN_DNS && name->type != GEN_IPADD) return {};
+  const ASN1_STRING* value = name->type == GEN_DNS ? name->d.dNSName : name->d.iPAddress;
+  const unsigned char* data = ASN1_STRING_get0_data(value);
+  const auto length = static_cast<std::size_t>(ASN1_STRING_length(value));
+  if (name->type == GEN_DNS) return {reinterpret_cast<const char*>(data), length};
+  char text[INET6_ADDRSTRLEN] = {};
+  const int family = length == 4 ? AF_INET : AF_INET6;
+  if ((length != 4 && length != 16) || ::inet_ntop(family, data, text, sizeof text) == nullptr)
+    return {};
+  return text;
+}
+
 void read_alternative_names(const X509* certificate, CertificateInfo& info) {
   const openssl::Names names(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
@@ -28,6 +44,7 @@ void read_alternative_names(const X509* certificate, CertificateInfo& info) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_URI) {
       ++info.other_names;
+      if (std::string host = host_of(name); !host.empty()) info.hosts.push_back(std::move(host));
       continue;
     }
     const ASN1_IA5STRING* uri = name->d.uniformResourceIdentifier;
@@ -53,6 +70,7 @@ Result<CertificateInfo> read_certificate(std::string_view pem) {
   info.not_after = openssl::to_time(X509_get0_notAfter(certificate));
   info.is_ca = X509_check_ca(certificate) == 1;
   info.fingerprint = openssl::fingerprint(certificate);
+  ERR_clear_error();  // of extensions that cannot be read: gRPC must not take them for its own
   return info;
 }
 
@@ -102,8 +120,9 @@ Status check_certified_key(const CertifiedKey& leaf, std::string_view root_pem, 
   const Result<openssl::Certificate> root = openssl::read_certificate(root_pem);
   if (!root) return wrong("the root certificate cannot be read: " + root.error().message);
   X509* certificate = chain->front().get();
-  if (EVP_PKEY_eq(X509_get0_pubkey(certificate), key->get()) != 1)
-    return wrong("the key does not belong to the certificate");
+  const bool fits = EVP_PKEY_eq(X509_get0_pubkey(certificate), key->get()) == 1;
+  ERR_clear_error();
+  if (!fits) return wrong("the key does not belong to the certificate");
   const Time from = openssl::to_time(X509_get0_notBefore(certificate));
   const Time to = openssl::to_time(X509_get0_notAfter(certificate));
   if (now < from)
@@ -114,9 +133,8 @@ Status check_certified_key(const CertifiedKey& leaf, std::string_view root_pem, 
     return wrong(fmt::format("the certificate ended at {}, and this machine says it is {}",
                              format_time(to), format_time(now)),
                  "join again with a new join file, or set this machine's clock");
-  const Result<CertificateInfo> info = read_certificate(leaf.cert_chain_pem);
   const Result<PeerIdentity> identity = identity_of_certificate(leaf.cert_chain_pem);
-  const bool serves = info && identity && identity->kind == PeerKind::kCoordinator;
+  const bool serves = identity && identity->kind == PeerKind::kCoordinator;
   const Status status = openssl::verify(
       *chain, root->get(), purpose_of(serves ? TlsSide::kServer : TlsSide::kClient), now);
   return status.ok() ? status : wrong(status.message);

@@ -26,6 +26,8 @@ struct CertificateInfo {
   std::string common_name;
   std::vector<std::string> uris;  // subject alternative names of kind URI
   std::size_t other_names = 0;    // how many alternative names of other kinds
+  std::vector<std::string>
+      hosts;  // of those the host names and addresses, addresses as inet_ntop writes them
   Time not_before{};
   Time not_after{};
   bool is_ca = false;

@@ -20,6 +20,23 @@ Status install_leaf(const std::filesystem::path& dir, const CertifiedKey& leaf,
                         {"root.pem", root_pem, kPublicFile}});
 }
 
+Result<bool> keep_coordinator_leaf(const CertificateAuthority& ca, const std::filesystem::path& dir,
+                                   std::span<const std::string> names, Time now) {
+  Result<CertifiedKey> next = ca.issue_coordinator(names, now);
+  if (!next) return fail(next.error());  // a bad name is said also when nothing is due
+  const Result<CertificateInfo> wanted = read_certificate(next->cert_chain_pem);
+  if (!wanted) return fail(wanted.error());
+  const Result<Leaf> held = load_leaf(dir);
+  if (held && !due_for_renewal(held->leaf.cert_chain_pem, now) &&
+      check_certified_key(held->leaf, ca.root_pem(), now).ok()) {
+    const Result<CertificateInfo> info = read_certificate(held->leaf.cert_chain_pem);
+    if (info && info->hosts == wanted->hosts && info->uris == wanted->uris) return false;
+  }
+  if (Status status = install_leaf(dir, *next, ca.root_pem(), now); !status.ok())
+    return fail(std::move(status));
+  return true;
+}
+
 Result<Leaf> load_leaf(const std::filesystem::path& dir) {
   const LeafPaths paths = leaf_paths(dir);
   Result<std::string> key = read_file(paths.key, kPemBytesMax);

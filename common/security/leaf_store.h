@@ -4,10 +4,12 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 
 #include "common/base/result.h"
 #include "common/base/time.h"
+#include "common/security/ca.h"
 #include "common/security/certificate.h"
 
 namespace overwinter {
@@ -30,6 +32,14 @@ struct Leaf {
 // seconds.
 Status install_leaf(const std::filesystem::path& dir, const CertifiedKey& leaf,
                     const std::string& root_pem, Time now);
+
+// Sees to it that `dir` holds a good leaf of the coordinator: issues and installs a new one when
+// there is none, when a third of its life has passed, when it is not of this CA, or when its hosts
+// are not localhost and `names`. True when it did. Call at start and once a day (renew the issuing
+// CA before it).
+[[nodiscard]] Result<bool> keep_coordinator_leaf(const CertificateAuthority& ca,
+                                                 const std::filesystem::path& dir,
+                                                 std::span<const std::string> names, Time now);
 
 // What was installed. NOT_FOUND when nothing was. It is not checked: call check_certified_key.
 [[nodiscard]] Result<Leaf> load_leaf(const std::filesystem::path& dir);

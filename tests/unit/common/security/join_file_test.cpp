@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <openssl/err.h>
 #include <sys/stat.h>
 
 #include <functional>
@@ -23,6 +24,9 @@ const Time kNow = time_from_unix_ms(1'795'600'000'000);
 
 class JoinFileTest : public testing::Test {
  protected:
+  // gRPC reads the same thread's error queue: what we leave there would break someone's connection.
+  void TearDown() override { EXPECT_EQ(ERR_peek_error(), 0u); }
+
   JoinFileTest() : ca_(must(CertificateAuthority::create(folder_ / "ca", "demo", kNow))) {
     file_.cluster = "demo";
     file_.id = "7";

@@ -42,5 +42,29 @@ TEST(LeafStoreTest, OnlyAGoodLeafReplacesTheOneThatIsThere) {
   EXPECT_EQ(info.st_mode & 0777, 0600u);
 }
 
+TEST(LeafStoreTest, CoordinatorsLeafIsKeptFresh) {
+  const test::TemporaryFolder folder;
+  const CertificateAuthority ca = must(CertificateAuthority::create(folder / "ca", "demo", kNow));
+  const auto dir = folder / "tls";
+  const std::vector<std::string> names = {"cluster.example", "2001:DB8::7"};
+  const auto shown = [&] { return must(load_leaf(dir)).leaf.cert_chain_pem; };
+  EXPECT_TRUE(must(keep_coordinator_leaf(ca, dir, names, kNow)));
+  EXPECT_THAT(
+      must(read_certificate(shown())).hosts,
+      testing::ElementsAre("localhost", "127.0.0.1", "::1", "cluster.example", "2001:db8::7"));
+  const std::string first = shown();
+  EXPECT_FALSE(must(keep_coordinator_leaf(ca, dir, names, kNow + 29 * kDay)));
+  EXPECT_EQ(shown(), first);
+  EXPECT_TRUE(must(keep_coordinator_leaf(ca, dir, names, kNow + 31 * kDay)));
+  EXPECT_NE(shown(), first);
+  EXPECT_FALSE(must(keep_coordinator_leaf(ca, dir, names, kNow + 31 * kDay)));
+  EXPECT_TRUE(must(keep_coordinator_leaf(ca, dir, {}, kNow + 31 * kDay))) << "other names";
+  const CertificateAuthority other =
+      must(CertificateAuthority::create(folder / "other", "demo", kNow));
+  EXPECT_TRUE(must(keep_coordinator_leaf(other, dir, {}, kNow + 31 * kDay))) << "another CA";
+  const std::vector<std::string> bad = {"a b"};
+  EXPECT_EQ(keep_coordinator_leaf(other, dir, bad, kNow + 31 * kDay).error().field, "name");
+}
+
 }  // namespace
 }  // namespace overwinter
