@@ -1,0 +1,72 @@
+// TileProduct: one seat's product, tile by tile. Holds the panels of A and B (or reads them in
+// place), never the tiles of C.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <vector>
+
+#include "common/plan/matmul_geometry.h"
+#include "worker/kernels/gemm.h"
+#include "worker/matmul/panel_loader.h"
+#include "worker/matmul/ports.h"
+#include "worker/memory/memory_resource.h"
+
+namespace overwinter::worker {
+
+// One thread computes; loading goes on in threads of its own.
+class TileProduct {
+ public:
+  // Takes the panels' memory: what plan::matmul_memory says, or nothing for a factor that is
+  // mapped. `source`, `backend` and `memory` outlive it.
+  [[nodiscard]] static Result<std::unique_ptr<TileProduct>> make(
+      const plan::MatmulGeometry& geometry, BlockSource& source, GemmBackend& backend,
+      MemoryResource& memory);
+  ~TileProduct();
+
+  // Units that will be computed, in this order: what is loaded ahead. The unit in work is the
+  // first.
+  void plan(std::span<const UnitNumber> upcoming);
+  // Bytes of the unit's tile.
+  [[nodiscard]] std::uint64_t tile_bytes(UnitNumber unit) const;
+  // The tile as dense rows into `c` (tile_bytes). CANCELLED on stop, noticed within a few dozen
+  // milliseconds. `fraction` (0 to 1) is told as the work goes on; may be empty.
+  Status compute(UnitNumber unit, std::byte* c, const std::stop_token& stop,
+                 const std::function<void(double)>& fraction = {});
+
+  [[nodiscard]] std::uint64_t blocks_loaded() const;
+
+ private:
+  TileProduct(const plan::MatmulGeometry& geometry, BlockSource& source, GemmBackend& backend);
+  template <class T>
+  Status compute_as(UnitNumber unit, T* c, const std::stop_token& stop,
+                    const std::function<void(double)>& fraction);
+  template <class T>
+  struct Panel;
+  template <class T>
+  Status multiply_panel(const plan::Tile& tile, const Panel<T>& a, const Panel<T>& b, T* c,
+                        bool first, const std::stop_token& stop);
+  template <class T>
+  [[nodiscard]] Result<Panel<T>> panel(Operand operand, const plan::Tile& tile,
+                                       std::uint64_t panel_index, const std::stop_token& stop);
+  template <class T>
+  void release(const Panel<T>& panel);
+  [[nodiscard]] Block block(Operand operand, const PanelKey& key) const;
+  [[nodiscard]] PanelKey key(Operand operand, const plan::Tile& tile, std::uint64_t panel) const;
+  [[nodiscard]] std::uint64_t panels() const;
+  [[nodiscard]] const MappedMatrix* in_place(Operand operand) const;
+  [[nodiscard]] std::unique_ptr<PanelLoader>& loader(Operand operand);
+
+  const plan::MatmulGeometry geometry_;
+  const plan::TileGrid grid_;
+  BlockSource& source_;
+  GemmBackend& backend_;
+  std::unique_ptr<PanelLoader> loaders_[2];  // null: in place
+  std::vector<UnitNumber> upcoming_;
+  std::uint64_t panel_in_work_ = 0;
+  void plan_loaders();
+};
+
+}  // namespace overwinter::worker
