@@ -1,0 +1,25 @@
+// The files that a job file names: found, checked and uploaded before the job is submitted.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "client/cli/globals.h"
+
+namespace overwinter::cli {
+
+// Reads a job file ("-": standard input), applies --set, and makes its relative paths relative to
+// the folder that the file is in.
+[[nodiscard]] Result<v1::JobSpec> read_job_file(const std::string& file,
+                                                const std::vector<std::string>& settings);
+
+// Shapes of the specification's local matrices, from their headers alone. Refuses what cannot be
+// multiplied, with the file's name; knows nothing of artifact:// names.
+[[nodiscard]] Result<std::map<std::string, v1::MatrixShape>> read_shapes(const v1::JobSpec& spec);
+
+// Uploads local files of the specification and puts artifact:// names in their place. Files that
+// the project has are not sent again.
+[[nodiscard]] Status upload_inputs(const Globals& globals, client::Client& client,
+                                   v1::JobSpec& spec);
+
+}  // namespace overwinter::cli
