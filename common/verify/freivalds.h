@@ -29,7 +29,7 @@ namespace overwinter::verify {
 using SketchSeed = std::array<std::uint64_t, 4>;
 
 inline constexpr std::uint64_t kBlockColumnsMax = 2048;
-inline constexpr std::uint32_t kCalibrationRowsMax = 8;
+inline constexpr std::uint32_t kCalibrationRows = 4;
 
 // Columns [begin, end) of C that share one random vector.
 struct ColumnBlock {
@@ -47,10 +47,19 @@ class FreivaldsSketch {
   // Blocks of the tile column that begins at this column: indexes [first, last).
   [[nodiscard]] std::span<const ColumnBlock> blocks() const { return blocks_; }
   [[nodiscard]] std::size_t first_block(std::uint64_t column_begin) const;
+  // Weights of a block's columns, and s of its rows (m values).
+  [[nodiscard]] const double* weights(const ColumnBlock& block) const { return &x_[block.begin]; }
+  [[nodiscard]] const double* sums(std::size_t block) const {
+    return sums_.data() + block * geometry_.m;
+  }
+  [[nodiscard]] double a_norm2(std::uint64_t row) const { return a_norm2_[row]; }
+  [[nodiscard]] double b_norm2(std::size_t block) const { return b_norm2_[block]; }
+  // Columns of B in [begin, end) with a value that is not finite, in order.
+  [[nodiscard]] std::span<const std::uint64_t> odd_columns(std::uint64_t begin,
+                                                           std::uint64_t end) const;
 
  private:
   friend class SketchBuilder;
-  friend struct SketchAccess;
   plan::MatmulGeometry geometry_;
   double alpha_ = 1;
   std::vector<ColumnBlock> blocks_;
@@ -96,26 +105,35 @@ class SketchBuilder {
 
  private:
   template <class T>
-  void note_odd_columns(std::span<const T> row);
+  void add_b_row(const T* row);
+  // The same for a block that has odd columns: they count as zeros.
   template <class T>
-  void calibrate_with(std::uint64_t b_row, const T* row);
+  void add_odd_block(std::size_t block, const T* row);
+  template <class T>
+  void calibrate_with(const T* row);
+  void restart_b();
   void set_alpha();
+  [[nodiscard]] double calibration_ratio(std::size_t row) const;
 
   FreivaldsSketch sketch_;
   std::vector<double> y_;  // B x: block-major, k each
   std::uint64_t b_rows_ = 0;
   std::uint64_t a_rows_ = 0;
-  bool odd_found_ = false;         // in this pass
-  std::vector<std::uint8_t> odd_;  // a flag a column
+  bool odd_found_ = false;               // in this pass
+  std::vector<std::uint8_t> odd_;        // a flag a column
+  std::vector<std::uint8_t> block_odd_;  // a flag a block
+  std::vector<double> zeroed_;           // a block's part of a row without its odd columns
+  // The calibration: rows of A, times the columns [window_begin_, window_end_) of B.
   std::vector<std::uint64_t> calibration_rows_;
   std::vector<double> calibration_a_;  // rows x k
-  std::uint64_t window_begin_ = 0;     // columns that the calibration multiplies
+  std::uint64_t window_begin_ = 0;
   std::uint64_t window_end_ = 0;
-  std::vector<double> exact_;      // rows x window, in fp64 (fp32) or compensated (fp64)
-  std::vector<double> exact_low_;  // the compensation
-  std::vector<double>
-      rounded_;  // rows x window, summed one after the other in the product's precision
   double window_norm2_ = 0;
+  std::vector<long double> exact_;  // rows x window, in a wider type (fp32: filled through fp64)
+  std::vector<double> wide_;        // the same in fp64
+  std::vector<float>
+      rounded32_;  // rows x window, one term after the other in the product's precision
+  std::vector<double> rounded64_;
 };
 
 }  // namespace overwinter::verify

@@ -1,0 +1,152 @@
+#include "common/verify/tile_check.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "common/verify/row_check.h"
+#include "common/verify/row_kernels.h"
+
+namespace overwinter::verify {
+namespace {
+
+// A row this many times its tau off is no matter of summation order: the tile is wrong, and nothing
+// is multiplied again for it.
+constexpr double kGrossErrors = 4096;
+
+template <class T>
+class Checker {
+ public:
+  Checker(const FreivaldsSketch& sketch, const plan::Tile& tile, std::span<const T> c,
+          const FactorSource<T>& source)
+      : sketch_(sketch), tile_(tile), c_(c), source_(source) {}
+
+  Result<TileVerdict> run() {
+    for (std::size_t j = sketch_.first_block(tile_.column_begin);
+         j < sketch_.blocks().size() && sketch_.blocks()[j].begin < tile_.column_end; ++j) {
+      auto right = block_is_right(j);
+      if (!right) return fail(right.error());
+      if (!*right) return rejected();
+    }
+    auto right = odd_columns_are_right();
+    if (!right) return fail(right.error());
+    if (!*right) return rejected();
+    verdict_.accepted = true;
+    return verdict_;
+  }
+
+ private:
+  enum class RowVerdict { kRight, kUnclear, kWrong };
+
+  RowVerdict judge(std::size_t j, std::uint64_t row, const RowSums& sums) const {
+    const plan::MatmulGeometry& g = sketch_.geometry();
+    const double u = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
+    const auto k = static_cast<double>(g.k);
+    const ColumnBlock block = sketch_.blocks()[j];
+    const double scale2 = sketch_.a_norm2(row) * sketch_.b_norm2(j) + k * sums.norm2;
+    const double lost = k * std::sqrt(static_cast<double>(block.end - block.begin)) *
+                        static_cast<double>(std::numeric_limits<T>::denorm_min());
+    const double tau = sketch_.alpha() * u * std::sqrt(scale2) + lost;
+    const double residual = std::abs(sums.dot - sketch_.sums(j)[row]);
+    // Comparisons with NaN are false: such a row is unclear.
+    if (std::isfinite(tau) && residual <= tau) return RowVerdict::kRight;
+    if (std::isfinite(residual) && residual > kGrossErrors * tau) return RowVerdict::kWrong;
+    return RowVerdict::kUnclear;
+  }
+
+  Result<bool> block_is_right(std::size_t j) {
+    const ColumnBlock block = sketch_.blocks()[j];
+    const std::size_t width = block.end - block.begin;
+    const auto odd = sketch_.odd_columns(block.begin, block.end);
+    std::vector<T> zeroed(odd.empty() ? 0 : width);
+    std::vector<std::uint64_t> unclear;
+    for (std::uint64_t row = tile_.row_begin; row < tile_.row_end; ++row) {
+      const T* c = c_.data() + (row - tile_.row_begin) * tile_.columns() +
+                   (block.begin - tile_.column_begin);
+      if (!odd.empty()) {
+        std::copy(c, c + width, zeroed.begin());
+        for (std::uint64_t column : odd) zeroed[column - block.begin] = 0;
+        c = zeroed.data();
+      }
+      switch (judge(j, row, row_sums(c, sketch_.weights(block), width))) {
+        case RowVerdict::kRight:
+          break;
+        case RowVerdict::kUnclear:
+          unclear.push_back(row);
+          break;
+        case RowVerdict::kWrong:
+          return false;
+      }
+    }
+    if (unclear.empty()) return true;
+    verdict_.rows_multiplied_again += unclear.size();
+    // The finite columns between the odd ones; those are checked for all rows in any case.
+    std::uint64_t begin = block.begin;
+    for (std::size_t i = 0; i <= odd.size(); ++i) {
+      const std::uint64_t end = i < odd.size() ? odd[i] : block.end;
+      if (begin < end) {
+        auto right =
+            elements_are_right<T>(sketch_.geometry(), tile_, c_, unclear, begin, end, source_);
+        if (!right || !*right) return right;
+      }
+      begin = end + 1;
+    }
+    return true;
+  }
+
+  Result<bool> odd_columns_are_right() {
+    const auto odd = sketch_.odd_columns(tile_.column_begin, tile_.column_end);
+    if (odd.empty()) return true;
+    std::vector<std::uint64_t> rows(tile_.rows());
+    std::iota(rows.begin(), rows.end(), tile_.row_begin);
+    verdict_.rows_multiplied_again += rows.size();
+    for (std::uint64_t column : odd) {
+      auto right =
+          elements_are_right<T>(sketch_.geometry(), tile_, c_, rows, column, column + 1, source_);
+      if (!right || !*right) return right;
+    }
+    return true;
+  }
+
+  TileVerdict rejected() {
+    verdict_.reason = "The tile at row " + std::to_string(tile_.row_begin) + ", column " +
+                      std::to_string(tile_.column_begin) + " of C is not the product of A and B.";
+    return verdict_;
+  }
+
+  const FreivaldsSketch& sketch_;
+  const plan::Tile& tile_;
+  std::span<const T> c_;
+  const FactorSource<T>& source_;
+  TileVerdict verdict_;
+};
+
+bool is_tile_of(const plan::MatmulGeometry& g, const plan::Tile& tile) {
+  return tile.row_begin < tile.row_end && tile.column_begin < tile.column_end &&
+         tile.row_end <= g.m && tile.column_end <= g.n && tile.row_begin % g.tile_rows == 0 &&
+         tile.column_begin % g.tile_columns == 0 && tile.rows() <= g.tile_rows &&
+         tile.column_end == std::min(g.n, tile.column_begin + g.columns());
+}
+
+}  // namespace
+
+template <class T>
+Result<TileVerdict> check_tile(const FreivaldsSketch& sketch, const plan::Tile& tile,
+                               std::span<const T> c, const FactorSource<T>& source) {
+  const plan::MatmulGeometry& g = sketch.geometry();
+  if (plan::element_bytes(g.precision) != sizeof(T) || !is_tile_of(g, tile))
+    return fail(Code::kInvalidArgument, "The tile is not one of this product.");
+  if (c.size() != tile.elements())
+    return fail(Code::kInvalidArgument, "The tile has " + std::to_string(tile.elements()) +
+                                            " elements, " + std::to_string(c.size()) +
+                                            " were sent.");
+  return Checker<T>(sketch, tile, c, source).run();
+}
+
+template Result<TileVerdict> check_tile<float>(const FreivaldsSketch&, const plan::Tile&,
+                                               std::span<const float>, const FactorSource<float>&);
+template Result<TileVerdict> check_tile<double>(const FreivaldsSketch&, const plan::Tile&,
+                                                std::span<const double>,
+                                                const FactorSource<double>&);
+
+}  // namespace overwinter::verify
