@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/security/ca.h"
+#include "common/security/file_io.h"
 #include "common/security/leaf_store.h"
 #include "common/security/process.h"
 #include "tests/unit/common/security/identity_server.h"
@@ -143,6 +144,30 @@ TEST_F(TlsTest, WorkersPortRefusesWhoeverIsNotOurs) {
   EXPECT_FALSE(probe(server.port()).answered);
   EXPECT_EQ(ask(server.address(), client(worker_leaf(ca_, "1", now()))), "worker 1 of demo")
       << "the port still stands";
+}
+
+TEST_F(TlsTest, WorkersPortRefusesForeignNamesUnderItsOwnRoot) {
+  // As if the issuing CA had been used by another hand: the chain is good, the names are not.
+  const std::string issuing = (folder_ / "ca" / "issuing" / "issuing").string();
+  const auto leaf_named = [&](const std::string& names) -> CertifiedKey {
+    const std::string at = folder_.path().string();
+    const auto made = run_command(
+        "cd " + at + " && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256" +
+        " -nodes -keyout x.key -subj /CN=1 -out x.csr && echo 'subjectAltName=" + names +
+        "' > x.ext && openssl x509 -req -in x.csr -CA " + issuing + ".pem -CAkey " + issuing +
+        ".key -CAcreateserial -days 1 -extfile x.ext -out x.pem");
+    EXPECT_EQ(made.status, 0) << made.output;
+    return {must(read_file(folder_ / "x.key", kPemBytesMax)),
+            must(read_file(folder_ / "x.pem", kPemBytesMax)) +
+                must(read_file(issuing + ".pem", kPemBytesMax))};
+  };
+  const IdentityServer server(workers_port());
+  EXPECT_EQ(ask(server.address(), client(leaf_named("URI:spiffe://demo/worker/1"))),
+            "worker 1 of demo");
+  for (const char* names :
+       {"URI:spiffe://prod/worker/1", "URI:spiffe://demo/worker/1,URI:spiffe://demo/coordinator",
+        "URI:spiffe://demo/worker/1,DNS:localhost", "DNS:localhost", "URI:spiffe://demo/person/1"})
+    EXPECT_EQ(ask(server.address(), client(leaf_named(names))), "UNAVAILABLE") << names;
 }
 
 TEST_F(TlsTest, DeniedPeersAreRefusedOnResumedSessionsToo) {
