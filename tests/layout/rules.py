@@ -1,0 +1,166 @@
+"""What may include what: the tables of the architecture as data.
+
+A room is a folder two levels deep. MAY_USE is complete: what is not listed fails. "proto" stands for the
+generated headers of proto/overwinter/v1. A row that had to grow says so beside it and in the room's README.
+"""
+
+BASE, DOMAIN = "common/base", "common/domain"
+SPEC, PLAN, VERIFY = "common/spec", "common/plan", "common/verify"
+FORMATS, SECURITY = "common/formats", "common/security"
+WIRE, RPC = "common/wire", "common/rpc"
+
+MAY_USE = {
+    BASE: set(),
+    DOMAIN: {BASE},
+    SPEC: {BASE, "proto"},
+    PLAN: {BASE, DOMAIN, "proto"},
+    VERIFY: {BASE, DOMAIN, PLAN},
+    FORMATS: {BASE, DOMAIN},
+    SECURITY: {BASE},
+    WIRE: {BASE, DOMAIN, "proto"},
+    # formats: the artifact client names contents by their digest.
+    RPC: {BASE, DOMAIN, WIRE, SECURITY, FORMATS, "proto"},
+    "coordinator/policy": {BASE, DOMAIN},
+    "coordinator/ledger": {BASE, DOMAIN},
+    "coordinator/core": {BASE, DOMAIN, "coordinator/policy", "coordinator/ledger"},
+    "coordinator/wire": {"coordinator/core", WIRE, BASE, DOMAIN, "proto"},
+    "coordinator/store": {"coordinator/core", "coordinator/wire", BASE, DOMAIN, SECURITY, "proto"},
+    "coordinator/artifacts": {BASE, DOMAIN, PLAN, VERIFY, FORMATS, SECURITY},
+    "coordinator/telemetry": {BASE, DOMAIN, SECURITY},
+    # ledger: views carry a price book. verify, formats, security: the loop checks tiles with sketches
+    # from the system's randomness and names results by digest.
+    "coordinator/runtime": {
+        "coordinator/core", "coordinator/store", "coordinator/artifacts", "coordinator/telemetry",
+        "coordinator/notify", "coordinator/ledger", SPEC, PLAN, VERIFY, FORMATS, SECURITY, "proto",
+        BASE, DOMAIN},
+    "coordinator/rpc": {
+        "coordinator/runtime", "coordinator/core", "coordinator/wire", "coordinator/store",
+        "coordinator/artifacts", "coordinator/telemetry", SPEC, WIRE, RPC, SECURITY, "proto", BASE,
+        DOMAIN},
+    "coordinator/dashboard": {
+        "coordinator/runtime", "coordinator/core", "coordinator/wire", "coordinator/store",
+        "coordinator/artifacts", "coordinator/telemetry", WIRE, SECURITY, "proto", BASE, DOMAIN},
+    "coordinator/notify": {BASE, DOMAIN, SECURITY},
+    "worker/core": {BASE, DOMAIN},
+    "worker/memory": {BASE},
+    "worker/kernels": {"worker/memory", PLAN, BASE},
+    "worker/collective": {"worker/memory", BASE},
+    "worker/matmul": {"worker/kernels", "worker/collective", "worker/memory", PLAN, FORMATS, BASE,
+                      DOMAIN, "proto"},
+    "worker/train": {"worker/kernels", "worker/collective", "worker/memory", PLAN, FORMATS, BASE,
+                     DOMAIN, "proto"},
+    "worker/exec": {FORMATS, BASE, DOMAIN, "proto"},
+    "worker/local": {BASE, DOMAIN, "proto"},
+    "worker/gang": {"worker/train", "worker/matmul", "worker/collective", "worker/kernels",
+                    "worker/memory", "worker/local", PLAN, FORMATS, BASE, DOMAIN, "proto"},
+    "worker/runtime": {
+        "worker/core", "worker/matmul", "worker/train", "worker/exec", "worker/local",
+        "worker/collective", "worker/kernels", "worker/memory", PLAN, FORMATS, SECURITY, BASE,
+        DOMAIN, "proto"},
+    "worker/rpc": {"worker/runtime", WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
+    "client/sdk": {SPEC, FORMATS, RPC, WIRE, SECURITY, "proto", BASE, DOMAIN},
+}
+MAY_USE["client/cli"] = {"client/sdk"} | MAY_USE["client/sdk"]
+
+
+def _all_of(*programs):
+    return {room for room in MAY_USE if room.split("/")[0] in programs} | {"proto"}
+
+
+MAY_USE["coordinator/app"] = _all_of("coordinator", "common")
+MAY_USE["worker/app"] = _all_of("worker", "common")
+
+# Suites over several rooms; None: any room. tests/unit/<room> is derived: its room and what that may use.
+SUITES = {
+    "tests/contract": None,
+    "tests/integration": None,
+    "tests/bench": None,
+    "tests/layout": set(),
+    "tests/support": None,
+    "tests/simulation": {"coordinator/core", "worker/core", "coordinator/policy",
+                         "coordinator/ledger", "coordinator/artifacts", PLAN, BASE, DOMAIN},
+}
+
+# Library -> how its headers begin. What matches none of these and is no system header fails.
+LIBRARIES = {
+    "grpc": ("grpc/", "grpcpp/"),
+    "protobuf": ("google/protobuf/",),
+    "sqlite": ("sqlite3.h",),
+    "beast": ("boost/asio", "boost/beast"),
+    "url": ("boost/url",),
+    "openssl": ("openssl/",),
+    "yaml": ("yaml-cpp/",),
+    "mpi": ("mpi.h",),
+    "cblas": ("cblas.h",),
+    "openblas": ("openblas_config.h",),
+    "xxhash": ("xxhash.h",),
+    "json": ("nlohmann/",),
+    "cli": ("CLI/",),
+    "spdlog": ("spdlog/",),
+    "fmt": ("fmt/",),
+    "expected": ("tl/",),
+    "prometheus": ("prometheus/",),
+    "gtest": ("gtest/", "gmock/"),
+    "benchmark": ("benchmark/",),
+    "posix": ("sys/", "netinet/", "arpa/", "linux/", "net/", "unistd.h", "fcntl.h", "dirent.h",
+              "poll.h", "signal.h", "netdb.h", "ifaddrs.h", "termios.h", "spawn.h", "sched.h",
+              "pthread.h", "pwd.h", "malloc.h", "dlfcn.h", "ftw.h", "glob.h"),
+    "simd": ("immintrin.h", "emmintrin.h", "xmmintrin.h", "cpuid.h", "x86intrin.h"),
+}
+
+ANY = "any room"
+MAY_INCLUDE = {
+    # client/sdk holds the stubs of the services that it calls; wire turns a grpc::Status into ours.
+    "grpc": {SECURITY, WIRE, RPC, "coordinator/rpc", "worker/rpc", "client/sdk"},
+    "sqlite": {"coordinator/store"},
+    "beast": {"coordinator/dashboard", "client/cli"},
+    "url": {"coordinator/dashboard", "client/cli"},
+    # store and artifacts chain and name what they keep by digest; formats is where a digest is made.
+    "openssl": {SECURITY, RPC, "coordinator/rpc", "worker/rpc", "client/cli", FORMATS,
+                "coordinator/store", "coordinator/artifacts"},
+    # client/sdk: the client's own configuration file.
+    "yaml": {SPEC, "client/sdk"},
+    "mpi": {"worker/gang"},
+    "cblas": {"worker/kernels"},
+    "openblas": {"worker/kernels"},
+    "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC},
+    "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "client/sdk", "client/cli"},
+    "cli": {"coordinator/app", "worker/app", "client/cli"},
+    "spdlog": {BASE},
+    "expected": {BASE},
+    "prometheus": {"coordinator/dashboard"},
+    "fmt": ANY,
+    "simd": {"worker/kernels", "worker/collective", "worker/train", "coordinator/artifacts", VERIFY},
+    # posix: everywhere but in the pure rooms (below). protobuf: where "proto" may be used.
+    "posix": ANY,
+    "gtest": set(),
+    "benchmark": set(),
+}
+# What tests may include beside what their room may.
+TEST_LIBRARIES = {"gtest", "json", "posix", "fmt"}
+
+# Headers so heavy that they stay out of every .h but those of the rooms that own them, and are reached
+# through no header of ours from any other room.
+HEAVY = ("grpc", "beast", "sqlite", "openssl", "yaml", "cli", "spdlog")
+
+# Rooms that read no clock, open nothing, start no thread and draw no random number.
+PURE_ROOMS = {DOMAIN, PLAN, VERIFY, "coordinator/policy", "coordinator/ledger", "coordinator/core",
+              "coordinator/wire", "worker/core"}
+IMPURE_HEADERS = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "semaphore",
+                  "latch", "barrier", "stop_token", "filesystem", "fstream", "iostream", "ctime",
+                  "time.h", "cstdio"}
+IMPURE_NAMES = (r"system_clock", r"steady_clock", r"high_resolution_clock", r"random_device",
+                r"\brand\s*\(", r"\bsystem_clock\s*\(", r"\bgetenv\b")
+
+# Imported targets of cmake/room_list.cmake -> library above.
+LINKED = {
+    "gRPC::grpc++": "grpc", "gRPC::grpc++_reflection": "grpc", "SQLite::SQLite3": "sqlite",
+    "OpenSSL::SSL": "openssl", "OpenSSL::Crypto": "openssl", "PkgConfig::YAMLCPP": "yaml",
+    "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
+    "nlohmann_json::nlohmann_json": "json", "fmt::fmt": "fmt", "spdlog::spdlog": "spdlog",
+    "tl::expected": "expected", "Threads::Threads": "posix", "Boost::url": "url",
+    "prometheus-cpp::core": "prometheus",
+}
+
+FILE_LINES_MAX = 800
+FUNCTION_LINES_MAX = 70
