@@ -1,0 +1,234 @@
+#include "worker/runtime/matmul_work.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/log.h"
+#include "common/plan/memory_estimate.h"
+#include "overwinter/v1/job.pb.h"
+
+namespace overwinter::worker {
+namespace {
+
+// One computed, one sent, and enough known ahead to choose what stays in memory.
+constexpr std::uint32_t kPipelineUnits = 6;
+
+}  // namespace
+
+MatmulWork::MatmulWork(const OfferSeat& offer, Device& device, PostInput post)
+    : seat_(offer.seat),
+      device_(device),
+      post_(std::move(post)),
+      memory_(device.memory(), offer.memory_bytes, "the seat") {}
+
+Result<std::unique_ptr<SeatWork>> MatmulWork::make(const OfferSeat& offer,
+                                                   const v1::MatmulPlan& plan, Device& device,
+                                                   ArtifactAccess& artifacts, PostInput post) {
+  std::unique_ptr<MatmulWork> work(new MatmulWork(offer, device, std::move(post)));
+  if (Status opened = work->open(offer, plan, artifacts); !opened.ok()) return fail(opened);
+  work->sender_ =
+      std::jthread([self = work.get()](const std::stop_token& stop) { self->send_loop(stop); });
+  return std::unique_ptr<SeatWork>(std::move(work));
+}
+
+Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
+                        ArtifactAccess& artifacts) {
+  auto geometry = plan::geometry_of(plan);
+  if (!geometry) return geometry.error();
+  geometry_ = *geometry;
+  const plan::MatmulMemory sizes = plan::matmul_memory(geometry_, device_.info().threads);
+  auto workspace = memory_.charge(sizes.workspace_bytes, "the workspace of OpenBLAS");
+  if (!workspace) return workspace.error();
+  workspace_ = std::move(*workspace);
+  SeatAccess access;
+  access.seat = offer.seat;
+  access.capability = offer.capability;
+  access.a_digest = plan.a_digest();
+  access.b_digest = plan.b_digest();
+  access.element_bytes = plan::element_bytes(geometry_.precision);
+  auto opened = artifacts.open(access);
+  if (!opened) return opened.error();
+  artifacts_ = std::move(*opened);
+  auto product = TileProduct::make(geometry_, *artifacts_, device_.gemm(), memory_);
+  if (!product) return product.error();
+  product_ = std::move(*product);
+  const MutexLock lock(mutex_);
+  for (std::uint32_t i = 0; i < std::max(sizes.c_tiles, 1U); ++i) {
+    auto tile = Buffer::make(memory_, sizes.c_tile_bytes);
+    if (!tile) return tile.error();
+    tiles_.push_back(std::move(*tile));
+    free_.push_back(i);
+  }
+  return Status::success();
+}
+
+MatmulWork::~MatmulWork() {
+  {
+    const MutexLock lock(mutex_);
+    for (auto& [unit, stop] : work_) stop.request_stop();
+  }
+  sender_.request_stop();
+  changed_.notify_all();
+}
+
+std::uint32_t MatmulWork::pipeline_units() const {
+  return kPipelineUnits;
+}
+
+std::uint64_t MatmulWork::memory_peak_bytes() const {
+  return memory_.peak_bytes();
+}
+
+void MatmulWork::renew(const std::string& capability) {
+  artifacts_->renew(capability);
+}
+
+void MatmulWork::start(const UnitRanges& units) {
+  UnitRanges impossible;
+  {
+    const MutexLock lock(mutex_);
+    const std::uint64_t all = geometry_.grid().units();
+    for (const UnitRange& range : units.ranges()) {
+      for (UnitNumber unit = range.begin; unit < range.end; ++unit) {
+        if (failed_ || unit >= all) {
+          impossible.add({unit, unit + 1});
+        } else {
+          queue_.push_back(unit);
+        }
+      }
+    }
+    post_pump();
+  }
+  if (!impossible.empty()) post_(UnitsAbandoned{seat_, impossible});
+}
+
+void MatmulWork::abandon(const UnitRanges& units) {
+  UnitRanges dropped;
+  {
+    const MutexLock lock(mutex_);
+    std::erase_if(queue_, [&](UnitNumber unit) {
+      if (!units.contains(unit)) return false;
+      dropped.add({unit, unit + 1});
+      return true;
+    });
+    for (auto& [unit, stop] : work_) {
+      if (units.contains(unit)) stop.request_stop();
+    }
+  }
+  changed_.notify_all();
+  if (!dropped.empty()) post_(UnitsAbandoned{seat_, dropped});
+}
+
+void MatmulWork::wind_down(Duration within) {
+  UnitRanges dropped;
+  {
+    const MutexLock lock(mutex_);
+    for (const UnitNumber unit : queue_) dropped.add({unit, unit + 1});
+    queue_.clear();
+    if (computing_ && unit_seconds_ > 0) {
+      const double spent = std::chrono::duration<double>(Clock::now() - computing_since_).count();
+      const double left = std::chrono::duration<double>(within).count();
+      if (unit_seconds_ - spent > left) work_.at(*computing_).request_stop();
+    }
+  }
+  if (!dropped.empty()) post_(UnitsAbandoned{seat_, dropped});
+}
+
+void MatmulWork::post_pump() {
+  if (pumping_ || queue_.empty() || free_.empty()) return;
+  pumping_ = true;
+  device_.post([this] { pump(); });
+}
+
+void MatmulWork::pump() {
+  UnitNumber unit = 0;
+  std::size_t buffer = 0;
+  std::stop_token stop;
+  std::vector<UnitNumber> upcoming;
+  {
+    const MutexLock lock(mutex_);
+    if (queue_.empty() || free_.empty()) {
+      pumping_ = false;
+      return;
+    }
+    upcoming.assign(queue_.begin(), queue_.end());
+    unit = queue_.front();
+    queue_.pop_front();
+    buffer = free_.back();
+    free_.pop_back();
+    stop = work_[unit].get_token();
+    computing_ = unit;
+    computing_since_ = Clock::now();
+  }
+  product_->plan(upcoming);
+  const Status done = product_->compute(unit, tiles_[buffer].data(), stop);
+  finish(unit, buffer, done);
+}
+
+void MatmulWork::finish(UnitNumber unit, std::size_t buffer, const Status& done) {
+  {
+    const MutexLock lock(mutex_);
+    computing_.reset();
+    pumping_ = false;
+    if (done.ok()) {
+      unit_seconds_ = std::chrono::duration<double>(Clock::now() - computing_since_).count();
+      outbox_.push_back({unit, buffer, product_->tile_bytes(unit)});
+    } else {
+      free_.push_back(buffer);
+    }
+  }
+  changed_.notify_all();
+  if (!done.ok()) give_up(unit, done);
+  post_(SeatMeasured{seat_, memory_.peak_bytes()});
+  const MutexLock lock(mutex_);
+  post_pump();
+}
+
+void MatmulWork::send_loop(const std::stop_token& stop) {
+  for (;;) {
+    Tile tile;
+    std::stop_token given_up;
+    {
+      std::unique_lock lock(mutex_);
+      if (!changed_.wait(lock, stop, [this] { return !outbox_.empty(); })) return;
+      tile = outbox_.front();
+      outbox_.pop_front();
+      given_up = work_.at(tile.unit).get_token();
+    }
+    const auto bytes = std::span<const std::byte>(tiles_[tile.buffer].data(), tile.bytes);
+    answer(tile, artifacts_->put(tile.unit, bytes, given_up));
+  }
+}
+
+void MatmulWork::answer(const Tile& tile, const Result<TileAnswer>& sent) {
+  {
+    const MutexLock lock(mutex_);
+    free_.push_back(tile.buffer);
+    if (sent) work_.erase(tile.unit);
+    post_pump();
+  }
+  if (!sent) {
+    give_up(tile.unit, sent.error());
+    return;
+  }
+  if (sent->outcome == TileOutcome::kRejected) {
+    log_error("seat {}/{}/{}: unit {} was rejected: {}", seat_.job.value(), seat_.attempt,
+              seat_.number, tile.unit, sent->message);
+  }
+  post_(UnitsDelivered{seat_, one(tile.unit)});
+}
+
+void MatmulWork::give_up(UnitNumber unit, const Status& why) {
+  bool first_failure = false;
+  {
+    const MutexLock lock(mutex_);
+    work_.erase(unit);
+    if (why.code != Code::kCancelled) first_failure = !std::exchange(failed_, true);
+  }
+  // A block that cannot be read or a tile that is not taken fails the seat: the next unit would
+  // fail alike.
+  if (first_failure) post_(SeatFailed{seat_, why.message});
+  post_(UnitsAbandoned{seat_, one(unit)});
+}
+
+}  // namespace overwinter::worker

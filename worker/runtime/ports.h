@@ -1,0 +1,48 @@
+// What the runtime needs from outside, implemented in worker/rpc and by tests.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "worker/core/output.h"
+#include "worker/matmul/ports.h"
+
+namespace overwinter::worker {
+
+// The stream to the coordinator.
+class CoordinatorLink {
+ public:
+  virtual ~CoordinatorLink() = default;
+  // Messages (SendHello, SendHeartbeat, SendReport) in this order. Never blocks. Dropped when there
+  // is no stream: the core sends again what matters.
+  virtual void send(std::vector<Output> messages) = 0;
+};
+
+// What a seat of a product may read and write, under one capability.
+struct SeatAccess {
+  SeatKey seat;
+  std::string capability;
+  std::string a_digest;
+  std::string b_digest;
+  std::uint64_t element_bytes = 4;
+};
+
+class SeatArtifacts : public BlockSource, public TileSink {
+ public:
+  // Thread-safe: later calls use it.
+  virtual void renew(const std::string& capability) = 0;
+};
+
+class ArtifactAccess {
+ public:
+  virtual ~ArtifactAccess() = default;
+  // Thread-safe; may block for a moment (descriptors are asked for here).
+  [[nodiscard]] virtual Result<std::unique_ptr<SeatArtifacts>> open(const SeatAccess& access) = 0;
+};
+
+// How an executor answers. Thread-safe, never blocks.
+using PostInput = std::function<void(Input)>;
+
+}  // namespace overwinter::worker
