@@ -2,7 +2,8 @@
 // require_tls13() was called, our own names (URIs under a pinned root) instead of host names.
 //
 // Everything returned is thread-safe and may be shared by servers and channels. What a handshake
-// refuses, the peer sees as UNAVAILABLE; a client learns the reason from its PeerRefusal.
+// refuses, the peer sees as UNAVAILABLE; what a client's own side refused stands in its PeerRefusal
+// and in the status's message (connect_failure.h).
 #pragma once
 
 #include <filesystem>

@@ -68,9 +68,11 @@ class IdentityServer {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// One call on a new connection: the server's words, or the status code's name.
+// One call on a new connection: the server's words, or the status code's name (and gRPC's words in
+// `message`).
 inline std::string ask(const std::string& address,
-                       std::shared_ptr<grpc::ChannelCredentials> credentials) {
+                       std::shared_ptr<grpc::ChannelCredentials> credentials,
+                       std::string* message = nullptr) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   grpc::GenericStub stub(grpc::CreateCustomChannel(address, std::move(credentials), arguments));
@@ -83,6 +85,7 @@ inline std::string ask(const std::string& address,
   stub.UnaryCall(&context, "/test.Identity/Who", grpc::StubOptions(), &request, &reply,
                  [&done](grpc::Status status) { done.set_value(std::move(status)); });
   const grpc::Status status = done.get_future().get();
+  if (message != nullptr) *message = status.error_message();
   if (!status.ok())
     return std::string(code_name(static_cast<Code>(static_cast<int>(status.error_code()))));
   grpc::Slice slice;
