@@ -1,0 +1,238 @@
+#include "common/rpc/artifact_client.h"
+
+#include <fcntl.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/rpc/channel.h"
+#include "common/wire/status_grpc.h"
+#include "overwinter/v1/artifact.grpc.pb.h"
+
+namespace overwinter {
+namespace {
+
+// A descriptor that closes itself.
+class File {
+ public:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  ~File() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  [[nodiscard]] int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+Status io_error(const std::string& doing, const std::filesystem::path& file) {
+  const Code code = errno == ENOSPC   ? Code::kResourceExhausted
+                    : errno == ENOENT ? Code::kNotFound
+                                      : Code::kFailedPrecondition;
+  return error(code, "cannot " + doing + " " + file.string() + ": " + std::strerror(errno));
+}
+
+Status write_all(int descriptor, const std::string& data, const std::filesystem::path& file) {
+  std::size_t done = 0;
+  while (done < data.size()) {
+    const ssize_t n = ::write(descriptor, data.data() + done, data.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return io_error("write", file);
+    done += static_cast<std::size_t>(n);
+  }
+  return Status::success();
+}
+
+// The status of a finished call; CANCELLED in our words when we stopped it.
+Status finished(const grpc::Status& status, const std::stop_token& stop) {
+  if (status.ok()) return Status::success();
+  if (stop.stop_requested()) return error(Code::kCancelled, "the transfer was given up");
+  return wire::from_grpc(status);
+}
+
+}  // namespace
+
+struct ArtifactClient::Impl {
+  std::unique_ptr<v1::ArtifactService::Stub> stub;
+  ArtifactClientOptions options;
+
+  void prepare(grpc::ClientContext& context, Duration timeout) const {
+    if (options.prepare) options.prepare(context);
+    set_deadline(context, timeout);
+  }
+  // Writes what it receives; the first status of either side.
+  Status receive(grpc::ClientReader<v1::DownloadArtifactResponse>& reader, int descriptor,
+                 const std::filesystem::path& file, const TransferProgress& progress) const;
+};
+
+ArtifactClient::ArtifactClient(std::shared_ptr<grpc::Channel> channel,
+                               ArtifactClientOptions options)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->stub = v1::ArtifactService::NewStub(channel);
+  impl_->options = std::move(options);
+}
+
+ArtifactClient::~ArtifactClient() = default;
+
+Status ArtifactClient::read_block(const v1::ReadBlockRequest& request, std::span<std::byte> out,
+                                  std::stop_token stop) {
+  grpc::ClientContext context;
+  impl_->prepare(context, impl_->options.transfer_timeout);
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  auto reader = impl_->stub->ReadBlock(&context, request);
+  std::size_t done = 0;
+  bool too_much = false;
+  v1::ReadBlockResponse chunk;
+  while (reader->Read(&chunk)) {
+    if (chunk.data().size() > out.size() - done) {
+      too_much = true;
+      context.TryCancel();
+      break;
+    }
+    std::memcpy(out.data() + done, chunk.data().data(), chunk.data().size());
+    done += chunk.data().size();
+  }
+  Status status = finished(reader->Finish(), stop);
+  if (too_much || (status.ok() && done != out.size())) {
+    return error(Code::kDataLoss,
+                 "a block of " + std::to_string(out.size()) + " bytes came with another size");
+  }
+  return status;
+}
+
+Result<v1::PutTileResponse> ArtifactClient::put_tile(const v1::PutTileRequest::Begin& begin,
+                                                     std::span<const std::byte> tile,
+                                                     std::stop_token stop) {
+  grpc::ClientContext context;
+  impl_->prepare(context, impl_->options.transfer_timeout);
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  v1::PutTileResponse response;
+  auto writer = impl_->stub->PutTile(&context, &response);
+  v1::PutTileRequest request;
+  *request.mutable_begin() = begin;
+  bool open = writer->Write(request);
+  for (std::size_t done = 0; open && done < tile.size(); done += kChunkBytes) {
+    const std::size_t size = std::min(kChunkBytes, tile.size() - done);
+    request.set_data(tile.data() + done, size);
+    open = writer->Write(request);
+  }
+  // A refusal ends the stream early: its status says why.
+  if (open) writer->WritesDone();
+  if (Status status = finished(writer->Finish(), stop); !status.ok())
+    return fail(std::move(status));
+  return response;
+}
+
+Result<bool> ArtifactClient::has(const std::string& project, const std::string& digest,
+                                 std::stop_token stop) {
+  grpc::ClientContext context;
+  impl_->prepare(context, impl_->options.call_timeout);
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  v1::CheckArtifactsRequest request;
+  request.set_project(project);
+  request.add_digests(digest);
+  v1::CheckArtifactsResponse response;
+  Status status = finished(impl_->stub->CheckArtifacts(&context, request, &response), stop);
+  if (!status.ok()) return fail(std::move(status));
+  return std::find(response.present().begin(), response.present().end(), digest) !=
+         response.present().end();
+}
+
+Result<std::string> ArtifactClient::upload(const std::string& project, const std::string& digest,
+                                           const std::filesystem::path& path,
+                                           std::uint64_t size_bytes,
+                                           const TransferProgress& progress, std::stop_token stop) {
+  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return fail(io_error("read", path));
+  grpc::ClientContext context;
+  impl_->prepare(context, impl_->options.transfer_timeout);
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  v1::UploadArtifactResponse response;
+  auto writer = impl_->stub->UploadArtifact(&context, &response);
+  v1::UploadArtifactRequest request;
+  request.mutable_begin()->set_project(project);
+  request.mutable_begin()->set_digest(digest);
+  request.mutable_begin()->set_size_bytes(size_bytes);
+  bool open = writer->Write(request);
+  std::uint64_t done = 0;
+  std::string chunk;
+  while (open && done < size_bytes) {
+    chunk.resize(std::min<std::uint64_t>(kChunkBytes, size_bytes - done));
+    const ssize_t n = ::read(file.get(), chunk.data(), chunk.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      const Status broken =
+          n < 0 ? io_error("read", path)
+                : error(Code::kDataLoss, path.string() + " became shorter while it was sent");
+      context.TryCancel();
+      (void)writer->Finish();
+      return fail(broken);
+    }
+    chunk.resize(static_cast<std::size_t>(n));
+    done += chunk.size();
+    request.set_data(chunk);
+    open = writer->Write(request);
+    if (open && progress) progress(done, size_bytes);
+  }
+  if (open) writer->WritesDone();
+  if (Status status = finished(writer->Finish(), stop); !status.ok())
+    return fail(std::move(status));
+  return response.uri();
+}
+
+Status ArtifactClient::Impl::receive(grpc::ClientReader<v1::DownloadArtifactResponse>& reader,
+                                     int descriptor, const std::filesystem::path& file,
+                                     const TransferProgress& progress) const {
+  v1::DownloadArtifactResponse part;
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+  bool first = true;
+  while (reader.Read(&part)) {
+    if (std::exchange(first, false)) total = part.size_bytes();
+    if (Status written = write_all(descriptor, part.data(), file); !written.ok()) return written;
+    done += part.data().size();
+    if (progress) progress(done, total);
+  }
+  if (!first && done != total) {
+    return error(Code::kDataLoss, "the download ended after " + std::to_string(done) + " of " +
+                                      std::to_string(total) + " bytes");
+  }
+  return Status::success();
+}
+
+Status ArtifactClient::download(const v1::DownloadArtifactRequest& request,
+                                const std::filesystem::path& path, const TransferProgress& progress,
+                                std::stop_token stop) {
+  std::string temporary = path.string() + ".part-XXXXXX";
+  const File file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (file.get() < 0) return io_error("write", path);
+  grpc::ClientContext context;
+  impl_->prepare(context, impl_->options.transfer_timeout);
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  auto reader = impl_->stub->DownloadArtifact(&context, request);
+  Status received = impl_->receive(*reader, file.get(), path, progress);
+  if (!received.ok()) context.TryCancel();
+  Status status = finished(reader->Finish(), stop);
+  // A transfer that broke off has its reason in the call's status, a full disk in ours.
+  if (status.ok() || (!received.ok() && received.code != Code::kDataLoss)) status = received;
+  if (status.ok() && ::fchmod(file.get(), 0644) != 0) status = io_error("write", path);
+  if (status.ok() && ::fsync(file.get()) != 0) status = io_error("write", path);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0)
+    status = io_error("write", path);
+  if (!status.ok()) ::unlink(temporary.c_str());
+  if (status.ok()) {
+    const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+    const File parent(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (parent.get() >= 0) ::fsync(parent.get());
+  }
+  return status;
+}
+
+}  // namespace overwinter
