@@ -1,0 +1,73 @@
+#include "coordinator/core/cluster_state.h"
+
+#include <numeric>
+
+namespace overwinter::core {
+namespace {
+
+bool same_bytes(const SharedBytes& a, const SharedBytes& b) {
+  if (a == b) return true;
+  const std::string empty;
+  return (a ? *a : empty) == (b ? *b : empty);
+}
+
+template <class Map, class Key>
+auto* find_in(const Map& map, const Key& key) {
+  const auto it = map.find(key);
+  return it == map.end() ? nullptr : &it->second;
+}
+
+// Weights of the devices by the book, or ones where the book knows none of them.
+std::vector<Money> spread(Money price, const std::vector<Money>& weights) {
+  __extension__ typedef __int128 Wide;
+  Wide sum = 0;
+  for (const Money w : weights) sum += w.micros;
+  std::vector<Money> out(weights.size());
+  Wide before = 0;
+  Wide weight_before = 0;
+  const Wide count = static_cast<Wide>(weights.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    weight_before += sum == 0 ? 1 : weights[i].micros;
+    const Wide until = Wide{price.micros} * weight_before / (sum == 0 ? count : sum);
+    out[i].micros = static_cast<std::int64_t>(until - before);
+    before = until;
+  }
+  return out;
+}
+
+}  // namespace
+
+bool operator==(const Job& a, const Job& b) {
+  return static_cast<const JobRecord&>(a) == static_cast<const JobRecord&>(b) &&
+         same_bytes(a.spec, b.spec) && same_bytes(a.plan, b.plan);
+}
+
+const Seat* Job::find_seat(SeatKey key) const {
+  const Seat* seat = key.job == id ? find_in(seats, key.number) : nullptr;
+  return seat != nullptr && seat->key == key ? seat : nullptr;
+}
+
+const Job* ClusterState::find_job(JobId id) const { return find_in(jobs, id); }
+const Worker* ClusterState::find_worker(WorkerId id) const { return find_in(workers, id); }
+const Seat* ClusterState::find_seat(SeatKey key) const {
+  const Job* job = find_job(key.job);
+  return job == nullptr ? nullptr : job->find_seat(key);
+}
+
+std::vector<Money> device_prices(const ClusterState& state, const Worker& worker, Time at) {
+  const std::string* supplier = find_in(worker.labels, "supplier");
+  std::vector<Money> prices;
+  prices.reserve(worker.machine.devices.size());
+  for (const DeviceInfo& device : worker.machine.devices) {
+    const auto entry =
+        state.prices.find(at, device.kind, supplier == nullptr ? "" : *supplier, worker.spot);
+    prices.push_back(entry ? entry->per_hour : Money{});
+  }
+  return worker.price_per_hour ? spread(*worker.price_per_hour, prices) : prices;
+}
+
+Money machine_price(const Worker& worker) {
+  return std::accumulate(worker.device_prices.begin(), worker.device_prices.end(), Money{});
+}
+
+}  // namespace overwinter::core
