@@ -11,7 +11,7 @@
 namespace overwinter::verify {
 namespace {
 
-constexpr std::uint64_t kWindowColumnsMax = 1024;
+constexpr std::uint64_t kWindowColumnsMax = 256;
 // tau is this many times the rounding error that the calibration saw: far beyond what 10^7 rows
 // show by chance.
 constexpr double kSafety = 8;

@@ -99,15 +99,15 @@ Width width() {
   static const Width kWidth = [] {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f")) return Width::kAvx512;
-    if (__builtin_cpu_supports("avx2")) return Width::kAvx2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Width::kAvx2;
     return Width::kBaseline;
   }();
   return kWidth;
 }
 
 template <class T>
-[[gnu::target("avx2")]] void row_sums_avx2(const T* row, const double* x, std::size_t count,
-                                           RowSums& out) {
+[[gnu::target("avx2,fma")]] void row_sums_avx2(const T* row, const double* x, std::size_t count,
+                                               RowSums& out) {
   row_sums_body(row, x, count, out);
 }
 template <class T>
@@ -116,10 +116,10 @@ template <class T>
   row_sums_body(row, x, count, out);
 }
 template <class T>
-[[gnu::target("avx2")]] void row_times_vectors_avx2(const T* row, std::size_t count,
-                                                    const double* y, std::size_t stride,
-                                                    std::size_t vectors, double* out,
-                                                    double& norm2) {
+[[gnu::target("avx2,fma")]] void row_times_vectors_avx2(const T* row, std::size_t count,
+                                                        const double* y, std::size_t stride,
+                                                        std::size_t vectors, double* out,
+                                                        double& norm2) {
   row_times_vectors_body(row, count, y, stride, vectors, out, norm2);
 }
 template <class T>
