@@ -1,6 +1,7 @@
 #include "client/sdk/client.h"
 
 #include "client/sdk/client_impl.h"
+#include "common/rpc/channel.h"
 
 namespace overwinter::client {
 
@@ -16,14 +17,16 @@ Result<std::unique_ptr<Client>> Client::create(const Credentials& credentials,
   impl->refusal = std::make_shared<PeerRefusal>();
   auto channel_credentials = people_client_credentials(credentials.root_pem, impl->refusal);
   if (!channel_credentials) return fail(channel_credentials.error());
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 200);
-  impl->channel = grpc::CreateCustomChannel(credentials.address, *channel_credentials, arguments);
+  impl->channel = make_channel(credentials.address, *channel_credentials);
   impl->jobs = v1::JobService::NewStub(impl->channel);
   impl->admin = v1::AdminService::NewStub(impl->channel);
   impl->billing = v1::BillingService::NewStub(impl->channel);
-  impl->artifacts = v1::ArtifactService::NewStub(impl->channel);
+  ArtifactClientOptions options;
+  options.call_timeout = call_timeout;
+  options.prepare = [token = credentials.token](grpc::ClientContext& context) {
+    context.AddMetadata("authorization", "Bearer " + token);
+  };
+  impl->artifacts = std::make_unique<ArtifactClient>(impl->channel, std::move(options));
   return std::unique_ptr<Client>(new Client(std::move(impl)));
 }
 

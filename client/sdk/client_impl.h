@@ -9,10 +9,10 @@
 #include <thread>
 
 #include "client/sdk/client.h"
+#include "common/rpc/artifact_client.h"
 #include "common/security/tls_credentials.h"
 #include "common/wire/status_grpc.h"
 #include "overwinter/v1/admin.grpc.pb.h"
-#include "overwinter/v1/artifact.grpc.pb.h"
 #include "overwinter/v1/billing.grpc.pb.h"
 #include "overwinter/v1/job.grpc.pb.h"
 
@@ -27,7 +27,7 @@ struct Client::Impl {
   std::unique_ptr<v1::JobService::Stub> jobs;
   std::unique_ptr<v1::AdminService::Stub> admin;
   std::unique_ptr<v1::BillingService::Stub> billing;
-  std::unique_ptr<v1::ArtifactService::Stub> artifacts;
+  std::unique_ptr<ArtifactClient> artifacts;
 
   void prepare(grpc::ClientContext& context) const {
     context.AddMetadata("authorization", "Bearer " + token);
@@ -35,7 +35,9 @@ struct Client::Impl {
 
   // Says who could not be reached, and why this side refused it if it did.
   [[nodiscard]] Status explained(const grpc::Status& status) const {
-    Status out = wire::from_grpc(status);
+    return explained(wire::from_grpc(status));
+  }
+  [[nodiscard]] Status explained(Status out) const {
     if (out.code != Code::kUnavailable) return out;
     const std::string reason = refusal ? refusal->reason() : std::string();
     if (!reason.empty()) {

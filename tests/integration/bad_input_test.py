@@ -1,0 +1,101 @@
+"""Each bad input: one sentence, its exit code, nothing left behind."""
+
+import os
+import struct
+import unittest
+
+import numpy as np
+
+from harness import Cluster, main
+
+
+def npy(header, data=b""):
+    text = header.encode()
+    text += b" " * ((-(len(text) + 11)) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + data
+
+
+class BadInput(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = Cluster(workers=1).__enter__()
+        cls.addClassCleanup(cls.cluster.close)
+        cls.good = cls.cluster.save("good.npy", np.ones((4, 4), np.float32))
+
+    def file(self, name, data):
+        path = self.cluster.path(name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def refused(self, code, *arguments, says=(), stdin=None):
+        done = self.cluster.run(*arguments, code=code, stdin=stdin)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        for word in says:
+            self.assertIn(word, done.stderr)
+        self.assertEqual(self.cluster.json("jobs", "list")["jobs"], [])
+        self.assertEqual([n for n in os.listdir(self.cluster.home) if ".tmp" in n or n == "C.npy"], [])
+
+    def test_matrices(self):
+        head = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 4), }"
+        cases = {
+            "truncated.npy": npy(head, b"\0" * 60),
+            "overlong.npy": npy(head, b"\0" * 68),
+            "empty.npy": b"",
+            "text.npy": b"hello, this is no matrix",
+            "huge_header.npy": b"\x93NUMPY\x02\x00" + struct.pack("<I", 0x7FFFFFFF) + b"{",
+            "huge_shape.npy": npy("{'descr': '<f4', 'fortran_order': False, 'shape': (9999999999, 9999999999), }"),
+            "objects.npy": npy("{'descr': '|O', 'fortran_order': False, 'shape': (4, 4), }", b"\0" * 128),
+            "strings.npy": npy("{'descr': '<U4', 'fortran_order': False, 'shape': (4, 4), }", b"\0" * 256),
+            "complex.npy": npy("{'descr': '<c8', 'fortran_order': False, 'shape': (4, 4), }", b"\0" * 128),
+            "big_endian.npy": npy("{'descr': '>f4', 'fortran_order': False, 'shape': (4, 4), }", b"\0" * 64),
+            "one_dimension.npy": npy("{'descr': '<f4', 'fortran_order': False, 'shape': (16,), }", b"\0" * 64),
+        }
+        for name, data in cases.items():
+            with self.subTest(name=name):
+                self.refused(2, "matmul", self.file(name, data), self.good, "-o", self.cluster.path("C.npy"), says=[name])
+        with self.subTest("missing"):
+            self.refused(2, "matmul", self.cluster.path("none.npy"), self.good, "-o", self.cluster.path("C.npy"),
+                         says=["none.npy"])
+        with self.subTest("shapes"):
+            wide = self.cluster.save("wide.npy", np.ones((5, 4), np.float32))
+            self.refused(2, "matmul", self.good, wide, "-o", self.cluster.path("C.npy"), says=["4 x 4", "5 x 4"])
+        with self.subTest("mixed"):
+            double = self.cluster.save("double.npy", np.ones((4, 4), np.float64))
+            self.refused(2, "matmul", self.good, double, "-o", self.cluster.path("C.npy"))
+        with self.subTest("integers"):
+            whole = self.cluster.save("whole.npy", np.ones((4, 4), np.int32))
+            self.refused(2, "matmul", whole, whole, "-o", self.cluster.path("C.npy"))
+
+    def test_job_files(self):
+        cases = {
+            "workload: {matmul: {a: good.npy, b: good.npy}}\nworkerz: {max: 1}": ["workerz", "workers"],
+            "workload: {matmul: {a: good.npy, b: good.npy}}\nmemory_per_device: 64": ["memory_per_device"],
+            "workload: {matmul: {a: good.npy, b: good.npy}}\nnum_nodes: 2": ["workers"],
+            'workload: {matmul: {a: good.npy, b: good.npy}}\nname: "a\\0b"': ["name"],
+            "a: &a [1,1]\nb: &b [*a,*a]\nworkload: {matmul: {a: good.npy, b: good.npy}}": [],
+            "workload: {train: {model: linear}}": ["train"],
+            "{{{": [],
+            "": [],
+        }
+        for text, says in cases.items():
+            with self.subTest(text=text):
+                self.refused(2, "submit", "-", stdin=text, says=says)
+        with self.subTest("missing"):
+            self.refused(2, "submit", self.cluster.path("none.yaml"), says=["none.yaml"])
+
+    def test_usage_and_names(self):
+        self.assertEqual(self.cluster.call("frobnicate").returncode, 2)
+        self.assertEqual(self.cluster.call("matmul", self.good).returncode, 2)
+        self.refused(5, "jobs", "get", "no-such-job-00000")
+        self.refused(5, "workers", "get", "no-such-worker")
+        self.refused(5, "tokens", "revoke", "999")
+
+    def test_a_price_book_that_is_none(self):
+        self.refused(2, "prices", "set", self.file("prices.yaml", b"currency: USD\nprices: [{device: cpu}]"),
+                     says=["from"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""A cluster of its own for a test: the shipped programs in a temporary folder, ended with the test."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+import numpy as np
+
+BIN = os.environ.get("OVERWINTER_BIN", os.path.join(os.path.dirname(__file__), "../../build/test/bin"))
+SOURCE = os.environ.get("OVERWINTER_SOURCE", os.path.join(os.path.dirname(__file__), "../.."))
+CALL_TIMEOUT_S = 120
+
+
+def wait_until(what, condition, timeout_s=60):
+    """Polls `condition` until it is true (and returns its value); fails naming `what` at the deadline."""
+    deadline = time.monotonic() + timeout_s
+    pause = __import__("threading").Event()
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        pause.wait(0.02)
+    raise AssertionError(f"{what}: not within {timeout_s} s")
+
+
+class Cluster:
+    """`overwinter up` in a folder of its own. Use as a context manager."""
+
+    def __init__(self, workers=2, devices=("cpu:memory=512MiB,threads=1",), bin_dir=BIN):
+        self.home = tempfile.mkdtemp(prefix="overwinter-test-")
+        self.dir = os.path.join(self.home, "cluster")
+        self.bin = bin_dir
+        self.workers = workers
+        self.devices = devices
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("OVERWINTER_")}
+        self.env["XDG_CONFIG_HOME"] = os.path.join(self.home, "config")
+        self.env["HOME"] = self.home
+
+    def __enter__(self):
+        try:
+            arguments = ["up", "--workers", str(self.workers), "--dir", self.dir]
+            for device in self.devices:
+                arguments += ["--device", device]
+            self.run(*arguments)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.call("down", "--dir", self.dir)
+        for name in self.programs():
+            self.kill(name, signal.SIGKILL, missing_ok=True)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    # ---- commands
+    def call(self, *arguments, stdin=None, timeout=CALL_TIMEOUT_S):
+        """Runs `overwinter ARGUMENTS`; returns the finished process, whatever its exit code."""
+        return subprocess.run([os.path.join(self.bin, "overwinter"), *map(str, arguments)], env=self.env,
+                              input=stdin, capture_output=True, text=True, timeout=timeout, cwd=self.home)
+
+    def run(self, *arguments, code=0, **more):
+        """As call(), and expects the exit code."""
+        done = self.call(*arguments, **more)
+        if done.returncode != code:
+            raise AssertionError(f"overwinter {' '.join(map(str, arguments))}: exit code {done.returncode}, "
+                                 f"expected {code}\n{done.stdout}\n{done.stderr}\n{self.logs()}")
+        return done
+
+    def json(self, *arguments, code=0):
+        return json.loads(self.run(*arguments, "--format", "json", code=code).stdout)
+
+    def start(self, *arguments):
+        """Starts `overwinter ARGUMENTS` and returns the process."""
+        return subprocess.Popen([os.path.join(self.bin, "overwinter"), *map(str, arguments)], env=self.env,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.home)
+
+    def job(self, name="@last"):
+        return self.json("jobs", "get", name)
+
+    # ---- processes
+    def programs(self):
+        try:
+            return sorted(f[:-4] for f in os.listdir(os.path.join(self.dir, "run")) if f.endswith(".pid"))
+        except FileNotFoundError:
+            return []
+
+    def pid(self, name):
+        with open(os.path.join(self.dir, "run", name + ".pid"), encoding="ascii") as f:
+            return int(f.read())
+
+    def kill(self, name, number=signal.SIGKILL, missing_ok=False):
+        """Sends the signal and waits until the process is gone."""
+        try:
+            pid = self.pid(name)
+            os.kill(pid, number)
+        except (ProcessLookupError, FileNotFoundError):
+            if missing_ok:
+                return
+            raise
+        wait_until(f"{name} ends", lambda: not alive(pid), 20)
+
+    def up_again(self):
+        self.run("up", "--dir", self.dir)
+
+    def logs(self, lines=30):
+        out = []
+        folder = os.path.join(self.dir, "log")
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as f:
+                out.append(f"--- {name}\n" + "".join(f.readlines()[-lines:]))
+        return "\n".join(out)
+
+    # ---- matrices
+    def path(self, name):
+        return os.path.join(self.home, name)
+
+    def save(self, name, array, fortran=False):
+        np.save(self.path(name), np.asfortranarray(array) if fortran else np.ascontiguousarray(array))
+        return self.path(name)
+
+
+def alive(pid):
+    """A process that is not a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def relative_error(c, a, b):
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    if expected.size == 0:
+        return 0.0 if c.shape == expected.shape else float("inf")
+    scale = np.max(np.abs(expected)) or 1.0
+    return float(np.max(np.abs(c - expected)) / scale)
+
+
+main = unittest.main
