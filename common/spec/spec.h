@@ -16,6 +16,9 @@ inline constexpr int kSpecDepthMax = 16;
 
 struct SpecOptions {
   bool allow_test_workloads = false;  // noop: coordinators and clients of the test build only
+  // Factors must be stored ones (artifact://SHA256), as in a submission; else paths will do, as in
+  // a file.
+  bool require_artifacts = false;
 };
 
 struct ParsedSpec {
@@ -46,6 +49,9 @@ struct Violation {
                                                            const SpecOptions& options = {});
 // All violations as one Status (the first one's field), or success.
 [[nodiscard]] Status to_status(const std::vector<Violation>& violations);
+
+// The digest of artifact://SHA256 as 64 lower case hexadecimal digits; empty when the text is none.
+[[nodiscard]] std::string artifact_digest(std::string_view uri);
 
 // What a name becomes in a resource name: lower case letters, digits and single dashes, at most 40;
 // never empty.
