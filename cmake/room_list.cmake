@@ -39,7 +39,7 @@ room(worker/matmul USES worker/kernels worker/memory common/plan common/formats 
 room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
 room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto)
-room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11)
+room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(worker/app overwinter-worker)
 
 room(client/sdk USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto)

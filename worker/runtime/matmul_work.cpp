@@ -46,6 +46,9 @@ Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
   access.a_digest = plan.a_digest();
   access.b_digest = plan.b_digest();
   access.element_bytes = plan::element_bytes(geometry_.precision);
+  const std::uint64_t held =
+      sizes.workspace_bytes + std::uint64_t{sizes.c_tiles} * sizes.c_tile_bytes;
+  access.in_place_bytes_max = offer.memory_bytes > held ? offer.memory_bytes - held : 0;
   auto opened = artifacts.open(access);
   if (!opened) return opened.error();
   artifacts_ = std::move(*opened);

@@ -27,6 +27,8 @@ struct SeatAccess {
   std::string a_digest;
   std::string b_digest;
   std::uint64_t element_bytes = 4;
+  // Bytes of factors that may be mapped: the seat's memory less what it holds in any case.
+  std::uint64_t in_place_bytes_max = 0;
 };
 
 class SeatArtifacts : public BlockSource, public TileSink {

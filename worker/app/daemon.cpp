@@ -1,0 +1,254 @@
+#include "worker/app/daemon.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <iostream>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "common/base/bytes.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/security/file_io.h"
+#include "common/security/host_id.h"
+#include "common/security/tls_credentials.h"
+#include "worker/app/settings.h"
+#include "worker/kernels/openblas_gemm.h"
+#include "worker/rpc/join.h"
+#include "worker/rpc/seat_artifacts.h"
+#include "worker/rpc/session.h"
+#include "worker/runtime/worker_loop.h"
+#ifdef OVERWINTER_TEST_SWITCHES
+#include "tests/worker_test/lying_artifacts.h"
+#endif
+
+namespace overwinter::worker {
+namespace {
+
+constexpr int kUsage = 2;
+constexpr int kUnreachable = 3;
+constexpr int kRefused = 4;
+constexpr Duration kJoinWithin{20'000};
+constexpr Duration kShutDownWithin{4'000};
+constexpr Duration kFlushWithin{500};
+constexpr double kMeasureSeconds = 0.2;
+
+int complain(const Status& status, int exit_code) {
+  std::cerr << "overwinter-worker: " << status.message;
+  if (!status.hint.empty()) std::cerr << " (" << status.hint << ")";
+  std::cerr << "\n";
+  return exit_code;
+}
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0 || name[0] == '\0') return "worker";
+  return name.data();
+}
+
+// What --device leaves open, filled in: all threads; 80 % of the memory, shared by those that do
+// not say.
+std::vector<DeviceSpec> filled(std::vector<DeviceSpec> devices) {
+  if (devices.empty()) devices.emplace_back();
+  const std::uint64_t memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+                               static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 10 * 8;
+  const std::uint32_t threads = std::max(1U, std::thread::hardware_concurrency());
+  const auto open = [&](auto member) {
+    return std::count_if(devices.begin(), devices.end(),
+                         [member](const DeviceSpec& d) { return d.*member == 0; });
+  };
+  const auto open_memory = static_cast<std::uint64_t>(open(&DeviceSpec::memory_bytes));
+  const auto open_threads = static_cast<std::uint32_t>(open(&DeviceSpec::threads));
+  for (DeviceSpec& device : devices) {
+    if (device.memory_bytes == 0) device.memory_bytes = memory / open_memory / kMiB * kMiB;
+    if (device.threads == 0) device.threads = std::max(1U, threads / open_threads);
+  }
+  return devices;
+}
+
+struct JoinOutcome {
+  Settings settings;
+  int exit_code = 0;  // not 0: could not
+};
+
+JoinOutcome first_join(const Options& options) {
+  auto read = read_join_file(options.join_file, system_wall_time());
+  if (!read) {
+    const bool refused = read.error().code == Code::kFailedPrecondition;
+    return {{}, complain(read.error(), refused ? kRefused : kUsage)};
+  }
+  if (!read->warning.empty()) log_warning("{}", read->warning);
+  JoinWish wish;
+  wish.name = options.name.empty() ? host_name() : options.name;
+  wish.labels = options.labels;
+  wish.projects = options.projects;
+  wish.spot = options.spot;
+  wish.price_per_hour = options.price_per_hour;
+  wish.version = kVersion;
+  auto joined = join(read->file, wish, options.data_dir, kJoinWithin);
+  if (!joined) {
+    const Code code = joined.error().code;
+    return {{},
+            complain(joined.error(), code == Code::kUnavailable       ? kUnreachable
+                                     : code == Code::kInvalidArgument ? kUsage
+                                                                      : kRefused)};
+  }
+  Settings settings;
+  settings.worker = joined->worker;
+  settings.name = joined->name;
+  settings.cluster = joined->cluster;
+  settings.addresses = read->file.addresses;
+  settings.devices = filled(options.devices);
+  if (Status saved = save_settings(options.data_dir, settings); !saved.ok()) {
+    return {{}, complain(saved, kUsage)};
+  }
+  log_info("joined the cluster {} as {}", settings.cluster, settings.name);
+  return {settings, 0};
+}
+
+JoinOutcome settings_of(const Options& options) {
+  auto kept = load_settings(options.data_dir);
+  if (!kept && kept.error().code != Code::kNotFound) return {{}, complain(kept.error(), kUsage)};
+  if (!kept && options.join_file.empty()) {
+    return {{},
+            complain(error(Code::kFailedPrecondition,
+                           "this machine has not joined a cluster with the data folder " +
+                               options.data_dir.string(),
+                           "", "--join FILE, made by `overwinter tokens create --role worker`"),
+                     kUsage)};
+  }
+  if (!kept) return first_join(options);
+  if (!options.join_file.empty()) {
+    log_info("has joined the cluster {} as {} before: the join file is not used", kept->cluster,
+             kept->name);
+  }
+  if (!options.devices.empty()) {
+    kept->devices = filled(options.devices);
+    if (Status saved = save_settings(options.data_dir, *kept); !saved.ok()) {
+      return {{}, complain(saved, kUsage)};
+    }
+  }
+  return {*kept, 0};
+}
+
+MachineInfo machine_of(const Settings& settings, const ComputePool& devices) {
+  MachineInfo machine;
+  machine.host_id = host_id(settings.cluster);
+  machine.host_name = host_name();
+  machine.version = kVersion;
+  for (const auto& device : devices) machine.devices.push_back(device->info());
+  return machine;
+}
+
+ComputePool make_devices(const Settings& settings) {
+  ComputePool devices;
+  for (const DeviceSpec& spec : settings.devices) {
+    devices.push_back(
+        make_cpu_device(spec.memory_bytes, spec.threads, static_cast<DeviceIndex>(devices.size())));
+    measure(*devices.back(), kMeasureSeconds);
+    const DeviceInfo& info = devices.back()->info();
+    log_info("device {}: {} ({}), {}, {} threads, {:.1f} GFLOP/s fp32, {:.1f} fp64",
+             devices.size() - 1, info.kind, info.model, format_bytes(info.memory_bytes),
+             info.threads, info.gflops_fp32, info.gflops_fp64);
+  }
+  return devices;
+}
+
+// Waits for a signal to end; the second one ends at once.
+class Signals {
+ public:
+  explicit Signals(std::function<void()> first) : first_(std::move(first)) {
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
+  }
+
+ private:
+  void run(const std::stop_token& stop) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+    bool again = false;
+    while (!stop.stop_requested()) {
+      const timespec wait{0, 200'000'000};
+      if (::sigtimedwait(&set, nullptr, &wait) < 0) continue;
+      if (std::exchange(again, true)) ::_exit(1);
+      log_info("stopping: work is handed back");
+      first_();
+    }
+  }
+
+  std::function<void()> first_;
+  std::jthread thread_;
+};
+
+int work(const Options& options, const Settings& settings) {
+  auto incarnation =
+      next_incarnation(options.data_dir, static_cast<std::uint64_t>(system_clock().wall().count()));
+  if (!incarnation) return complain(incarnation.error(), kUsage);
+  auto records = WorkerRecords::open(options.data_dir, *incarnation);
+  if (!records) return complain(records.error(), kUsage);
+  ComputePool devices = make_devices(settings);
+
+  std::unique_ptr<WorkerLoop> loop;
+  SessionConfig session_config;
+  session_config.data_folder = options.data_dir;
+  session_config.addresses = settings.addresses;
+  session_config.machine = machine_of(settings, devices);
+  session_config.seed = incarnation->value() ^ settings.worker;
+  Session session(session_config, [&loop](std::vector<Input> inputs) {
+    return loop->post_orders(std::move(inputs));
+  });
+  RemoteArtifacts remote({[&session] { return session.artifacts(); },
+                          [&session] { return session.descriptor_socket(); }});
+  ArtifactAccess* artifacts = &remote;
+#ifdef OVERWINTER_TEST_SWITCHES
+  LyingArtifacts lying(remote, options.lie);
+  if (!options.lie.empty()) artifacts = &lying;
+#endif
+
+  WorkerLoopParts parts;
+  parts.clock = &system_clock();
+  parts.devices = &devices;
+  parts.artifacts = artifacts;
+  parts.link = &session;
+  parts.records = &*records;
+  parts.generation_changed = [&options](Generation generation) {
+    save_generation(options.data_dir, generation);
+  };
+  WorkerCoreConfig core;
+  core.incarnation = *incarnation;
+  core.generation = load_generation(options.data_dir);
+  core.devices = static_cast<std::uint32_t>(devices.size());
+  loop = std::make_unique<WorkerLoop>(core, parts);
+  loop->set_room_callback([&session] { session.have_room(); });
+
+  const Signals signals([&loop] { loop->post(ShutDown{kShutDownWithin}); });
+  session.start();
+  loop->run();
+  session.stop(kFlushWithin);
+  loop.reset();
+  log_info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int run_worker(const Options& options) {
+  std::error_code failed;
+  std::filesystem::create_directories(options.data_dir.parent_path(), failed);
+  if (Status made = ensure_private_folder(options.data_dir); !made.ok())
+    return complain(made, kUsage);
+  auto lock = FolderLock::take(options.data_dir);
+  if (!lock) return complain(lock.error(), kUsage);
+  const JoinOutcome joined = settings_of(options);
+  if (joined.exit_code != 0) return joined.exit_code;
+  return work(options, joined.settings);
+}
+
+}  // namespace overwinter::worker

@@ -1,0 +1,33 @@
+#include <signal.h>
+
+#include <iostream>
+
+#include "common/base/log.h"
+#include "common/security/process.h"
+#include "worker/app/daemon.h"
+
+int main(int argc, char** argv) {
+  using namespace overwinter;
+  // Before any thread: signals are taken by one thread alone.
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  const auto parsed = worker::parse_options(argc, argv);
+  if (parsed.exit) return *parsed.exit;
+  for (const Status& ready : {require_tls13(), harden_process()}) {
+    if (!ready.ok()) {
+      std::cerr << "overwinter-worker: " << ready.message << "\n";
+      return 2;
+    }
+  }
+  LogConfig log;
+  log.program = "overwinter-worker";
+  log.json = parsed.options.log_json;
+  if (Status configured = configure_log(log); !configured.ok()) {
+    std::cerr << "overwinter-worker: " << configured.message << "\n";
+    return 2;
+  }
+  return worker::run_worker(parsed.options);
+}

@@ -1,0 +1,53 @@
+// What the command line says.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/money.h"
+#include "common/base/result.h"
+
+namespace overwinter::worker {
+
+// One --device: 0 means the default (all threads; 80 % of the machine's memory).
+struct DeviceSpec {
+  std::uint64_t memory_bytes = 0;
+  std::uint32_t threads = 0;
+  friend bool operator==(const DeviceSpec&, const DeviceSpec&) = default;
+};
+
+struct Options {
+  std::filesystem::path join_file;  // empty: has joined before
+  std::string name;
+  std::vector<DeviceSpec> devices;
+  std::map<std::string, std::string> labels;
+  std::vector<std::string> projects;
+  bool spot = false;
+  std::optional<Money> price_per_hour;
+  std::filesystem::path data_dir;
+  bool log_json = false;
+  std::string lie;  // --test-lie; only in builds for tests
+};
+
+// "cpu", "cpu:memory=4GiB", "cpu:memory=4GiB,threads=1". INVALID_ARGUMENT says what is wrong with
+// it.
+[[nodiscard]] Result<DeviceSpec> parse_device(std::string_view text);
+// "1.89/h".
+[[nodiscard]] Result<Money> parse_hourly_price(std::string_view text);
+
+struct Parsed {
+  Options options;
+  std::optional<int> exit;  // to leave with (help, a mistake); everything to say has been said
+};
+[[nodiscard]] Parsed parse_options(int argc, const char* const* argv);
+
+// ${XDG_STATE_HOME:-~/.local/state}/overwinter-worker; /var/lib/overwinter-worker for root.
+[[nodiscard]] std::filesystem::path default_data_dir();
+
+
+}  // namespace overwinter::worker

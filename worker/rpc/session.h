@@ -1,0 +1,57 @@
+// Session: the worker's connection to its coordinator. Dials, holds the one stream of commands,
+// comes back with back-off and jitter, renews the certificate; and the artifact channel beside it.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/domain/device.h"
+#include "worker/core/input.h"
+#include "worker/runtime/ports.h"
+
+namespace overwinter {
+class ArtifactClient;
+}
+
+namespace overwinter::worker {
+
+struct SessionConfig {
+  std::filesystem::path data_folder;
+  std::vector<std::string> addresses;  // tried in turn
+  MachineInfo machine;
+  std::uint64_t seed = 1;  // of the jitter
+  Duration first_pause{200};
+  Duration longest_pause{10'000};
+};
+
+class Session final : public CoordinatorLink {
+ public:
+  // Orders and changes of the stream go to `post` from gRPC's threads; it returns false when no
+  // more should be read until have_room() is called.
+  using PostOrders = std::function<bool(std::vector<Input>)>;
+
+  Session(SessionConfig config, PostOrders post);
+  ~Session() override;
+
+  void start();
+  // Lets what was sent leave (at most `within`), then ends the stream and the thread.
+  void stop(Duration within);
+  void have_room();
+
+  // Thread-safe; any thread.
+  void send(std::vector<Output> messages) override;
+
+  // For artifacts: a client of the address that is in use now.
+  [[nodiscard]] std::shared_ptr<ArtifactClient> artifacts() const;
+  // From the last Welcome; empty: no descriptors.
+  [[nodiscard]] std::string descriptor_socket() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace overwinter::worker
