@@ -128,8 +128,9 @@ std::string format_duration(Duration d) {
   const std::int64_t seconds = ms / 1000;
   if (seconds < 3600) return fmt::format("{}m {}s", seconds / 60, seconds % 60);
   const std::int64_t minutes = seconds / 60;
-  if (minutes < 24 * 60) return fmt::format("{}h {}m", minutes / 60, minutes % 60);
-  return fmt::format("{}d {}h", minutes / (24 * 60), minutes / 60 % 24);
+  const std::int64_t hours = minutes / 60;
+  if (hours < 24) return fmt::format("{}h {}m", hours, minutes % 60);
+  return fmt::format("{}d {}h", hours / 24, hours % 24);
 }
 
 Result<Duration> parse_duration(std::string_view text) {

@@ -142,6 +142,13 @@ class LayoutChecks(unittest.TestCase):
         self.assertEqual(len(found), 1)
         self.assertIn("common/base -> common/security -> common/base", found[0][3])
 
+    def test_a_test_over_several_files_has_its_own_name(self):
+        files = dict(GOOD)
+        files["coordinator/core/fact.h"] = "#pragma once\n"
+        both = '#include "coordinator/core/event.h"\n#include "coordinator/core/fact.h"\n'
+        files["tests/unit/coordinator/core/replay_test.cpp"] = both
+        self.assertEqual(found_in(files, "mirror"), [])
+
     def test_every_check_has_a_planted_violation(self):
         self.assertEqual({p[0] for p in PLANTED} | {"cycles"}, set(checks.CHECKS))
 

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Installs the Debian 12 packages that are missing, and says so first. May be run again: when nothing is
+# missing it asks dpkg and ends.
+#
+#   deploy/install-dependencies.sh [--tests] [--tidy] [PACKAGE...]
+#
+# Without an option: what building needs. --tests: what the tests need too. --tidy: what clang-tidy needs too.
+# Needs root or sudo when something is missing. Removes no package; adds no repository.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=deploy/packages.sh
+. "$here/packages.sh"
+
+wanted=("${packages_build[@]}")
+for argument in "$@"; do
+  case $argument in
+    --tests) wanted+=("${packages_tests[@]}") ;;
+    --tidy) wanted+=("${packages_tidy[@]}") ;;
+    -h|--help) sed -n '2,8p' "$0"; exit 0 ;;
+    -*) echo "install-dependencies: no option $argument; see --help" >&2; exit 2 ;;
+    *) wanted+=("$argument") ;;
+  esac
+done
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  echo "install-dependencies: this is no Debian; Debian 12 names these packages: ${wanted[*]}" >&2
+  exit 1
+fi
+
+installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null |
+  awk '$2 == "installed" { print $1 }' || true)
+missing=()
+for package in "${wanted[@]}"; do
+  grep -qxF -- "$package" <<<"$installed" || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "install-dependencies: all ${#wanted[@]} packages are installed"
+  exit 0
+fi
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "install-dependencies: needs root or sudo to install: ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+echo "install-dependencies: about to install with apt-get, and what they depend on:"
+printf '  %s\n' "${missing[*]}" | fold -s -w 100
+# env passes the variables through sudo too.
+apt=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -o DPkg::Lock::Timeout=300)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# One line each twenty packages: apt's own output is a line or more for every one.
+progress() {
+  awk '
+    /newly installed/ { total = $3; printf "  %d packages\n", total; fflush() }
+    /^Need to get/ { print "  " $0; fflush() }
+    /^Unpacking / { if (++unpacked % 20 == 0) { printf "  unpacked %d of %d\n", unpacked, total; fflush() } }
+    /^Setting up / { if (++ready % 20 == 0 || ready == total) { printf "  set up %d of %d\n", ready, total; fflush() } }'
+}
+
+failed() {
+  tail -n 15 "$log" >&2
+  echo "install-dependencies: $1; apt-get's own words are above" >&2
+  exit 1
+}
+
+"${apt[@]}" update >"$log" 2>&1 || failed 'the package lists could not be fetched'
+"${apt[@]}" install -y --no-install-recommends --no-remove "${missing[@]}" 2>&1 | tee "$log" | progress ||
+  failed 'not everything could be installed'
+echo "install-dependencies: done"

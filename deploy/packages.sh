@@ -1,0 +1,18 @@
+# shellcheck shell=bash disable=SC2034
+# The Debian 12 packages of each purpose, one list a purpose. Sourced by install-dependencies.sh.
+
+packages_build=(
+  g++ cmake ninja-build pkg-config
+  libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev
+  libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libyaml-cpp-dev
+  libopenblas-pthread-dev libsqlite3-dev libexpected-dev libspdlog-dev libfmt-dev
+  libcli11-dev libssl-dev libxxhash-dev prometheus-cpp-dev
+)
+
+packages_tests=(
+  libgtest-dev libgmock-dev clang-format-14
+  python3 python3-numpy python3-grpcio python3-protobuf sqlite3
+)
+
+# 16: the first one here that knows std::source_location.
+packages_tidy=(clang-16 clang-tidy-16)

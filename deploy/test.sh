@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test, fastest first.
+#
+#   deploy/test.sh [STAGE...]       layout format unit contract simulation integration sanitizers; all when none is named
+#
+# Ends with one line "N tests passed, M skipped", or with a line that names what failed and exit status 1.
+# A label without a test is a failure. Works in build/test and build/test-asan.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+labels='layout unit contract simulation integration'  # of ctest
+all_stages='layout format unit contract simulation integration sanitizers'
+# Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory and threads are handled by hand.
+sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker'
+
+case ${1:-} in
+  -h|--help) sed -n '2,7p' "$0"; exit 0 ;;
+esac
+stages=${*:-$all_stages}
+for stage in $stages; do
+  case " $all_stages " in
+    *" $stage "*) ;;
+    *) echo "test: no stage $stage; there are: $all_stages" >&2; exit 2 ;;
+  esac
+done
+
+jobs=$(nproc)
+build=build/test
+asan=build/test-asan
+passed=0 skipped=0
+failures=()
+
+say() { printf '\n== %s (%ds)\n' "$1" "$SECONDS"; }
+stop() {
+  echo "test: $1" >&2
+  exit 1
+}
+chosen() { case " $stages " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+# run_label FOLDER LABEL NAME: ctest over one label; adds to the counts and the failures.
+run_label() {
+  local folder=$1 label=$2 name=$3 status=0 report total failed here_skipped names
+  report=$PWD/$folder/junit-$name.xml
+  rm -f "$report"
+  ctest --test-dir "$folder" -L "^$label\$" -j "$jobs" --output-on-failure --no-tests=error \
+    --progress --output-junit "$report" || status=$?
+  if [ ! -s "$report" ]; then
+    failures+=("$name (ctest wrote no report)")
+    return
+  fi
+  count() { sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$report" | head -n 1; }
+  total=$(count tests) failed=$(count failures)
+  here_skipped=$(($(count skipped) + $(count disabled)))
+  if [ "$total" -eq 0 ]; then
+    failures+=("$name (no test has this label)")
+    return
+  fi
+  passed=$((passed + total - failed - here_skipped))
+  skipped=$((skipped + here_skipped))
+  if [ "$status" -ne 0 ]; then
+    names=$(awk -F'"' '/<testcase /{ name = $2 } /<failure/{ printf "%s ", name }' "$report")
+    failures+=("$name: ${names:-some were not built}")
+  fi
+}
+
+check_format() {
+  local tool=clang-format-14
+  command -v "$tool" >/dev/null || tool=clang-format
+  git ls-files -z -- '*.h' '*.cpp' | xargs -0 -r -P "$jobs" -n 20 "$tool" --dry-run -Werror ||
+    failures+=('format (clang-format -i mends it)')
+}
+
+# Only the test programs of the sanitized rooms are built: the rest has its turn in the plain build.
+run_sanitizers() {
+  local targets=() room folder
+  for room in $sanitized_rooms; do
+    for folder in "tests/unit/$room" "tests/unit/$room"/*/; do
+      folder=${folder%/}
+      compgen -G "$folder/*_test.cpp" >/dev/null || continue
+      folder=${folder#tests/unit/}
+      targets+=("unit_${folder//\//_}")
+    done
+  done
+  if [ ${#targets[@]} -eq 0 ]; then
+    failures+=("sanitizers (no test in: $sanitized_rooms)")
+    return
+  fi
+  cmake --preset asan -B "$asan" >"$asan.log" 2>&1 || { tail -n 20 "$asan.log" >&2; stop 'cmake failed'; }
+  cmake --build "$asan" -j "$jobs" --target "${targets[@]}" || stop 'the build with sanitizers failed'
+  ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
+    run_label "$asan" unit sanitizers
+}
+
+say 'packages'
+deploy/install-dependencies.sh --tests
+mkdir -p build
+
+say 'configure'
+cmake --preset test -B "$build" >"$build.log" 2>&1 || { tail -n 20 "$build.log" >&2; stop 'cmake failed'; }
+
+if chosen layout; then
+  say layout
+  run_label "$build" layout layout
+fi
+if chosen format; then
+  say format
+  check_format
+fi
+built=no
+for label in $labels; do
+  if [ "$label" = layout ] || ! chosen "$label"; then continue; fi
+  if [ "$built" = no ]; then
+    say build
+    cmake --build "$build" -j "$jobs" || stop 'the build failed'
+    built=yes
+  fi
+  say "$label"
+  run_label "$build" "$label" "$label"
+done
+if chosen sanitizers; then
+  say sanitizers
+  run_sanitizers
+fi
+
+echo
+if [ ${#failures[@]} -gt 0 ]; then
+  (IFS=';'; echo "test: FAILED after ${SECONDS}s: ${failures[*]}") >&2
+  exit 1
+fi
+echo "$passed tests passed, $skipped skipped"
