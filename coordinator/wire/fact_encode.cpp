@@ -1,0 +1,295 @@
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "common/base/check.h"
+#include "common/wire/convert.h"
+#include "coordinator/wire/fact_codec.h"
+#include "overwinter/v1/fact.pb.h"
+
+namespace overwinter::wire {
+namespace {
+
+template <class Out>
+void put_labels(const core::Labels& labels, Out* out) {
+  for (const auto& [key, value] : labels) (*out)[key] = value;
+}
+
+std::string bytes_of(const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
+}
+
+void put(ledger::Charge charge, v1::Charge* out) {
+  out->set_low(static_cast<std::uint64_t>(charge.units));
+  out->set_high(static_cast<std::uint64_t>(charge.units >> 64));
+}
+
+void put(const SeatKey& seat, v1::SeatKey* out) {
+  out->set_job(seat.job.value());
+  out->set_attempt(seat.attempt);
+  out->set_number(seat.number);
+}
+
+void put(const Demand& demand, v1::FactDemand* out) {
+  out->set_transport(static_cast<std::uint32_t>(demand.transport));
+  out->set_seats_min(demand.seats_min);
+  out->set_seats_max(demand.seats_max);
+  out->set_device_kind(demand.device_kind);
+  out->set_memory_bytes(demand.memory_bytes);
+  out->set_threads(demand.threads);
+  out->set_units(demand.units);
+  out->set_units_per_range_max(demand.units_per_range_max);
+  out->set_landing(static_cast<std::uint32_t>(demand.landing));
+  out->set_stop_time_ms(demand.stop_time.count());
+  if (demand.cap) out->set_cap_micros(demand.cap->micros);
+  if (demand.time_limit) out->set_time_limit_ms(demand.time_limit->count());
+  out->set_priority(static_cast<std::uint32_t>(demand.priority));
+  out->set_spot(static_cast<std::uint32_t>(demand.spot));
+  out->set_predicted_duration_ms(demand.predicted_duration.count());
+  out->set_predicted_cost_micros(demand.predicted_cost.micros);
+  out->set_predicted_memory_bytes(demand.predicted_memory_bytes);
+}
+
+// ---- one function a fact ------------------------------------------------------------------------
+
+void put(const core::ClusterCreated& fact, v1::Fact& to) {
+  auto* out = to.mutable_cluster_created();
+  out->set_cluster(fact.cluster);
+  out->set_seed(fact.seed);
+}
+
+void put(const core::ProjectCreated& fact, v1::Fact& to) {
+  auto* out = to.mutable_project_created();
+  out->set_project(fact.project);
+  out->set_actor(fact.actor);
+}
+
+void put(const core::PriceBookChanged& fact, v1::Fact& to) {
+  auto* out = to.mutable_price_book_changed();
+  out->set_currency(fact.book.currency);
+  for (const auto& entry : fact.book.entries) {
+    auto* added = out->add_entries();
+    added->set_from_ms(unix_ms(entry.from));
+    added->set_device(entry.device);
+    added->set_supplier(entry.supplier);
+    added->set_spot(entry.spot);
+    added->set_per_hour_micros(entry.per_hour.micros);
+    added->set_minimum_ms(entry.minimum.count());
+  }
+  out->set_source(fact.source);
+  out->set_actor(fact.actor);
+}
+
+void put(const core::TokenCreated& fact, v1::Fact& to) {
+  auto* out = to.mutable_token_created();
+  out->set_id(fact.id.value());
+  out->set_hash(bytes_of(fact.hash));
+  out->set_role(static_cast<std::uint32_t>(fact.role));
+  out->set_project(fact.project);
+  out->set_name(fact.name);
+  if (fact.expires) out->set_expires_ms(unix_ms(*fact.expires));
+  out->set_actor(fact.actor);
+}
+
+void put(const core::TokenRevoked& fact, v1::Fact& to) {
+  auto* out = to.mutable_token_revoked();
+  out->set_id(fact.id.value());
+  out->set_actor(fact.actor);
+}
+
+void put(const core::JoinFileCreated& fact, v1::Fact& to) {
+  auto* out = to.mutable_join_file_created();
+  out->set_id(fact.id.value());
+  out->set_uses(fact.uses);
+  out->set_expires_ms(unix_ms(fact.expires));
+  out->set_name(fact.name);
+  for (const auto& project : fact.projects) out->add_projects(project);
+  out->set_may_set_price(fact.may_set_price);
+  out->set_actor(fact.actor);
+}
+
+void put(const core::JoinFileRevoked& fact, v1::Fact& to) {
+  auto* out = to.mutable_join_file_revoked();
+  out->set_id(fact.id.value());
+  out->set_actor(fact.actor);
+}
+
+void put(const core::WorkerRegistered& fact, v1::Fact& to) {
+  auto* out = to.mutable_worker_registered();
+  out->set_worker(fact.worker.value());
+  out->set_join_file(fact.join_file.value());
+  out->set_name(fact.name);
+  put_labels(fact.labels, out->mutable_labels());
+  for (const auto& project : fact.projects) out->add_projects(project);
+  out->set_spot(fact.spot);
+  if (fact.price_per_hour) out->set_price_per_hour_micros(fact.price_per_hour->micros);
+  out->set_public_key(bytes_of(fact.public_key));
+}
+
+void put(const core::WorkerConnected& fact, v1::Fact& to) {
+  auto* out = to.mutable_worker_connected();
+  out->set_worker(fact.worker.value());
+  out->set_incarnation(fact.incarnation.value());
+  auto* machine = out->mutable_machine();
+  machine->set_host_id(fact.machine.host_id);
+  machine->set_host_name(fact.machine.host_name);
+  machine->set_version(fact.machine.version);
+  for (const auto& device : fact.machine.devices) *machine->add_devices() = to_proto(device);
+  machine->set_link_bytes_per_second(fact.machine.link_bytes_per_second);
+  machine->set_same_host_as_coordinator(fact.machine.same_host_as_coordinator);
+}
+
+void put(const core::WorkerStateChanged& fact, v1::Fact& to) {
+  auto* out = to.mutable_worker_state_changed();
+  out->set_worker(fact.worker.value());
+  out->set_state(static_cast<std::uint32_t>(fact.state));
+  out->set_reason(fact.reason);
+  out->set_actor(fact.actor);
+  out->set_removing(fact.removing);
+}
+
+void put(const core::ReportsProcessed& fact, v1::Fact& to) {
+  auto* out = to.mutable_reports_processed();
+  out->set_worker(fact.worker.value());
+  out->set_incarnation(fact.incarnation.value());
+  out->set_number(fact.number);
+}
+
+void put(const core::JobAccepted& fact, v1::Fact& to) {
+  auto* out = to.mutable_job_accepted();
+  out->set_job(fact.job.value());
+  out->set_project(fact.project);
+  out->set_name(fact.name);
+  out->set_display_name(fact.display_name);
+  put_labels(fact.labels, out->mutable_labels());
+  out->set_request_id(fact.request_id);
+  if (fact.spec) out->set_spec(*fact.spec);
+  put(fact.demand, out->mutable_demand());
+  if (fact.plan) out->set_plan(*fact.plan);
+  out->set_actor(fact.actor);
+}
+
+void put(const core::JobDemandChanged& fact, v1::Fact& to) {
+  auto* out = to.mutable_job_demand_changed();
+  out->set_job(fact.job.value());
+  put(fact.demand, out->mutable_demand());
+  if (fact.plan) out->set_plan(*fact.plan);
+}
+
+void put(const core::JobStateChanged& fact, v1::Fact& to) {
+  auto* out = to.mutable_job_state_changed();
+  out->set_job(fact.job.value());
+  out->set_state(static_cast<std::uint32_t>(fact.state));
+  out->set_cause(static_cast<std::uint32_t>(fact.cause));
+  out->set_attempt(fact.attempt);
+  out->set_reason(fact.reason);
+  out->set_actor(fact.actor);
+}
+
+void put(const core::JobUpdated& fact, v1::Fact& to) {
+  auto* out = to.mutable_job_updated();
+  out->set_job(fact.job.value());
+  if (fact.cap) out->set_cap_micros(fact.cap->micros);
+  if (fact.priority) out->set_priority(static_cast<std::uint32_t>(*fact.priority));
+  out->set_actor(fact.actor);
+}
+
+void put(const core::UnitsDone& fact, v1::Fact& to) {
+  auto* out = to.mutable_units_done();
+  out->set_job(fact.job.value());
+  to_proto(fact.units, out->mutable_units());
+  put(fact.seat, out->mutable_seat());
+}
+
+void put(const core::UnitsFailedCounted& fact, v1::Fact& to) {
+  auto* out = to.mutable_units_failed_counted();
+  out->set_job(fact.job.value());
+  put(fact.seat, out->mutable_seat());
+  out->set_message(fact.message);
+}
+
+void put(const core::JobForgotten& fact, v1::Fact& to) {
+  to.mutable_job_forgotten()->set_job(fact.job.value());
+}
+
+void put(const core::SeatGranted& fact, v1::Fact& to) {
+  auto* out = to.mutable_seat_granted();
+  put(fact.seat, out->mutable_seat());
+  out->set_worker(fact.worker.value());
+  out->set_incarnation(fact.incarnation.value());
+  out->set_device(fact.device);
+  out->set_memory_bytes(fact.memory_bytes);
+  out->set_threads(fact.threads);
+  out->set_share_ppm(fact.share_ppm);
+  out->set_device_price_per_hour_micros(fact.device_price_per_hour.micros);
+  out->set_funded_for_ms(fact.funded_for.count());
+  put(fact.reserved, out->mutable_reserved());
+}
+
+void put(const core::SeatFunded& fact, v1::Fact& to) {
+  auto* out = to.mutable_seat_funded();
+  put(fact.seat, out->mutable_seat());
+  out->set_funded_for_ms(fact.funded_for.count());
+  put(fact.reserved, out->mutable_reserved());
+  if (fact.device_price_per_hour) {
+    out->set_device_price_per_hour_micros(fact.device_price_per_hour->micros);
+  }
+}
+
+void put(const core::SeatStopping& fact, v1::Fact& to) {
+  auto* out = to.mutable_seat_stopping();
+  put(fact.seat, out->mutable_seat());
+  out->set_cause(static_cast<std::uint32_t>(fact.cause));
+}
+
+void put(const core::SeatReleased& fact, v1::Fact& to) {
+  auto* out = to.mutable_seat_released();
+  put(fact.seat, out->mutable_seat());
+  out->set_end(static_cast<std::uint32_t>(fact.end));
+  out->set_used_ms(fact.used.count());
+  out->set_memory_peak_bytes(fact.memory_peak_bytes);
+  out->set_message(fact.message);
+}
+
+void put(const core::UsageCharged& fact, v1::Fact& to) {
+  auto* out = to.mutable_usage_charged();
+  put(fact.seat, out->mutable_seat());
+  out->set_from_ms(unix_ms(fact.from));
+  out->set_to_ms(unix_ms(fact.to));
+  out->set_used_ms(fact.used.count());
+  out->set_device_price_per_hour_micros(fact.device_price_per_hour.micros);
+  put(fact.charge, out->mutable_charge());
+}
+
+void put(const core::MachineCharged& fact, v1::Fact& to) {
+  auto* out = to.mutable_machine_charged();
+  out->set_worker(fact.worker.value());
+  out->set_from_ms(unix_ms(fact.from));
+  out->set_to_ms(unix_ms(fact.to));
+  put(fact.total, out->mutable_total());
+  put(fact.jobs, out->mutable_jobs());
+  put(fact.lost, out->mutable_lost());
+}
+
+}  // namespace
+
+std::string encode_turn(std::uint64_t sequence, Time time, std::span<const core::Fact> facts) {
+  v1::Turn turn;
+  turn.set_version(kFactVersion);
+  turn.set_sequence(sequence);
+  turn.set_time_ms(unix_ms(time));
+  turn.mutable_facts()->Reserve(static_cast<int>(facts.size()));
+  for (const core::Fact& fact : facts) {
+    v1::Fact* added = turn.add_facts();
+    std::visit([&](const auto& one) { put(one, *added); }, fact);
+  }
+  std::string out;
+  {
+    google::protobuf::io::StringOutputStream stream(&out);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    check(turn.SerializeToCodedStream(&coded), "a turn is below 2 GiB");
+  }
+  return out;
+}
+
+}  // namespace overwinter::wire
