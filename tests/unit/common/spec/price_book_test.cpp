@@ -8,8 +8,10 @@ namespace {
 TEST(PriceBook, ReadsWhatItSays) {
   auto book = parse_price_book(
       "currency: USD\nprices:\n"
-      "  - { from: 2026-11-01, device: cpu, supplier: any, spot: false, per_hour: 0.36, minimum: 60s }\n"
-      "  - { from: 2026-12-01T06:00:00Z, device: H100, supplier: acme, spot: true, per_hour: 1.89 }\n");
+      "  - { from: 2026-11-01, device: cpu, supplier: any, spot: false, per_hour: 0.36, minimum: "
+      "60s }\n"
+      "  - { from: 2026-12-01T06:00:00Z, device: H100, supplier: acme, spot: true, per_hour: 1.89 "
+      "}\n");
   ASSERT_TRUE(book) << book.error().message;
   ASSERT_EQ(book->entries_size(), 2);
   EXPECT_EQ(book->currency_code(), "USD");
@@ -26,12 +28,14 @@ TEST(PriceBook, NamesWhatIsWrong) {
     const char* field;
   } cases[] = {
       {"currency: USD\nprices: [{from: 2026-11-01, device: cpu}]", "prices[0].per_hour"},
-      {"currency: USD\nprices: [{from: 2026-11-01, device: cpu, per_hour: -1}]", "prices[0].per_hour"},
+      {"currency: USD\nprices: [{from: 2026-11-01, device: cpu, per_hour: -1}]",
+       "prices[0].per_hour"},
       {"currency: USD\nprices: [{from: yesterday, device: cpu, per_hour: 1}]", "prices[0].from"},
       {"currency: usd\nprices: []", "currency"},
       {"prices: []", "currency"},
       {"currency: USD\nprices: 3", "prices"},
-      {"currency: USD\nprices: [{from: 2026-11-01, device: cpu, per_hour: 1, spott: true}]", "prices[0]"},
+      {"currency: USD\nprices: [{from: 2026-11-01, device: cpu, per_hour: 1, spott: true}]",
+       "prices[0]"},
       {"currency: USD\nprices: &x [*x]", "yaml"},
       {"[", "yaml"},
       {"", "prices"},
