@@ -97,7 +97,24 @@ def check_room_includes(tree):
                 continue
             if used == own or allowed is None or used in allowed:
                 continue
+            if used.startswith("tests/") and _in_test_build_only(tree, path, line):
+                continue
             yield path, line, f"{own} may not use {used} (includes {target})"
+
+
+def _in_test_build_only(tree, path, line):
+    """Whether an include of a wiring room stands under the switch of the test build."""
+    if room_of(path) not in rules.WIRING_ROOMS:
+        return False
+    open_switches = []
+    for text in tree.text[path].splitlines()[:line - 1]:
+        if re.match(r"\s*#\s*if", text):
+            open_switches.append(rules.TEST_SWITCH in text and "ifdef" in text)
+        elif re.match(r"\s*#\s*(else|elif)", text) and open_switches:
+            open_switches[-1] = False
+        elif re.match(r"\s*#\s*endif", text) and open_switches:
+            open_switches.pop()
+    return any(open_switches)
 
 
 def check_rooms_known(tree):

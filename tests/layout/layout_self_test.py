@@ -149,6 +149,21 @@ class LayoutChecks(unittest.TestCase):
         files["tests/unit/coordinator/core/replay_test.cpp"] = both
         self.assertEqual(found_in(files, "mirror"), [])
 
+    def test_wiring_may_include_from_tests_in_the_test_build_alone(self):
+        files = dict(GOOD)
+        files["tests/worker_test/lying.h"] = "#pragma once\n"
+        include = '#include "tests/worker_test/lying.h"\n'
+        switched = f"#ifdef OVERWINTER_TEST_SWITCHES\n{include}#endif\n"
+        files["worker/app/main.cpp"] = switched
+        self.assertEqual(found_in(files, "includes"), [])
+        files["worker/app/main.cpp"] = switched + include
+        self.assertEqual([f[2] for f in found_in(files, "includes")], [4])
+        files["worker/app/main.cpp"] = "#ifndef OVERWINTER_TEST_SWITCHES\n" + include + "#endif\n"
+        self.assertEqual(len(found_in(files, "includes")), 1)
+        files["worker/app/main.cpp"] = "\n"
+        files["common/base/result.cpp"] = switched
+        self.assertEqual(len(found_in(files, "includes")), 1)
+
     def test_every_check_has_a_planted_violation(self):
         self.assertEqual({p[0] for p in PLANTED} | {"cycles"}, set(checks.CHECKS))
 

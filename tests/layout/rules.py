@@ -57,7 +57,9 @@ MAY_USE = {
         "worker/core", "worker/matmul", "worker/train", "worker/exec", "worker/local",
         "worker/collective", "worker/kernels", "worker/memory", PLAN, FORMATS, SECURITY, BASE,
         DOMAIN, "proto"},
-    "worker/rpc": {"worker/runtime", WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
+    # core, matmul, plan: it turns messages into inputs of the core, as coordinator/rpc does, and is the
+    # port through which a product reads its blocks.
+    "worker/rpc": {"worker/runtime", "worker/core", "worker/matmul", PLAN, WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
     "client/sdk": {SPEC, FORMATS, RPC, WIRE, SECURITY, "proto", BASE, DOMAIN},
 }
 MAY_USE["client/cli"] = {"client/sdk"} | MAY_USE["client/sdk"]
@@ -76,6 +78,8 @@ SUITES = {
     "tests/integration": None,
     "tests/bench": None,
     "tests/layout": set(),
+    # What a program of the test build holds beside its own code.
+    "tests/worker_test": None,
     "tests/support": None,
     "tests/simulation": {"coordinator/core", "worker/core", "coordinator/policy",
                          "coordinator/ledger", "coordinator/artifacts", PLAN, BASE, DOMAIN},
@@ -124,7 +128,8 @@ MAY_INCLUDE = {
     "cblas": {"worker/kernels"},
     "openblas": {"worker/kernels"},
     "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC},
-    "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "client/sdk", "client/cli"},
+    "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "coordinator/app",
+             "coordinator/rpc", "worker/app", "worker/rpc", "client/sdk", "client/cli"},
     "cli": {"coordinator/app", "worker/app", "client/cli"},
     "spdlog": {BASE},
     "expected": {BASE},
@@ -161,6 +166,10 @@ LINKED = {
     "tl::expected": "expected", "Threads::Threads": "posix", "Boost::url": "url",
     "prometheus-cpp::core": "prometheus",
 }
+
+# A program's wiring may include from tests/ under this switch alone; the shipped build does not set it.
+TEST_SWITCH = "OVERWINTER_TEST_SWITCHES"
+WIRING_ROOMS = {"coordinator/app", "worker/app"}
 
 FILE_LINES_MAX = 800
 FUNCTION_LINES_MAX = 70
