@@ -72,7 +72,8 @@ constexpr bool is_precision(plan::Precision p) {
 }  // namespace
 
 std::uint64_t FreivaldsSketch::memory_bytes() const {
-  return (x_.size() + sums_.size() + a_norm2_.size() + b_norm2_.size() + b_odd_columns_.size()) *
+  return (x_.size() + sums_.size() + a_norm2_.size() + b_norm2_.size() + b_odd_columns_.size() +
+          b_nan_columns_.size()) *
              sizeof(double) +
          blocks_.size() * sizeof(ColumnBlock);
 }
@@ -91,10 +92,14 @@ std::span<const std::uint64_t> FreivaldsSketch::odd_columns(std::uint64_t begin,
   return {first, last};
 }
 
+bool FreivaldsSketch::is_nan_column(std::uint64_t column) const {
+  return std::binary_search(b_nan_columns_.begin(), b_nan_columns_.end(), column);
+}
+
 std::uint64_t SketchBuilder::memory_bytes(const plan::MatmulGeometry& g) {
   const std::uint64_t doubles = plan::saturating_product(block_count(g), g.k + g.m + 4) + g.n + g.m;
   const std::uint64_t calibration = kCalibrationRows * (g.k + 4 * kWindowColumnsMax);
-  return plan::saturating_product(doubles + calibration, sizeof(double)) + g.n;
+  return plan::saturating_product(doubles + calibration, sizeof(double)) + 2 * g.n;
 }
 
 SketchBuilder::SketchBuilder(const plan::MatmulGeometry& geometry, const SketchSeed& seed) {
@@ -108,6 +113,7 @@ SketchBuilder::SketchBuilder(const plan::MatmulGeometry& geometry, const SketchS
   sketch_.sums_.resize(blocks * geometry.m);
   sketch_.a_norm2_.resize(geometry.m);
   odd_.assign(geometry.n, 0);
+  nan_.assign(geometry.n, 0);
   block_odd_.assign(blocks, 0);
   y_.resize(blocks * geometry.k);
 
@@ -193,6 +199,7 @@ void SketchBuilder::add_odd_block(std::size_t j, const T* row) {
       block_odd_[j] = 1;
       odd_found_ = true;  // rows before this one have counted the column
     }
+    if (std::isnan(value)) nan_[block.begin + i] = 1;
     zeroed_[i] = odd != 0 ? 0.0 : static_cast<double>(value);
   }
   // Finite values of a double may still overflow a norm; rows checked against it are then
@@ -237,7 +244,10 @@ bool SketchBuilder::finish_b() {
     return false;
   }
   for (std::uint64_t column = 0; column < odd_.size(); ++column)
-    if (odd_[column] != 0) sketch_.b_odd_columns_.push_back(column);
+    if (odd_[column] != 0) {
+      sketch_.b_odd_columns_.push_back(column);
+      if (nan_[column] != 0) sketch_.b_nan_columns_.push_back(column);
+    }
   set_alpha();
   return true;
 }

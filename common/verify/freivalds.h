@@ -52,21 +52,25 @@ class FreivaldsSketch {
   [[nodiscard]] const double* sums(std::size_t block) const {
     return sums_.data() + block * geometry_.m;
   }
+  // |A_i|^2; NaN exactly when the row holds a NaN, so that its row of C must be all NaN.
   [[nodiscard]] double a_norm2(std::uint64_t row) const { return a_norm2_[row]; }
   [[nodiscard]] double b_norm2(std::size_t block) const { return b_norm2_[block]; }
   // Columns of B in [begin, end) with a value that is not finite, in order.
   [[nodiscard]] std::span<const std::uint64_t> odd_columns(std::uint64_t begin,
                                                            std::uint64_t end) const;
+  // Whether that column holds a NaN: then the column of C must be all NaN.
+  [[nodiscard]] bool is_nan_column(std::uint64_t column) const;
 
  private:
   friend class SketchBuilder;
   plan::MatmulGeometry geometry_;
   double alpha_ = 1;
   std::vector<ColumnBlock> blocks_;
-  std::vector<double> x_;        // one weight a column of C
-  std::vector<double> sums_;     // s: block-major, m each
-  std::vector<double> a_norm2_;  // |A_i|^2, not finite when the row is not
-  std::vector<double> b_norm2_;  // |B_J|_F^2 over finite columns
+  std::vector<double> x_;                     // one weight a column of C
+  std::vector<double> sums_;                  // s: block-major, m each
+  std::vector<double> a_norm2_;               // |A_i|^2, not finite when the row is not
+  std::vector<double> b_norm2_;               // |B_J|_F^2 over finite columns
+  std::vector<std::uint64_t> b_nan_columns_;  // sorted, a part of the next
   std::vector<std::uint64_t>
       b_odd_columns_;  // sorted: columns of B with a value that is not finite
 };
@@ -120,6 +124,7 @@ class SketchBuilder {
   std::uint64_t b_rows_ = 0;
   std::uint64_t a_rows_ = 0;
   bool odd_found_ = false;               // in this pass
+  std::vector<std::uint8_t> nan_;        // a flag a column
   std::vector<std::uint8_t> odd_;        // a flag a column
   std::vector<std::uint8_t> block_odd_;  // a flag a block
   std::vector<double> zeroed_;           // a block's part of a row without its odd columns

@@ -1,5 +1,6 @@
 #include "common/verify/tile_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -38,7 +39,23 @@ class Checker {
  private:
   enum class RowVerdict { kRight, kUnclear, kWrong };
 
-  RowVerdict judge(std::size_t j, std::uint64_t row, const RowSums& sums) const {
+  // The rows of a block that the sketch cannot decide, and the one that is furthest off.
+  struct Unclear {
+    std::vector<std::uint64_t> rows;
+    std::size_t worst = 0;
+    double worst_times_tau = -1;
+
+    void add(std::uint64_t row, double times_tau) {
+      // NaN is the worst.
+      if (!std::isnan(worst_times_tau) && !(times_tau <= worst_times_tau)) {
+        worst = rows.size();
+        worst_times_tau = times_tau;
+      }
+      rows.push_back(row);
+    }
+  };
+
+  RowVerdict judge(std::size_t j, std::uint64_t row, const RowSums& sums, double& times_tau) const {
     const plan::MatmulGeometry& g = sketch_.geometry();
     const double u = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
     const auto k = static_cast<double>(g.k);
@@ -48,6 +65,7 @@ class Checker {
                         static_cast<double>(std::numeric_limits<T>::denorm_min());
     const double tau = sketch_.alpha() * u * std::sqrt(scale2) + lost;
     const double residual = std::abs(sums.dot - sketch_.sums(j)[row]);
+    times_tau = residual / tau;
     // Comparisons with NaN are false: such a row is unclear.
     if (std::isfinite(tau) && residual <= tau) return RowVerdict::kRight;
     if (std::isfinite(residual) && residual > kGrossErrors * tau) return RowVerdict::kWrong;
@@ -59,39 +77,61 @@ class Checker {
     const std::size_t width = block.end - block.begin;
     const auto odd = sketch_.odd_columns(block.begin, block.end);
     std::vector<T> zeroed(odd.empty() ? 0 : width);
-    std::vector<std::uint64_t> unclear;
+    Unclear unclear;
     for (std::uint64_t row = tile_.row_begin; row < tile_.row_end; ++row) {
-      const T* c = c_.data() + (row - tile_.row_begin) * tile_.columns() +
-                   (block.begin - tile_.column_begin);
+      const T* c = row_of(row, block.begin);
+      if (std::isnan(sketch_.a_norm2(row))) {
+        if (!all_nan(c, width)) return false;
+        continue;
+      }
       if (!odd.empty()) {
         std::copy(c, c + width, zeroed.begin());
         for (std::uint64_t column : odd) zeroed[column - block.begin] = 0;
         c = zeroed.data();
       }
-      switch (judge(j, row, row_sums(c, sketch_.weights(block), width))) {
+      double times_tau = 0;
+      switch (judge(j, row, row_sums(c, sketch_.weights(block), width), times_tau)) {
         case RowVerdict::kRight:
           break;
         case RowVerdict::kUnclear:
-          unclear.push_back(row);
+          unclear.add(row, times_tau);
           break;
         case RowVerdict::kWrong:
           return false;
       }
     }
-    if (unclear.empty()) return true;
-    verdict_.rows_multiplied_again += unclear.size();
-    // The finite columns between the odd ones; those are checked for all rows in any case.
-    std::uint64_t begin = block.begin;
-    for (std::size_t i = 0; i <= odd.size(); ++i) {
-      const std::uint64_t end = i < odd.size() ? odd[i] : block.end;
-      if (begin < end) {
-        auto right =
-            elements_are_right<T>(sketch_.geometry(), tile_, c_, unclear, begin, end, source_);
-        if (!right || !*right) return right;
+    return rows_are_right(block, odd, unclear);
+  }
+
+  // The worst row first: a wrong tile is then refused for the price of one row.
+  Result<bool> rows_are_right(const ColumnBlock& block, std::span<const std::uint64_t> odd,
+                              const Unclear& unclear) {
+    if (unclear.rows.empty()) return true;
+    verdict_.rows_multiplied_again += unclear.rows.size();
+    const std::span<const std::uint64_t> rows(unclear.rows);
+    for (const auto& part : {rows.subspan(unclear.worst, 1), rows}) {
+      // The finite columns between the odd ones; those are checked for all rows in any case.
+      std::uint64_t begin = block.begin;
+      for (std::size_t i = 0; i <= odd.size(); ++i) {
+        const std::uint64_t end = i < odd.size() ? odd[i] : block.end;
+        if (begin < end) {
+          auto right =
+              elements_are_right<T>(sketch_.geometry(), tile_, c_, part, begin, end, source_);
+          if (!right || !*right) return right;
+        }
+        begin = end + 1;
       }
-      begin = end + 1;
+      if (rows.size() == 1) break;
     }
     return true;
+  }
+
+  [[nodiscard]] const T* row_of(std::uint64_t row, std::uint64_t column) const {
+    return c_.data() + (row - tile_.row_begin) * tile_.columns() + (column - tile_.column_begin);
+  }
+
+  static bool all_nan(const T* values, std::size_t count) {
+    return std::all_of(values, values + count, [](T value) { return std::isnan(value); });
   }
 
   Result<bool> odd_columns_are_right() {
@@ -99,8 +139,13 @@ class Checker {
     if (odd.empty()) return true;
     std::vector<std::uint64_t> rows(tile_.rows());
     std::iota(rows.begin(), rows.end(), tile_.row_begin);
-    verdict_.rows_multiplied_again += rows.size();
     for (std::uint64_t column : odd) {
+      if (sketch_.is_nan_column(column)) {
+        for (std::uint64_t row : rows)
+          if (!std::isnan(*row_of(row, column))) return false;
+        continue;
+      }
+      verdict_.rows_multiplied_again += rows.size();
       auto right =
           elements_are_right<T>(sketch_.geometry(), tile_, c_, rows, column, column + 1, source_);
       if (!right || !*right) return right;

@@ -101,6 +101,20 @@ TEST(TileCheck, NanAndInfinityInAColumnOfBHideNothing) {
   expect_every_change_is_seen(product);
 }
 
+TEST(TileCheck, NanNeedsNoMultiplying) {
+  auto product = noise<float>(12, 20, 12, 12);
+  for (std::size_t row = 0; row < 12; ++row) product.a[row * 20] = row % 2 == 0 ? kNan : 1;
+  product.b[7] = kNan;
+  product.multiply();
+  FactorSource<float> none;
+  none.read_a = none.read_b = [](auto...) { return error(Code::kInternal, "was asked"); };
+  const auto verdict =
+      check_tile<float>(product.sketch(2), product.geometry.grid().tile(0), product.c, none);
+  ASSERT_TRUE(verdict.has_value());
+  EXPECT_TRUE(verdict->accepted);
+  expect_every_change_is_seen(product);
+}
+
 TEST(TileCheck, ZeroTimesInfinityIsNan) {
   auto product = noise<float>(6, 4, 6, 3);
   std::fill(product.a.begin(), product.a.begin() + 4, 0.0F);
@@ -197,7 +211,7 @@ TEST(TileCheck, WrongSizesAndForeignTilesAreRefused) {
 
 TEST(TileCheck, AFailingSourceIsAnErrorNotAVerdict) {
   auto product = noise<float>(6, 6, 6, 6);
-  product.a[0] = kNan;
+  product.a[0] = kInf;
   product.multiply();
   const FreivaldsSketch sketch = product.sketch(1);
   FactorSource<float> source = product.source();
