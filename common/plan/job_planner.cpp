@@ -20,6 +20,7 @@ constexpr std::size_t kMemoryLevelsMax = 8;
 // Seats of one job when `workers` names no maximum.
 constexpr std::uint32_t kSeatsMax = 1024;
 constexpr std::uint64_t kMemoryWhenUnknown = 512 * kMiB;
+constexpr std::uint32_t kThreadsWhenUnknown = 16;
 constexpr std::uint64_t kNoopMemory = 1 * kMiB;
 constexpr Duration kStopTime{1000};
 
@@ -166,7 +167,8 @@ class MatmulPlanner {
                                  : std::min<std::size_t>(devices.size(), limits_.seats_max);
     for (std::size_t count : {most, most / 2, std::size_t{1}}) {
       count = std::max<std::size_t>(count, std::min<std::size_t>(limits_.seats_min, most));
-      const SeatModel seats = seat_model(devices, count);
+      SeatModel seats = seat_model(devices, count);
+      seats.threads = most_threads();
       const auto geometry =
           choose_tiles(problem_.m, problem_.k, problem_.n, problem_.precision, level, seats);
       if (!geometry) return;
@@ -177,11 +179,20 @@ class MatmulPlanner {
     }
   }
 
+  // A seat may be placed on any device that has its memory: the library's workspace must fit there
+  // too.
+  [[nodiscard]] std::uint32_t most_threads() const {
+    std::uint32_t threads = 1;
+    for (const Candidate& device : found_.devices) threads = std::max(threads, device.threads);
+    return threads;
+  }
+
   // No device of the wanted kind is there: the job may come before its workers.
   void plan_for_unknown() {
     const std::uint64_t level =
         limits_.memory_bytes != 0 ? limits_.memory_bytes : kMemoryWhenUnknown;
     SeatModel seats;
+    seats.threads = kThreadsWhenUnknown;
     seats.seats = std::max<std::uint32_t>(limits_.seats_min, 1);
     seats.flops_per_second *= seats.seats;
     seats.bytes_per_second *= seats.seats;
@@ -289,14 +300,10 @@ class MatmulPlanner {
   }
 
   void explain_no_fit() {
-    std::uint32_t threads = 1;
     std::uint64_t largest = 0;
-    for (const Candidate& device : found_.devices) {
-      largest = std::max(largest, device.memory_bytes);
-      threads = std::max(threads, device.threads);
-    }
+    for (const Candidate& device : found_.devices) largest = std::max(largest, device.memory_bytes);
     const std::uint64_t least =
-        least_memory_bytes(problem_.m, problem_.k, problem_.n, problem_.precision, threads);
+        least_memory_bytes(problem_.m, problem_.k, problem_.n, problem_.precision, most_threads());
     const std::uint64_t asked = limits_.memory_bytes;
     for (const Candidate& device : found_.devices)
       if (const std::uint64_t needed = std::max(asked, least); device.memory_bytes < needed)

@@ -203,6 +203,15 @@ TEST(JobPlanner, WorkersBoundSeats) {
   EXPECT_NE(waits.alternatives.front().plan.warnings(0).find("9"), std::string::npos);
 }
 
+TEST(JobPlanner, ASeatFitsTheDeviceWithTheMostThreads) {
+  ClusterOffer offer = a_cluster(2, 256 * kMiB);
+  offer.workers.push_back(a_worker("wide", 256 * kMiB, 8));
+  v1::JobSpec spec = a_spec();
+  spec.mutable_workers()->set_max(1);
+  for (const Alternative& a : plan_of(spec, a_problem(3000, 2000, 2500), offer).alternatives)
+    EXPECT_GE(a.demand.memory_bytes, matmul_memory(*geometry_of(a.plan.matmul()), 8).total_bytes());
+}
+
 TEST(JobPlanner, NoopUnitsAreDoneByReport) {
   v1::JobSpec spec;
   spec.mutable_noop()->set_units(1000);
