@@ -1,108 +1,13 @@
-#include <algorithm>
 #include <limits>
 
-#include "common/wire/convert.h"
+#include "coordinator/wire/codec_parts.h"
 #include "coordinator/wire/fact_codec.h"
 #include "overwinter/v1/fact.pb.h"
 
 namespace overwinter::wire {
 namespace {
 
-// Collects the first thing that is wrong, so that the readers below stay plain lists of fields.
-class Check {
- public:
-  void wrong(std::string_view field) {
-    if (field_.empty()) field_ = field;
-  }
-  [[nodiscard]] const std::string& field() const { return field_; }
-
- private:
-  std::string field_;
-};
-
-template <class Enum>
-Enum enumeration(std::uint32_t value, Enum first, Enum last, std::string_view field, Check& check) {
-  if (value < static_cast<std::uint32_t>(first) || value > static_cast<std::uint32_t>(last)) {
-    check.wrong(field);
-    return first;
-  }
-  return static_cast<Enum>(value);
-}
-
-core::Cause cause(std::uint32_t value, Check& check) {
-  return enumeration(value, core::Cause::kNone, core::Cause::kCancelled, "cause", check);
-}
-
-Priority priority(std::uint32_t value, Check& check) {
-  return enumeration(value, Priority::kLow, Priority::kHigh, "priority", check);
-}
-
-Digest digest(const std::string& bytes, std::string_view field, Check& check) {
-  Digest out;
-  if (bytes.size() == out.bytes.size()) {
-    std::copy(bytes.begin(), bytes.end(), out.bytes.begin());
-  } else {
-    check.wrong(field);
-  }
-  return out;
-}
-
-ledger::Charge charge(const v1::Charge& in) {
-  const auto high = static_cast<std::int64_t>(in.high());
-  return {ledger::Int128{high} * (ledger::Int128{1} << 64) + in.low()};
-}
-
-SeatKey seat(const v1::SeatKey& in) {
-  return {JobId(in.job()), in.attempt(), in.number()};
-}
-
-core::SharedBytes shared(const std::string& bytes) {
-  return std::make_shared<const std::string>(bytes);
-}
-
-UnitRanges units(const google::protobuf::RepeatedPtrField<v1::UnitRange>& in, Check& check) {
-  UnitRanges out;
-  // In order only: each is then added at the end, and damaged bytes cost no more than sound ones.
-  const v1::UnitRange* last = nullptr;
-  for (const auto& range : in) {
-    if (range.begin() >= range.end() || (last != nullptr && range.begin() <= last->end())) {
-      check.wrong("units");
-      return {};
-    }
-    out.add({range.begin(), range.end()});
-    last = &range;
-  }
-  return out;
-}
-
-template <class Map>
-core::Labels labels(const Map& in) {
-  return {in.begin(), in.end()};
-}
-
-Demand demand(const v1::FactDemand& in, Check& check) {
-  Demand out;
-  out.transport =
-      enumeration(in.transport(), Transport::kElastic, Transport::kGang, "demand.transport", check);
-  out.seats_min = in.seats_min();
-  out.seats_max = in.seats_max();
-  out.device_kind = in.device_kind();
-  out.memory_bytes = in.memory_bytes();
-  out.threads = in.threads();
-  out.units = in.units();
-  out.units_per_range_max = in.units_per_range_max();
-  out.landing =
-      enumeration(in.landing(), Landing::kArtifact, Landing::kReport, "demand.landing", check);
-  out.stop_time = Duration(in.stop_time_ms());
-  if (in.has_cap_micros()) out.cap = Money{in.cap_micros()};
-  if (in.has_time_limit_ms()) out.time_limit = Duration(in.time_limit_ms());
-  out.priority = priority(in.priority(), check);
-  out.spot = enumeration(in.spot(), SpotUse::kNever, SpotUse::kOnly, "demand.spot", check);
-  out.predicted_duration = Duration(in.predicted_duration_ms());
-  out.predicted_cost = Money{in.predicted_cost_micros()};
-  out.predicted_memory_bytes = in.predicted_memory_bytes();
-  return out;
-}
+using namespace codec;
 
 // ---- one function a fact ------------------------------------------------------------------------
 
@@ -117,11 +22,7 @@ core::Fact get(const v1::Fact::ProjectCreated& in, Check&) {
 core::Fact get(const v1::Fact::PriceBookChanged& in, Check&) {
   core::PriceBookChanged out;
   out.book.currency = in.currency();
-  for (const auto& entry : in.entries()) {
-    out.book.entries.push_back({time_from_unix_ms(entry.from_ms()), entry.device(),
-                                entry.supplier(), entry.spot(), Money{entry.per_hour_micros()},
-                                Duration(entry.minimum_ms())});
-  }
+  for (const auto& entry : in.entries()) out.book.entries.push_back(price_entry(entry));
   out.source = in.source();
   out.actor = in.actor();
   return out;
@@ -176,17 +77,7 @@ core::Fact get(const v1::Fact::WorkerConnected& in, Check&) {
   core::WorkerConnected out;
   out.worker = WorkerId(in.worker());
   out.incarnation = Incarnation(in.incarnation());
-  const auto& machine = in.machine();
-  out.machine.host_id = machine.host_id();
-  out.machine.host_name = machine.host_name();
-  out.machine.version = machine.version();
-  // As it was written: what a device may be was checked when its worker said Hello.
-  for (const auto& device : machine.devices()) {
-    out.machine.devices.push_back({device.kind(), device.model(), device.memory_bytes(),
-                                   device.threads(), device.gflops_fp32(), device.gflops_fp64()});
-  }
-  out.machine.link_bytes_per_second = machine.link_bytes_per_second();
-  out.machine.same_host_as_coordinator = machine.same_host_as_coordinator();
+  out.machine = machine(in.machine());
   return out;
 }
 

@@ -1,53 +1,14 @@
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
-#include "common/base/check.h"
 #include "common/wire/convert.h"
+#include "coordinator/wire/codec_parts.h"
 #include "coordinator/wire/fact_codec.h"
 #include "overwinter/v1/fact.pb.h"
 
 namespace overwinter::wire {
 namespace {
 
-template <class Out>
-void put_labels(const core::Labels& labels, Out* out) {
-  for (const auto& [key, value] : labels) (*out)[key] = value;
-}
-
-std::string bytes_of(const Digest& digest) {
-  return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
-}
-
-void put(ledger::Charge charge, v1::Charge* out) {
-  out->set_low(static_cast<std::uint64_t>(charge.units));
-  out->set_high(static_cast<std::uint64_t>(charge.units >> 64));
-}
-
-void put(const SeatKey& seat, v1::SeatKey* out) {
-  out->set_job(seat.job.value());
-  out->set_attempt(seat.attempt);
-  out->set_number(seat.number);
-}
-
-void put(const Demand& demand, v1::FactDemand* out) {
-  out->set_transport(static_cast<std::uint32_t>(demand.transport));
-  out->set_seats_min(demand.seats_min);
-  out->set_seats_max(demand.seats_max);
-  out->set_device_kind(demand.device_kind);
-  out->set_memory_bytes(demand.memory_bytes);
-  out->set_threads(demand.threads);
-  out->set_units(demand.units);
-  out->set_units_per_range_max(demand.units_per_range_max);
-  out->set_landing(static_cast<std::uint32_t>(demand.landing));
-  out->set_stop_time_ms(demand.stop_time.count());
-  if (demand.cap) out->set_cap_micros(demand.cap->micros);
-  if (demand.time_limit) out->set_time_limit_ms(demand.time_limit->count());
-  out->set_priority(static_cast<std::uint32_t>(demand.priority));
-  out->set_spot(static_cast<std::uint32_t>(demand.spot));
-  out->set_predicted_duration_ms(demand.predicted_duration.count());
-  out->set_predicted_cost_micros(demand.predicted_cost.micros);
-  out->set_predicted_memory_bytes(demand.predicted_memory_bytes);
-}
+using codec::bytes_of;
+using codec::put;
+using codec::put_labels;
 
 // ---- one function a fact ------------------------------------------------------------------------
 
@@ -66,15 +27,7 @@ void put(const core::ProjectCreated& fact, v1::Fact& to) {
 void put(const core::PriceBookChanged& fact, v1::Fact& to) {
   auto* out = to.mutable_price_book_changed();
   out->set_currency(fact.book.currency);
-  for (const auto& entry : fact.book.entries) {
-    auto* added = out->add_entries();
-    added->set_from_ms(unix_ms(entry.from));
-    added->set_device(entry.device);
-    added->set_supplier(entry.supplier);
-    added->set_spot(entry.spot);
-    added->set_per_hour_micros(entry.per_hour.micros);
-    added->set_minimum_ms(entry.minimum.count());
-  }
+  for (const auto& entry : fact.book.entries) put(entry, out->add_entries());
   out->set_source(fact.source);
   out->set_actor(fact.actor);
 }
@@ -129,13 +82,7 @@ void put(const core::WorkerConnected& fact, v1::Fact& to) {
   auto* out = to.mutable_worker_connected();
   out->set_worker(fact.worker.value());
   out->set_incarnation(fact.incarnation.value());
-  auto* machine = out->mutable_machine();
-  machine->set_host_id(fact.machine.host_id);
-  machine->set_host_name(fact.machine.host_name);
-  machine->set_version(fact.machine.version);
-  for (const auto& device : fact.machine.devices) *machine->add_devices() = to_proto(device);
-  machine->set_link_bytes_per_second(fact.machine.link_bytes_per_second);
-  machine->set_same_host_as_coordinator(fact.machine.same_host_as_coordinator);
+  put(fact.machine, out->mutable_machine());
 }
 
 void put(const core::WorkerStateChanged& fact, v1::Fact& to) {
@@ -282,14 +229,7 @@ std::string encode_turn(std::uint64_t sequence, Time time, std::span<const core:
     v1::Fact* added = turn.add_facts();
     std::visit([&](const auto& one) { put(one, *added); }, fact);
   }
-  std::string out;
-  {
-    google::protobuf::io::StringOutputStream stream(&out);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    check(turn.SerializeToCodedStream(&coded), "a turn is below 2 GiB");
-  }
-  return out;
+  return codec::serialise(turn);
 }
 
 }  // namespace overwinter::wire

@@ -1,0 +1,172 @@
+#include "coordinator/wire/codec_parts.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "common/wire/convert.h"
+
+namespace overwinter::wire::codec {
+
+std::string bytes_of(const Digest& digest) {
+  return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
+}
+
+void put(ledger::Charge charge, v1::Charge* out) {
+  out->set_low(static_cast<std::uint64_t>(charge.units));
+  out->set_high(static_cast<std::uint64_t>(charge.units >> 64));
+}
+
+void put(const SeatKey& seat, v1::SeatKey* out) {
+  out->set_job(seat.job.value());
+  out->set_attempt(seat.attempt);
+  out->set_number(seat.number);
+}
+
+void put(const Demand& demand, v1::FactDemand* out) {
+  out->set_transport(static_cast<std::uint32_t>(demand.transport));
+  out->set_seats_min(demand.seats_min);
+  out->set_seats_max(demand.seats_max);
+  out->set_device_kind(demand.device_kind);
+  out->set_memory_bytes(demand.memory_bytes);
+  out->set_threads(demand.threads);
+  out->set_units(demand.units);
+  out->set_units_per_range_max(demand.units_per_range_max);
+  out->set_landing(static_cast<std::uint32_t>(demand.landing));
+  out->set_stop_time_ms(demand.stop_time.count());
+  if (demand.cap) out->set_cap_micros(demand.cap->micros);
+  if (demand.time_limit) out->set_time_limit_ms(demand.time_limit->count());
+  out->set_priority(static_cast<std::uint32_t>(demand.priority));
+  out->set_spot(static_cast<std::uint32_t>(demand.spot));
+  out->set_predicted_duration_ms(demand.predicted_duration.count());
+  out->set_predicted_cost_micros(demand.predicted_cost.micros);
+  out->set_predicted_memory_bytes(demand.predicted_memory_bytes);
+}
+
+void put(const MachineInfo& machine, v1::FactMachine* out) {
+  out->set_host_id(machine.host_id);
+  out->set_host_name(machine.host_name);
+  out->set_version(machine.version);
+  for (const auto& device : machine.devices) *out->add_devices() = to_proto(device);
+  out->set_link_bytes_per_second(machine.link_bytes_per_second);
+  out->set_same_host_as_coordinator(machine.same_host_as_coordinator);
+}
+
+void put(const ledger::PriceEntry& entry, v1::FactPriceEntry* out) {
+  out->set_from_ms(unix_ms(entry.from));
+  out->set_device(entry.device);
+  out->set_supplier(entry.supplier);
+  out->set_spot(entry.spot);
+  out->set_per_hour_micros(entry.per_hour.micros);
+  out->set_minimum_ms(entry.minimum.count());
+}
+
+std::string serialise(const google::protobuf::MessageLite& message) {
+  std::string out;
+  google::protobuf::io::StringOutputStream stream(&out);
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  check(message.SerializeToCodedStream(&coded), "a message of the store is below 2 GiB");
+  coded.Trim();
+  return out;
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+core::Cause cause(std::uint32_t value, Check& check) {
+  return enumeration(value, core::Cause::kNone, core::Cause::kCancelled, "cause", check);
+}
+
+Priority priority(std::uint32_t value, Check& check) {
+  return enumeration(value, Priority::kLow, Priority::kHigh, "priority", check);
+}
+
+Digest digest(const std::string& bytes, std::string_view field, Check& check) {
+  Digest out;
+  if (bytes.size() == out.bytes.size()) {
+    std::copy(bytes.begin(), bytes.end(), out.bytes.begin());
+  } else {
+    check.wrong(field);
+  }
+  return out;
+}
+
+ledger::Charge charge(const v1::Charge& in) {
+  const auto high = static_cast<std::int64_t>(in.high());
+  return {ledger::Int128{high} * (ledger::Int128{1} << 64) + in.low()};
+}
+
+SeatKey seat(const v1::SeatKey& in) {
+  return {JobId(in.job()), in.attempt(), in.number()};
+}
+
+core::SharedBytes shared(const std::string& bytes) {
+  return std::make_shared<const std::string>(bytes);
+}
+
+UnitRanges units(const google::protobuf::RepeatedPtrField<v1::UnitRange>& in, Check& check) {
+  UnitRanges out;
+  // In order only: each is then added at the end, and damaged bytes cost no more than sound ones.
+  const v1::UnitRange* last = nullptr;
+  for (const auto& range : in) {
+    if (range.begin() >= range.end() || (last != nullptr && range.begin() <= last->end())) {
+      check.wrong("units");
+      return {};
+    }
+    out.add({range.begin(), range.end()});
+    last = &range;
+  }
+  return out;
+}
+
+Demand demand(const v1::FactDemand& in, Check& check) {
+  Demand out;
+  out.transport =
+      enumeration(in.transport(), Transport::kElastic, Transport::kGang, "demand.transport", check);
+  out.seats_min = in.seats_min();
+  out.seats_max = in.seats_max();
+  out.device_kind = in.device_kind();
+  out.memory_bytes = in.memory_bytes();
+  out.threads = in.threads();
+  out.units = in.units();
+  out.units_per_range_max = in.units_per_range_max();
+  out.landing =
+      enumeration(in.landing(), Landing::kArtifact, Landing::kReport, "demand.landing", check);
+  out.stop_time = Duration(in.stop_time_ms());
+  if (in.has_cap_micros()) out.cap = Money{in.cap_micros()};
+  if (in.has_time_limit_ms()) out.time_limit = Duration(in.time_limit_ms());
+  out.priority = priority(in.priority(), check);
+  out.spot = enumeration(in.spot(), SpotUse::kNever, SpotUse::kOnly, "demand.spot", check);
+  out.predicted_duration = Duration(in.predicted_duration_ms());
+  out.predicted_cost = Money{in.predicted_cost_micros()};
+  out.predicted_memory_bytes = in.predicted_memory_bytes();
+  return out;
+}
+
+MachineInfo machine(const v1::FactMachine& in) {
+  MachineInfo out;
+  out.host_id = in.host_id();
+  out.host_name = in.host_name();
+  out.version = in.version();
+  // As it was written: what a device may be was checked when its worker said Hello.
+  for (const auto& device : in.devices()) {
+    out.devices.push_back({device.kind(), device.model(), device.memory_bytes(), device.threads(),
+                           device.gflops_fp32(), device.gflops_fp64()});
+  }
+  out.link_bytes_per_second = in.link_bytes_per_second();
+  out.same_host_as_coordinator = in.same_host_as_coordinator();
+  return out;
+}
+
+ledger::PriceEntry price_entry(const v1::FactPriceEntry& in) {
+  return {time_from_unix_ms(in.from_ms()),
+          in.device(),
+          in.supplier(),
+          in.spot(),
+          Money{in.per_hour_micros()},
+          Duration(in.minimum_ms())};
+}
+
+}  // namespace overwinter::wire::codec
