@@ -2,23 +2,24 @@
 # Installs the Debian 12 packages that are missing, and says so first. May be run again: when nothing is
 # missing it asks dpkg and ends.
 #
-#   deploy/install-dependencies.sh [--tests] [--tidy] [PACKAGE...]
+#   deploy/install-dependencies.sh [build] [numpy] [tests] [tidy]
 #
-# Without an option: what building needs. --tests: what the tests need too. --tidy: what clang-tidy needs too.
+# Each word is a purpose; build when none is given. The lists are in packages.sh.
 # Needs root or sudo when something is missing. Removes no package; adds no repository.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=deploy/packages.sh
 . "$here/packages.sh"
 
-wanted=("${packages_build[@]}")
-for argument in "$@"; do
-  case $argument in
-    --tests) wanted+=("${packages_tests[@]}") ;;
-    --tidy) wanted+=("${packages_tidy[@]}") ;;
+wanted=()
+for purpose in "${@:-build}"; do
+  case $purpose in
+    build) wanted+=("${packages_build[@]}") ;;
+    numpy) wanted+=("${packages_numpy[@]}") ;;
+    tests) wanted+=("${packages_tests[@]}") ;;
+    tidy) wanted+=("${packages_tidy[@]}") ;;
     -h|--help) sed -n '2,8p' "$0"; exit 0 ;;
-    -*) echo "install-dependencies: no option $argument; see --help" >&2; exit 2 ;;
-    *) wanted+=("$argument") ;;
+    *) echo "install-dependencies: no purpose $purpose; there are: build numpy tests tidy" >&2; exit 2 ;;
   esac
 done
 

@@ -9,6 +9,8 @@ packages_build=(
   libcli11-dev libssl-dev libxxhash-dev prometheus-cpp-dev
 )
 
+packages_numpy=(python3 python3-numpy)
+
 packages_tests=(
   libgtest-dev libgmock-dev clang-format-14
   python3 python3-numpy python3-grpcio python3-protobuf sqlite3

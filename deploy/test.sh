@@ -92,7 +92,7 @@ run_sanitizers() {
 }
 
 say 'packages'
-deploy/install-dependencies.sh --tests
+deploy/install-dependencies.sh build tests
 mkdir -p build
 
 say 'configure'

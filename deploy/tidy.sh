@@ -29,7 +29,7 @@ if [ ${#files[@]} -eq 0 ]; then
   exit 0
 fi
 
-deploy/install-dependencies.sh --tests --tidy
+deploy/install-dependencies.sh build tests tidy
 mkdir -p build
 cmake --preset tidy -B "$build" >"$build.log" 2>&1 || { tail -n 20 "$build.log" >&2; exit 1; }
 ninja -C "$build" -t targets all | sed -n 's/^\(.*\.pb\.h\): .*/\1/p' | xargs -r ninja -C "$build" >/dev/null

@@ -285,7 +285,7 @@ def check_readmes(tree):
 
 def check_tests_mirror(tree):
     """tests/unit/a/b/x_test.cpp tests x or a part of x of room a/b; a test over several files of the room
-    (it includes two headers of it or more, helpers of its folder looked through) may be named after what holds."""
+    (it includes two headers of it or more, helpers under tests/ looked through) may be named after what holds."""
     for path in tree.code:
         if not path.startswith("tests/unit/") or not path.endswith("_test.cpp"):
             continue
@@ -296,7 +296,7 @@ def check_tests_mirror(tree):
         if any(name == stem or name.startswith(stem + "_") for stem in stems):
             continue
         used = {target for _, _, target in tree.includes[path]}
-        for helper in [t for t in used if os.path.dirname(t) == os.path.dirname(path)]:
+        for helper in [t for t in used if t.startswith("tests/")]:
             used |= {target for _, _, target in tree.includes.get(helper, ())}
         if sum(room is not None and os.path.dirname(t) == room for t in used) < 2:
             yield path, 1, f"mirrors no file of {room or 'any room'}"
