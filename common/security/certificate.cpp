@@ -109,6 +109,14 @@ Status check_chain(std::string_view chain_pem, std::string_view root_pem, TlsSid
   return openssl::verify(*chain, root->get(), purpose_of(side), now);
 }
 
+bool key_belongs(std::string_view key_pem, std::string_view cert_chain_pem) {
+  const Result<openssl::Key> key = openssl::read_key(key_pem);
+  const Result<openssl::Certificate> leaf = openssl::read_certificate(cert_chain_pem);
+  const bool fits = key && leaf && EVP_PKEY_eq(X509_get0_pubkey(leaf->get()), key->get()) == 1;
+  ERR_clear_error();
+  return fits;
+}
+
 Status check_certified_key(const CertifiedKey& leaf, std::string_view root_pem, Time now) {
   const auto wrong = [](std::string what, std::string hint = {}) {
     return error(Code::kFailedPrecondition, std::move(what), {}, std::move(hint));
@@ -120,9 +128,8 @@ Status check_certified_key(const CertifiedKey& leaf, std::string_view root_pem, 
   const Result<openssl::Certificate> root = openssl::read_certificate(root_pem);
   if (!root) return wrong("the root certificate cannot be read: " + root.error().message);
   X509* certificate = chain->front().get();
-  const bool fits = EVP_PKEY_eq(X509_get0_pubkey(certificate), key->get()) == 1;
-  ERR_clear_error();
-  if (!fits) return wrong("the key does not belong to the certificate");
+  if (!key_belongs(leaf.key_pem, leaf.cert_chain_pem))
+    return wrong("the key does not belong to the certificate");
   const Time from = openssl::to_time(X509_get0_notBefore(certificate));
   const Time to = openssl::to_time(X509_get0_notAfter(certificate));
   if (now < from)

@@ -53,6 +53,9 @@ enum class TlsSide { kServer, kClient };
 // at `now`. UNAUTHENTICATED says what is wrong.
 Status check_chain(std::string_view chain_pem, std::string_view root_pem, TlsSide side, Time now);
 
+// Whether the private key belongs to the first certificate; false when one of them cannot be read.
+[[nodiscard]] bool key_belongs(std::string_view key_pem, std::string_view cert_chain_pem);
+
 // That key and leaf belong together, that the dates include `now`, and that the chain leads to
 // `root_pem`: what a program checks before it dials or serves with them. FAILED_PRECONDITION, one
 // sentence with dates.

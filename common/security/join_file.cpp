@@ -60,6 +60,8 @@ Status check_parts(const JoinFile& file, Time now) {
   if (identity->kind != PeerKind::kJoin || identity->cluster != file.cluster ||
       identity->id != file.id)
     return bad("\"certificatePem\" does not belong to this cluster and id", "certificatePem");
+  if (!key_belongs(file.leaf.key_pem, file.leaf.cert_chain_pem))
+    return bad("\"keyPem\" is not the key of \"certificatePem\"", "keyPem");
   if (!file.root_pem.empty()) {
     const Result<CertificateInfo> root = read_certificate(file.root_pem);
     if (!root || root->fingerprint != file.root_fingerprint)

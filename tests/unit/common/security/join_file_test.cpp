@@ -95,6 +95,8 @@ TEST_F(JoinFileTest, PartsThatDoNotBelongTogetherAreRefused) {
   EXPECT_EQ(after([](Json& json) { json["id"] = "8"; }).field, "certificatePem");
   EXPECT_EQ(after([](Json& json) { json["cluster"] = "prod"; }).field, "certificatePem");
   EXPECT_EQ(after([](Json& json) { json["rootSha256"] = std::string(64, '0'); }).field, "rootPem");
+  EXPECT_EQ(after([](Json& json) { json["keyPem"] = must(generate_key()); }).field, "keyPem");
+  EXPECT_EQ(after([](Json& json) { json["keyPem"] = "rubbish"; }).field, "keyPem");
   EXPECT_EQ(after([](Json& json) { json["rootSha256"] = "12"; }).field, "rootSha256");
   EXPECT_EQ(after([](Json& json) { json["expires"] = "soon"; }).field, "expires");
   EXPECT_EQ(after([](Json& json) { json["kind"] = "overwinter-join-2"; }).field, "kind");
@@ -114,6 +116,17 @@ TEST_F(JoinFileTest, AnEndedFileSaysWhenItEndedAndWhatToDo) {
   EXPECT_EQ(read.error().code, Code::kFailedPrecondition);
   EXPECT_THAT(read.error().message, HasSubstr(format_time(file_.expires)));
   EXPECT_THAT(read.error().hint, HasSubstr("overwinter tokens create --role worker"));
+}
+
+TEST_F(JoinFileTest, TheEarlierOfTheTwoEndsCounts) {
+  const Status status =
+      after([](Json& json) { json["expires"] = format_time(kNow - Duration(1)); });
+  EXPECT_EQ(status.code, Code::kFailedPrecondition) << "the certificate is still good";
+  const Status later = after([](Json& json) { json["expires"] = format_time(kNow + 9 * kDay); });
+  EXPECT_TRUE(later.ok());
+  file_.expires = kNow + 9 * kDay;
+  EXPECT_EQ(decode_join_file(encode_join_file(file_), kNow + 2 * kDay).error().code,
+            Code::kFailedPrecondition);
 }
 
 TEST_F(JoinFileTest, RubbishIsRefusedInOneSentence) {

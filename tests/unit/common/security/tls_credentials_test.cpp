@@ -75,6 +75,22 @@ class TlsTest : public testing::Test {
         {pin, cluster, leaf, [this](const std::string& root) { learned_ = root; }, refusal_}));
   }
 
+  // A leaf as if the issuing CA had been used by another hand: the chain is good, the names are
+  // theirs.
+  CertifiedKey leaf_named(const std::string& names) {
+    const std::string issuing = (folder_ / "ca" / "issuing" / "issuing").string();
+    const std::string at = folder_.path().string();
+    const auto made = run_command(
+        "cd " + at + " && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256" +
+        " -nodes -keyout x.key -subj /CN=1 -out x.csr && echo 'subjectAltName=" + names +
+        "' > x.ext && openssl x509 -req -in x.csr -CA " + issuing + ".pem -CAkey " + issuing +
+        ".key -CAcreateserial -days 1 -extfile x.ext -out x.pem");
+    EXPECT_EQ(made.status, 0) << made.output;
+    return {must(read_file(folder_ / "x.key", kPemBytesMax)),
+            must(read_file(folder_ / "x.pem", kPemBytesMax)) +
+                must(read_file(issuing + ".pem", kPemBytesMax))};
+  }
+
   test::TemporaryFolder folder_;
   CertificateAuthority ca_;
   CertificateAuthority other_;
@@ -98,6 +114,13 @@ TEST_F(TlsTest, PersonRefusesOtherRootsAndOtherServers) {
 
   const IdentityServer ended(plain_server(must(ca_.issue_coordinator({}, now() - 59 * kDay))));
   EXPECT_EQ(ask(ended.address(), person()), "none") << "a coordinator's leaf lives for 90 days";
+}
+
+TEST_F(TlsTest, CoordinatorOfAnotherClusterUnderTheSameRootIsRefused) {
+  const IdentityServer foreign(
+      plain_server(leaf_named("URI:spiffe://prod/coordinator,DNS:localhost")));
+  EXPECT_EQ(ask(foreign.address(), person()), "UNAVAILABLE");
+  EXPECT_THAT(refusal_->reason(), HasSubstr("coordinator of cluster prod, not of demo"));
 }
 
 TEST_F(TlsTest, EndedServerCertificateIsRefused) {
@@ -147,20 +170,6 @@ TEST_F(TlsTest, WorkersPortRefusesWhoeverIsNotOurs) {
 }
 
 TEST_F(TlsTest, WorkersPortRefusesForeignNamesUnderItsOwnRoot) {
-  // As if the issuing CA had been used by another hand: the chain is good, the names are not.
-  const std::string issuing = (folder_ / "ca" / "issuing" / "issuing").string();
-  const auto leaf_named = [&](const std::string& names) -> CertifiedKey {
-    const std::string at = folder_.path().string();
-    const auto made = run_command(
-        "cd " + at + " && openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256" +
-        " -nodes -keyout x.key -subj /CN=1 -out x.csr && echo 'subjectAltName=" + names +
-        "' > x.ext && openssl x509 -req -in x.csr -CA " + issuing + ".pem -CAkey " + issuing +
-        ".key -CAcreateserial -days 1 -extfile x.ext -out x.pem");
-    EXPECT_EQ(made.status, 0) << made.output;
-    return {must(read_file(folder_ / "x.key", kPemBytesMax)),
-            must(read_file(folder_ / "x.pem", kPemBytesMax)) +
-                must(read_file(issuing + ".pem", kPemBytesMax))};
-  };
   const IdentityServer server(workers_port());
   EXPECT_EQ(ask(server.address(), client(leaf_named("URI:spiffe://demo/worker/1"))),
             "worker 1 of demo");
