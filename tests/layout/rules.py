@@ -23,8 +23,10 @@ MAY_USE = {
     "coordinator/policy": {BASE, DOMAIN},
     "coordinator/ledger": {BASE, DOMAIN},
     "coordinator/core": {BASE, DOMAIN, "coordinator/policy", "coordinator/ledger"},
-    "coordinator/wire": {"coordinator/core", WIRE, BASE, DOMAIN, "proto"},
-    "coordinator/store": {"coordinator/core", "coordinator/wire", BASE, DOMAIN, SECURITY, "proto"},
+    # ledger, in wire and store: facts carry charges.
+    "coordinator/wire": {"coordinator/core", "coordinator/ledger", WIRE, BASE, DOMAIN, "proto"},
+    "coordinator/store": {"coordinator/core", "coordinator/ledger", "coordinator/wire", BASE, DOMAIN,
+                          SECURITY, "proto"},
     "coordinator/artifacts": {BASE, DOMAIN, PLAN, VERIFY, FORMATS, SECURITY},
     "coordinator/telemetry": {BASE, DOMAIN, SECURITY},
     # ledger: views carry a price book. verify, formats, security: the loop checks tiles with sketches
