@@ -47,8 +47,12 @@ const Seat* Job::find_seat(SeatKey key) const {
   return seat != nullptr && seat->key == key ? seat : nullptr;
 }
 
-const Job* ClusterState::find_job(JobId id) const { return find_in(jobs, id); }
-const Worker* ClusterState::find_worker(WorkerId id) const { return find_in(workers, id); }
+const Job* ClusterState::find_job(JobId id) const {
+  return find_in(jobs, id);
+}
+const Worker* ClusterState::find_worker(WorkerId id) const {
+  return find_in(workers, id);
+}
 const Seat* ClusterState::find_seat(SeatKey key) const {
   const Job* job = find_job(key.job);
   return job == nullptr ? nullptr : job->find_seat(key);

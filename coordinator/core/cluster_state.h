@@ -1,6 +1,6 @@
-// ClusterState: what the facts say, and nothing else. Two replays of the same facts are equal (operator==).
-// What is known but not durable is in soft_state.h. Changed by evolve() alone; read by views, the store and
-// the simulation. Not synchronised: the core loop owns it.
+// ClusterState: what the facts say, and nothing else. Two replays of the same facts are equal
+// (operator==). What is known but not durable is in soft_state.h. Changed by evolve() alone; read
+// by views, the store and the simulation. Not synchronised: the core loop owns it.
 #pragma once
 
 #include <cstdint>
@@ -195,12 +195,15 @@ class ClusterState {
   friend bool operator==(const ClusterState&, const ClusterState&) = default;
 };
 
-// A 64-bit hash of everything in a state, equal on every machine and in every run. Not cryptographic.
+// A 64-bit hash of everything in a state, equal on every machine and in every run. Not
+// cryptographic.
 [[nodiscard]] std::uint64_t digest(const ClusterState& state);
 
-// Prices an hour of a worker's devices at `at`: from the book, or its own price spread in the book's
-// proportions (evenly where the book has none). A device the book does not know costs nothing.
-[[nodiscard]] std::vector<Money> device_prices(const ClusterState& state, const Worker& worker, Time at);
+// Prices an hour of a worker's devices at `at`: from the book, or its own price spread in the
+// book's proportions (evenly where the book has none). A device the book does not know costs
+// nothing.
+[[nodiscard]] std::vector<Money> device_prices(const ClusterState& state, const Worker& worker,
+                                               Time at);
 [[nodiscard]] Money machine_price(const Worker& worker);  // the sum of the open slice's prices
 
 }  // namespace overwinter::core

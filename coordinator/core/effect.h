@@ -9,6 +9,7 @@
 
 #include "common/base/result.h"
 #include "coordinator/core/fact.h"
+#include "coordinator/core/planted_bug.h"
 
 namespace overwinter::core {
 
@@ -111,8 +112,9 @@ using Effect = std::variant<Reply, OfferSeat, FundSeat, HandOutUnits, ReclaimUni
                             Replan, EndPrincipal>;
 
 // True for effects that may leave before their turn is committed.
-[[nodiscard]] constexpr bool is_soft(const Effect& effect) {
-  return std::holds_alternative<HandOutUnits>(effect) || std::holds_alternative<ReclaimUnits>(effect);
+[[nodiscard]] inline bool is_soft(const Effect& effect) {
+  return std::holds_alternative<HandOutUnits>(effect) || std::holds_alternative<ReclaimUnits>(effect) ||
+         (planted(Bug::kReportAcknowledgedEarly) && std::holds_alternative<AcknowledgeReports>(effect));
 }
 
 }  // namespace overwinter::core

@@ -1,5 +1,6 @@
-// Bugs that a test-only build plants into core, policy and ledger, one at a time, to show that the simulation
-// finds them (TRUST §5). Without OVERWINTER_PLANTED_BUGS, planted() is false at compile time and costs nothing.
+// Bugs that a test-only build plants into core, policy and ledger, one at a time, to show that the
+// simulation finds them (TRUST §5). Without OVERWINTER_PLANTED_BUGS, planted() is false at compile
+// time and costs nothing.
 #pragma once
 
 #include <cstdint>
@@ -9,36 +10,41 @@ namespace overwinter::core {
 // Behind each: the invariant of the simulation that must catch it.
 enum class Bug : std::uint8_t {
   kNone = 0,
-  kAttemptCheckDropped,       // a unit is done only by a seat that is held now
-  kDoubleCharge,              // bills equal the seats' use
-  kReleaseForgotten,          // a seat leaves the state when it has ended; when faults stop, every job ends
-  kEffectNotDerivedAgain,     // when faults stop, every job ends; its result is prepared and finished
-  kReportAcknowledgedEarly,   // no acknowledged report is lost: acknowledged <= processed in the committed state
-  kGracePeriodSkipped,        // a coordinator restart ends no seat of a worker that returns in time
-  kUnitDoneTwice,             // a unit is done at most once
-  kIncarnationCheckDropped,   // what an old incarnation says is ignored
-  kFundingAboveCap,           // charged + reserved <= cap
-  kSeatOverDeviceMemory,      // no device above its budget
-  kBillMovedAfterTerminal,    // a terminal job's bill never moves
-  kStopDeadlineSkipped,       // a seat told to stop is gone after its deadline
-  kIdempotenceIgnored,        // one job a request id
-  kPriceCutSkipped,           // no slice crosses a change of price
+  kAttemptCheckDropped,  // a unit is done only by a seat that is held now
+  kDoubleCharge,         // bills equal the seats' use
+  kReleaseForgotten,  // a seat leaves the state when it has ended; when faults stop, every job ends
+  kEffectNotDerivedAgain,  // when faults stop, every job ends; its result is prepared and finished
+  kReportAcknowledgedEarly,  // no acknowledged report is lost: acknowledged <= processed in the
+                             // committed state
+  kGracePeriodSkipped,       // a coordinator restart ends no seat of a worker that returns in time
+  kUnitDoneTwice,            // a unit is done at most once
+  kIncarnationCheckDropped,  // what an old incarnation says is ignored
+  kFundingAboveCap,          // charged + reserved <= cap
+  kSeatOverDeviceMemory,     // no device above its budget
+  kBillMovedAfterTerminal,   // a terminal job's bill never moves
+  kStopDeadlineSkipped,      // a seat told to stop is gone after its deadline
+  kIdempotenceIgnored,       // one job a request id
+  kPriceCutSkipped,          // no slice crosses a change of price
   kMachineChargeAtRemovalSkipped,  // machines cost from joining until removed
-  kFencedSeatKept,            // Welcome drops every seat that the core does not hold
-  kUnitsOfLostSeatForgotten,  // when faults stop, every job ends
-  kUsedBeyondFunding,         // no seat is billed above its funding
-  kMonthCutSkipped,           // no slice crosses the end of a month
-  kOldReportProcessedAgain,   // reports are processed once, in order
-  kSharesAboveOne,            // shares of a device sum to <= 1,000,000
-  kPausedJobHoldsSeat,        // a job that is not starting, running or stopping holds no seat
+  kFencedSeatKept,                 // Welcome drops every seat that the core does not hold
+  kUnitsOfLostSeatForgotten,       // when faults stop, every job ends
+  kUsedBeyondFunding,              // no seat is billed above its funding
+  kMonthCutSkipped,                // no slice crosses the end of a month
+  kOldReportProcessedAgain,        // reports are processed once, in order
+  kSharesAboveOne,                 // shares of a device sum to <= 1,000,000
+  kPausedJobHoldsSeat,             // a job that is not starting, running or stopping holds no seat
 };
 
 #ifdef OVERWINTER_PLANTED_BUGS
 // Chosen by the simulation, one at a time. Defined in planted_bug.cpp.
 extern Bug planted_bug;
-[[nodiscard]] inline bool planted(Bug bug) { return planted_bug == bug; }
+[[nodiscard]] inline bool planted(Bug bug) {
+  return planted_bug == bug;
+}
 #else
-[[nodiscard]] constexpr bool planted(Bug) { return false; }
+[[nodiscard]] constexpr bool planted(Bug) {
+  return false;
+}
 #endif
 
 }  // namespace overwinter::core

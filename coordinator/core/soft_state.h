@@ -1,4 +1,5 @@
-// SoftState: what is known but not durable. Wiped at a restart, rebuilt from what workers say when they return.
+// SoftState: what is known but not durable. Wiped at a restart, rebuilt from what workers say when
+// they return.
 #pragma once
 
 #include <cstdint>
@@ -14,18 +15,19 @@ namespace overwinter::core {
 struct SeatSoft {
   bool known = false;  // the worker has spoken of it since the coordinator started
   bool began = false;
-  UnitRanges out;      // handed to it, not landed
-  Duration used{0};    // as the worker last said
-  Time said_at;        // when it said so
+  UnitRanges out;    // handed to it, not landed
+  Duration used{0};  // as the worker last said
+  Time said_at;      // when it said so
   std::uint64_t memory_peak_bytes = 0;
   std::uint64_t landed = 0;  // units, since `began_at`
   Time began_at;
-  Duration slice{0};         // of its last funding: tells when to renew
+  Duration slice{0};  // of its last funding: tells when to renew
   std::optional<Time> stop_deadline;
 };
 
 struct JobSoft {
-  UnitRanges pool;  // not done and with nobody, as far as is known
+  UnitRanges pool;                          // not done and with nobody, as far as is known
+  UnitRanges doubled;                       // held by two seats: a straggler's and a helper's
   std::map<std::uint32_t, SeatSoft> seats;  // by number, as Job::seats
   std::uint32_t unresolved = 0;  // seats not heard of since the start: the pool stays closed
   std::set<WorkerId> avoid;      // where its work failed
@@ -34,10 +36,12 @@ struct JobSoft {
 
 struct WorkerSoft {
   bool connected = false;
-  Time last_sign;  // of life
+  bool returned = false;  // since the coordinator started
+  Time last_sign;         // of life
   std::uint64_t hello_last_report = 0;
-  std::set<SeatKey> offer_after_reports;  // not in its Hello; offered again once its old reports are processed
-  std::optional<Time> next_cut;           // next change of its price or end of a month
+  std::set<SeatKey>
+      offer_after_reports;  // not in its Hello; offered again once its old reports are processed
+  std::optional<Time> next_cut;  // next change of its price or end of a month
 };
 
 struct SoftState {

@@ -1,0 +1,108 @@
+// How a job moves through its states: STOPPING lasts until all seats are released, a terminal state
+// is final.
+#include "coordinator/core/engine.h"
+#include "coordinator/core/planted_bug.h"
+
+namespace overwinter::core {
+namespace {
+
+constexpr std::uint32_t kFailuresMax = 3;  // of a job's own work, without progress
+
+JobState end_of(Cause cause) {
+  switch (cause) {
+    case Cause::kDone:
+      return JobState::kSucceeded;
+    case Cause::kFailure:
+      return JobState::kFailed;
+    case Cause::kCancelled:
+      return JobState::kCancelled;
+    default:
+      return JobState::kPaused;
+  }
+}
+
+}  // namespace
+
+void Engine::set_state(JobId id, JobState state, Cause cause, std::string reason,
+                       std::uint64_t actor, AttemptNumber attempt) {
+  emit(JobStateChanged{id, state, cause, attempt, std::move(reason), actor});
+  touch(id);
+  const Job& now_job = job(id);
+  const TimerSet::Key limit{TimerKind::kTimeLimit, id.value(), 0};
+  if (state == JobState::kRunning && now_job.demand.time_limit) {
+    timers_.set(limit, *now_job.running_since + (*now_job.demand.time_limit - now_job.ran));
+  } else {
+    timers_.cancel(limit);
+  }
+  if (is_terminal(state)) ended(now_job);
+}
+
+void Engine::ended(const Job& job) {
+  waiting_.remove(job.id);
+  unfit_.remove(job.id);
+  soft_.jobs.erase(job.id);
+  if (job.state != JobState::kSucceeded) effect(DropResult{job.id});
+  timers_.set({TimerKind::kForget, job.id.value(), 0}, *job.ended_at + config_.forget_after);
+}
+
+void Engine::forget_due(JobId id) {
+  const Job* found = state_.find_job(id);
+  if (found == nullptr || !found->terminal()) return;
+  emit(JobForgotten{id});
+  touch(id);
+}
+
+void Engine::stop_job(JobId id, Cause cause, std::string reason, std::uint64_t actor) {
+  waiting_.remove(id);
+  unfit_.remove(id);
+  const Job& stopping = job(id);
+  if (stopping.seats.empty()) {
+    set_state(id, end_of(cause), cause, std::move(reason), actor);
+    return;
+  }
+  set_state(id, JobState::kStopping, cause, std::move(reason), actor);
+  std::vector<SeatKey> keys;
+  for (const auto& [number, seat] : stopping.seats) keys.push_back(seat.key);
+  for (const SeatKey key : keys) stop_seat(key, cause);
+  if (planted(Bug::kPausedJobHoldsSeat) && cause == Cause::kPerson) {
+    set_state(id, JobState::kPaused, cause, "paused", actor);
+  }
+}
+
+void Engine::settle(JobId id) {
+  const Job& stopped = job(id);
+  if (stopped.state != JobState::kStopping || !stopped.seats.empty()) return;
+  set_state(id, end_of(stopped.cause), stopped.cause,
+            stopped.cause == Cause::kBudget ? budget_reason(stopped) : stopped.reason,
+            stopped.state_actor);
+}
+
+void Engine::finish(JobId id) {
+  effect(FinishResult{id});
+  stop_job(id, Cause::kDone, "all " + std::to_string(job(id).demand.units) + " units are done", 0);
+}
+
+void Engine::count_failure(JobId id, SeatKey seat, WorkerId worker_id, std::string message) {
+  const std::string where = worker(worker_id).name;
+  emit(UnitsFailedCounted{id, seat, message});
+  touch(id);
+  const Job& failed = job(id);
+  if (failed.state != JobState::kStarting && failed.state != JobState::kRunning) return;
+  job_soft(failed).avoid.insert(worker_id);
+  if (failed.failures < kFailuresMax) return;
+  stop_job(id, Cause::kFailure,
+           "it failed " + std::to_string(kFailuresMax) + " times without progress, last on " +
+               where + ": " + message,
+           0);
+}
+
+void Engine::time_limit_due(JobId id) {
+  const Job* found = state_.find_job(id);
+  if (found == nullptr || found->state != JobState::kRunning || !found->demand.time_limit) return;
+  stop_job(id, Cause::kTimeLimit,
+           "it ran for its time limit of " + format_duration(*found->demand.time_limit) +
+               "; go on with: overwinter jobs resume " + found->name,
+           0);
+}
+
+}  // namespace overwinter::core

@@ -1,0 +1,265 @@
+// Money: seats are funded before they use anything, billed for what they used, and cut where prices
+// change.
+#include <algorithm>
+
+#include "coordinator/core/engine.h"
+#include "coordinator/core/planted_bug.h"
+
+namespace overwinter::core {
+namespace {
+
+using ledger::Charge;
+using ledger::charge_for;
+using ledger::charge_of;
+
+constexpr Duration kOutlived{5000};  // beyond funded_for, for the way of its last report
+constexpr std::int64_t kSecondSeatFactor =
+    4;  // of the least funding: below it, one seat uses the cap better
+
+// How long a charge lasts; very long when nothing costs.
+Duration lasts(Charge amount, Money price, std::uint32_t share_ppm, Duration most) {
+  const ledger::Int128 per_ms = charge_for(price, Duration(1), share_ppm).units;
+  if (per_ms <= 0) return most;
+  const ledger::Int128 ms = amount.units / per_ms;
+  return ms >= most.count() ? most : Duration(static_cast<std::int64_t>(ms));
+}
+
+}  // namespace
+
+std::optional<Charge> Engine::room(const Job& job) const {
+  if (!job.demand.cap) return std::nullopt;
+  const Charge used = job.charged + job.reserved;
+  const Charge cap = charge_of(*job.demand.cap);
+  return cap > used ? cap - used : Charge{};
+}
+
+std::optional<Duration> Engine::first_funding(const Job& job, Money price, std::uint32_t share_ppm,
+                                              std::size_t seats) const {
+  const Duration stop = job.demand.stop_time;
+  const auto left = room(job);
+  if (!left) return std::max(config_.funding_uncapped, config_.funding_min + stop);
+  const Duration least = config_.funding_min + stop;
+  const Duration most = config_.funding_capped + stop;
+  const std::int64_t n = static_cast<std::int64_t>(seats) + 1;
+  const Duration lasting = lasts(*left, price, share_ppm, most * kSecondSeatFactor * 2 * n);
+  if (planted(Bug::kFundingAboveCap)) return most;
+  if (lasting < least) return std::nullopt;
+  if (seats > 0 && lasting < least * kSecondSeatFactor) return std::nullopt;
+  return std::clamp(lasting / (2 * n), least, most);
+}
+
+bool Engine::broke(const Job& job) {
+  const auto left = room(job);
+  if (!left) return false;
+  const Eligible& best = eligible(job.demand, job.project);
+  if (!best.exists) return false;
+  return left->units < best.per_ms.units * (config_.funding_min + job.demand.stop_time).count();
+}
+
+Duration Engine::used_about(const Seat& seat) const {
+  const Duration elapsed = now_ - seat.granted_at;
+  const SeatSoft* soft = find_soft(seat.key);
+  if (soft == nullptr || !soft->known) return elapsed;
+  return std::min(elapsed, soft->used + (now_ - soft->said_at));
+}
+
+void Engine::arm_funding(const Job& job, const Seat& seat, const SeatSoft& soft) {
+  const Duration used = used_about(seat);
+  const Duration work_left = seat.funded_for - job.demand.stop_time - used;
+  Time at = now_ + std::max(Duration(1), work_left - soft.slice / 2);
+  if (work_left <= soft.slice / 2) {  // not renewed: look again when it should have ended
+    at = now_ + std::max(Duration(1000), seat.funded_for - used + kOutlived);
+  }
+  timers_.set({TimerKind::kFund, seat.key.job.value(), seat.key.number}, at);
+}
+
+void Engine::fund_due(SeatKey key) {
+  const Seat* seat = state_.find_seat(key);
+  if (seat == nullptr) return;
+  const Job& of = job(key.job);
+  SeatSoft& soft = seat_soft(key);
+  if (soft.slice == Duration(0)) {  // granted before the start
+    soft.slice = std::min(of.demand.cap ? config_.funding_capped : config_.funding_uncapped,
+                          seat->funded_for - of.demand.stop_time);
+  }
+  if (!soft_.workers[seat->worker].connected) {  // its Hello comes back to this
+    timers_.set({TimerKind::kFund, key.job.value(), key.number}, now_ + config_.lost_after);
+    return;
+  }
+  const Duration used = used_about(*seat);
+  if (used >= seat->funded_for + kOutlived && soft.began) {
+    fence(key, "it went on beyond what it was funded for and was cut off");
+    return;
+  }
+  const bool due = seat->funded_for - of.demand.stop_time - used <= soft.slice / 2;
+  if (due && !seat->stopping &&
+      (of.state == JobState::kRunning || of.state == JobState::kStarting)) {
+    cut_if_due(seat->worker);
+    seat = state_.find_seat(key);
+    if (seat != nullptr && !seat->stopping && !renew(of, *seat, soft)) out_of_budget(key.job);
+  }
+  if (seat != nullptr) arm_funding(of, *seat, soft);
+}
+
+bool Engine::renew(const Job& job, const Seat& seat, SeatSoft& soft) {
+  Duration more = config_.funding_uncapped;
+  if (const auto left = room(job)) {
+    const std::int64_t seats = static_cast<std::int64_t>(job.seats.size());
+    const Duration lasting = lasts(*left, seat.device_price_per_hour, seat.share_ppm,
+                                   config_.funding_capped * 2 * seats);
+    if (lasting < config_.funding_min && !planted(Bug::kFundingAboveCap)) return false;
+    more = std::clamp(lasting / (2 * seats), config_.funding_min, config_.funding_capped);
+  }
+  const Duration total = seat.funded_for + more;
+  emit(SeatFunded{seat.key, total,
+                  seat.reserved + charge_for(seat.device_price_per_hour, more, seat.share_ppm),
+                  std::nullopt});
+  soft.slice = more;
+  effect(FundSeat{seat.key, seat.worker, seat.incarnation, total});
+  touch(job.id);
+  return true;
+}
+
+std::string Engine::budget_reason(const Job& job) const {
+  const std::string currency = " " + state_.prices.currency;
+  return "its cap of " + format_money(*job.demand.cap) + currency +
+         " funds no further second: " + format_money(rounded(job.charged)) + currency +
+         " are spent; go on with: overwinter jobs update " + job.name +
+         " --cap …, then overwinter jobs resume " + job.name;
+}
+
+// Its seats go on to the end of what they are funded for; a new one would pass the cap.
+void Engine::out_of_budget(JobId id) {
+  const Job& broke = job(id);
+  waiting_.remove(id);
+  unfit_.remove(id);
+  set_state(id, broke.seats.empty() ? JobState::kPaused : JobState::kStopping, Cause::kBudget,
+            budget_reason(broke));
+}
+
+// ---- billing
+
+// Use since the seat began until `at`, as far as there is evidence of it.
+Duration Engine::used_at(const Seat& seat, Time at) const {
+  const SeatSoft* soft = find_soft(seat.key);
+  Duration used;
+  if (soft != nullptr && soft->known) {
+    used = soft->said_at > at ? soft->used - (soft->said_at - at) : soft->used;
+  } else {
+    used = std::min(seat.evidence_at, at) - seat.granted_at;
+  }
+  return std::clamp(used, Duration(0), seat.funded_for);
+}
+
+// Closes the open slice. Never below zero, never longer than the slice, never beyond the funding.
+void Engine::bill(const Seat& seat, Duration used_total, Time to) {
+  if (!planted(Bug::kUsedBeyondFunding)) used_total = std::min(used_total, seat.funded_for);
+  Duration used = used_total - seat.used_charged;
+  if (!planted(Bug::kUsedBeyondFunding)) used = std::min(used, to - seat.slice_from);
+  used = std::max(used, Duration(0));
+  if (planted(Bug::kDoubleCharge)) used *= 2;
+  emit(UsageCharged{seat.key, seat.slice_from, to, used, seat.device_price_per_hour,
+                    charge_for(seat.device_price_per_hour, used, seat.share_ppm)});
+}
+
+void Engine::charge_machine(WorkerId id, Time to) {
+  const Worker& machine = worker(id);
+  const Duration length = std::max(Duration(0), to - machine.slice_from);
+  const Charge total = charge_for(machine_price(machine), length, 1'000'000);
+  const bool lost = machine.state == WorkerState::kLost;
+  emit(MachineCharged{id, machine.slice_from, to, total, machine.jobs_in_slice,
+                      lost ? total : Charge{}});
+  touch(id);
+  arm_cut(id);
+}
+
+void Engine::arm_cut(WorkerId id) {
+  const Worker& machine = worker(id);
+  Time next = next_month_start(machine.slice_from);
+  if (planted(Bug::kMonthCutSkipped)) next += std::chrono::hours(24 * 3650);
+  if (const auto change = state_.prices.next_change(machine.slice_from);
+      change && !planted(Bug::kPriceCutSkipped)) {
+    next = std::min(next, *change);
+  }
+  soft_.workers[id].next_cut = next;
+  timers_.set({TimerKind::kCut, id.value(), 0}, std::max(next, now_ + Duration(1)));
+}
+
+// At the instant itself. A worker with seats is asked first how much they used: its next sign of
+// life cuts.
+void Engine::cut_due(WorkerId id) {
+  const Worker* machine = state_.find_worker(id);
+  if (machine == nullptr || machine->state == WorkerState::kRemoved) return;
+  if (machine->seats.empty() || machine->state == WorkerState::kLost) {
+    cut_if_due(id);
+  } else {
+    timers_.set({TimerKind::kCut, id.value(), 0}, now_ + config_.lost_after);
+  }
+}
+
+// Before anything is billed or granted there: slices never cross a change of price or the end of a
+// month.
+void Engine::cut_if_due(WorkerId id) {
+  const auto soft = soft_.workers.find(id);
+  if (soft == soft_.workers.end()) return;
+  while (soft->second.next_cut && *soft->second.next_cut <= now_) {
+    cut(id, *soft->second.next_cut);
+    reprice_seats(id);
+  }
+}
+
+void Engine::cut(WorkerId id, Time at) {
+  const std::vector<SeatKey> keys(worker(id).seats.begin(), worker(id).seats.end());
+  for (const SeatKey key : keys) {
+    const Seat* seat = state_.find_seat(key);
+    if (seat->slice_from < at) bill(*seat, used_at(*seat, at), at);
+    touch(key.job);
+  }
+  charge_machine(id, at);
+}
+
+// A rise that the cap does not cover is not passed on: the seat keeps its price and stops.
+void Engine::reprice_seats(WorkerId id) {
+  const Worker& machine = worker(id);
+  const std::vector<SeatKey> keys(machine.seats.begin(), machine.seats.end());
+  for (const SeatKey key : keys) {
+    const Seat* seat = state_.find_seat(key);
+    const Money price = machine.device_prices[seat->device];
+    if (price == seat->device_price_per_hour || seat->stopping) continue;
+    const Duration rest = std::max(Duration(0), seat->funded_for - seat->used_charged);
+    const Charge reserved = seat->charged + charge_for(price, rest, seat->share_ppm);
+    const auto left = room(job(key.job));
+    if (left && reserved > seat->reserved + *left) {
+      stop_seat(key, Cause::kBudget);
+      const JobState state = job(key.job).state;
+      if (state == JobState::kRunning || state == JobState::kStarting) out_of_budget(key.job);
+      continue;
+    }
+    emit(SeatFunded{key, seat->funded_for, reserved, price});
+    touch(key.job);
+  }
+}
+
+void Engine::on(const PriceBookSetRequested& event) {
+  std::vector<WorkerId> ids;
+  for (const auto& [id, worker] : state_.workers) {
+    if (worker.state != WorkerState::kRemoved) ids.push_back(id);
+  }
+  if (!planted(Bug::kPriceCutSkipped)) {
+    for (const WorkerId id : ids) {
+      cut_if_due(id);
+      cut(id, now_);
+    }
+  }
+  emit(PriceBookChanged{event.book, event.source, event.by.id});
+  for (const WorkerId id : ids) {
+    arm_cut(id);
+    reprice_seats(id);
+    update_slots(id);
+    touch(id);
+  }
+  ++epoch_;
+  reply(event.reply, Status::success());
+}
+
+}  // namespace overwinter::core
