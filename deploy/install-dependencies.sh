@@ -57,11 +57,19 @@ trap 'rm -f "$log"' EXIT
 
 # One line each twenty packages: apt's own output is a line or more for every one.
 progress() {
-  awk '
-    /newly installed/ { total = $3; printf "  %d packages\n", total; fflush() }
-    /^Need to get/ { print "  " $0; fflush() }
-    /^Unpacking / { if (++unpacked % 20 == 0) { printf "  unpacked %d of %d\n", unpacked, total; fflush() } }
-    /^Setting up / { if (++ready % 20 == 0 || ready == total) { printf "  set up %d of %d\n", ready, total; fflush() } }'
+  local line rest total=0 unpacked=0 ready=0
+  while IFS= read -r line; do
+    case $line in
+      *' newly installed'*) rest=${line#* upgraded, }; total=${rest%% *}; echo "  $total packages" ;;
+      'Need to get '*) echo "  $line" ;;
+      'Unpacking '*)
+        unpacked=$((unpacked + 1))
+        if [ $((unpacked % 20)) -eq 0 ]; then echo "  unpacked $unpacked of $total"; fi ;;
+      'Setting up '*)
+        ready=$((ready + 1))
+        if [ $((ready % 20)) -eq 0 ] || [ "$ready" = "$total" ]; then echo "  set up $ready of $total"; fi ;;
+    esac
+  done
 }
 
 failed() {
