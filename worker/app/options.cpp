@@ -129,6 +129,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   std::string projects;
   std::string price;
   CLI::App app{"overwinter-worker: offers this machine's devices to a cluster and works for it"};
+  app.name("overwinter-worker");
   app.footer(kExamples);
   app.set_version_flag("--version", std::string(kVersion));
   app.add_option("--join", options.join_file, "file of `overwinter tokens create --role worker`");
