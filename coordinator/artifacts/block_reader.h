@@ -30,15 +30,20 @@ struct Block {
 // inside.
 [[nodiscard]] Status check_block(const formats::NpyHeader& header, const Block& block);
 
-// Not thread-safe; many readers may share a file.
+// Not thread-safe; many readers may share a file. How it reads:
+//  - C order: each row of the block is a piece of the file, read straight into the caller's memory.
+//  Short rows of a
+//    narrow file are read together with what lies between them.
+//  - Fortran order: a band of rows is read column by column, as tall as the buffer allows (a read
+//  should be kilobytes),
+//    and transposed slab by slab as it is asked for.
 class BlockReader {
  public:
-  // `buffer_bytes_max` bounds what it holds for a Fortran-order file (a C-order one needs none); at
-  // least one row of the block is held whatever it says.
+  // `buffer_bytes_max` bounds what it holds; at least one row of the block whatever it says.
   [[nodiscard]] static Result<BlockReader> open(std::shared_ptr<const File> file,
                                                 const formats::NpyHeader& header,
                                                 const Block& block,
-                                                std::uint64_t buffer_bytes_max = 16 * kMiB);
+                                                std::uint64_t buffer_bytes_max = 32 * kMiB);
 
   // Of the whole block.
   [[nodiscard]] std::uint64_t size_bytes() const { return row_bytes_ * block_.rows(); }
@@ -51,20 +56,30 @@ class BlockReader {
   BlockReader(std::shared_ptr<const File> file, const formats::NpyHeader& header,
               const Block& block, std::uint64_t buffer_bytes_max);
   [[nodiscard]] Status read_rows(std::span<std::byte> out);
-  [[nodiscard]] Status load_band();
+  [[nodiscard]] Status load_slab();
+  [[nodiscard]] Status load_slab_between(std::uint64_t row);
+  [[nodiscard]] Status load_slab_of_columns(std::uint64_t row);
+  [[nodiscard]] Status load_columns(std::uint64_t row);
 
   std::shared_ptr<const File> file_;
   formats::NpyHeader header_;
   Block block_;
   std::uint64_t element_bytes_;
-  std::uint64_t row_bytes_;  // of the block
+  std::uint64_t row_bytes_;       // of the block
+  std::uint64_t file_row_bytes_;  // of the file in C order
   std::uint64_t buffer_bytes_max_;
+  bool together_;         // C order, rows are read with what lies between them
   std::uint64_t at_ = 0;  // bytes given out
 
-  // Fortran order: a band of rows, transposed. Empty before the first.
-  std::vector<std::byte> columns_;  // as in the file
-  std::vector<std::byte> band_;     // as given out
-  std::uint64_t band_begin_ = 0;    // bytes of the block before the band
+  // Not used where rows are read straight into the caller's memory.
+  std::vector<std::byte> raw_;    // as in the file: whole rows, or columns of the band
+  std::vector<std::byte> slab_;   // rows as given out
+  std::uint64_t slab_begin_ = 0;  // bytes of the block before the slab
+  // The band in raw_: rows of the matrix, columns of the block; columns stand column_stride_ bytes
+  // apart.
+  std::uint64_t band_begin_ = 0;
+  std::uint64_t band_end_ = 0;
+  std::uint64_t column_stride_ = 0;
 };
 
 // The whole block into `out`, whose size must be that of the block.
