@@ -122,10 +122,17 @@ std::optional<pid_t> running(const ClusterFolder& folder, const std::string& nam
   if (!text) return std::nullopt;
   const long pid = std::strtol(text->c_str(), nullptr, 10);
   if (pid <= 1 || kill(static_cast<pid_t>(pid), 0) != 0) return std::nullopt;
-  // The number may have gone to another process since.
-  std::error_code error;
-  const auto exe = std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error);
-  if (error || exe.filename().string().rfind(program, 0) != 0) return std::nullopt;
+  // The number may have gone to another process since. Our daemons close /proc/PID/exe to others;
+  // the command line stays readable.
+  const std::string path = "/proc/" + std::to_string(pid) + "/cmdline";
+  std::string command(4096, '\0');
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  const ssize_t n = read(fd, command.data(), command.size());
+  close(fd);
+  command.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  command = command.substr(0, command.find('\0'));
+  if (command.substr(command.rfind('/') + 1).rfind(program, 0) != 0) return std::nullopt;
   return static_cast<pid_t>(pid);
 }
 

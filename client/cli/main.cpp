@@ -2,6 +2,7 @@
 #include "client/cli/exit_codes.h"
 #include "client/cli/globals.h"
 #include "client/cli/output.h"
+#include "common/security/grpc_log.h"
 #include "common/security/process.h"
 
 int main(int argc, char** argv) {
@@ -11,6 +12,7 @@ int main(int argc, char** argv) {
   if (const overwinter::Status status = overwinter::require_tls13(); !status.ok()) {
     return overwinter::cli::report(status);
   }
+  overwinter::route_grpc_log(overwinter::GrpcLog::kQuiet);
   overwinter::cli::install_interrupt();
   return overwinter::cli::run_command_line(argc, argv);
 }

@@ -1,0 +1,90 @@
+// Each planted bug is caught by the rule named in its row, within a bounded number of seeds; a
+// crash or another rule does not count. The same seeds pass without the bug.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "tests/simulation/world.h"
+
+namespace overwinter::simulation {
+namespace {
+
+struct Row {
+  const char* name;
+  core::Bug bug;
+  ShellBug shell;
+  const char* rule;
+};
+
+const Row kRows[] = {
+    {"AttemptCheckDropped", core::Bug::kAttemptCheckDropped, ShellBug::kNone,
+     rule::kUnitByHeldSeat},
+    {"DoubleCharge", core::Bug::kDoubleCharge, ShellBug::kNone, rule::kSlices},
+    {"ReleaseForgotten", core::Bug::kReleaseForgotten, ShellBug::kNone, rule::kEnds},
+    {"EffectNotDerivedAgain", core::Bug::kEffectNotDerivedAgain, ShellBug::kNone, rule::kEnds},
+    {"ReportAcknowledgedEarly", core::Bug::kReportAcknowledgedEarly, ShellBug::kNone,
+     rule::kAcknowledged},
+    {"GracePeriodSkipped", core::Bug::kGracePeriodSkipped, ShellBug::kNone, rule::kGrace},
+    {"UnitDoneTwice", core::Bug::kUnitDoneTwice, ShellBug::kNone, rule::kUnitOnce},
+    {"IncarnationCheckDropped", core::Bug::kIncarnationCheckDropped, ShellBug::kNone,
+     rule::kOldIncarnation},
+    {"FundingAboveCap", core::Bug::kFundingAboveCap, ShellBug::kNone, rule::kCap},
+    {"SeatOverDeviceMemory", core::Bug::kSeatOverDeviceMemory, ShellBug::kNone,
+     rule::kDeviceBudget},
+    {"BillMovedAfterTerminal", core::Bug::kBillMovedAfterTerminal, ShellBug::kNone,
+     rule::kTerminalFinal},
+    {"StopDeadlineSkipped", core::Bug::kStopDeadlineSkipped, ShellBug::kNone, rule::kStopDeadline},
+    {"IdempotenceIgnored", core::Bug::kIdempotenceIgnored, ShellBug::kNone, rule::kRequestOnce},
+    {"PriceCutSkipped", core::Bug::kPriceCutSkipped, ShellBug::kNone, rule::kPriceCut},
+    {"MachineChargeAtRemovalSkipped", core::Bug::kMachineChargeAtRemovalSkipped, ShellBug::kNone,
+     rule::kMachines},
+    {"FencedSeatKept", core::Bug::kFencedSeatKept, ShellBug::kNone, rule::kWelcome},
+    {"UnitsOfLostSeatForgotten", core::Bug::kUnitsOfLostSeatForgotten, ShellBug::kNone,
+     rule::kEnds},
+    {"UsedBeyondFunding", core::Bug::kUsedBeyondFunding, ShellBug::kNone, rule::kFunding},
+    {"MonthCutSkipped", core::Bug::kMonthCutSkipped, ShellBug::kNone, rule::kMonthCut},
+    {"OldReportProcessedAgain", core::Bug::kOldReportProcessedAgain, ShellBug::kNone,
+     rule::kReportsInOrder},
+    {"SharesAboveOne", core::Bug::kSharesAboveOne, ShellBug::kNone, rule::kShares},
+    {"PausedJobHoldsSeat", core::Bug::kPausedJobHoldsSeat, ShellBug::kNone,
+     rule::kIdleHoldsNothing},
+    {"EffectsBeforeCommit", core::Bug::kNone, ShellBug::kEffectsBeforeCommit, rule::kAcknowledged},
+    {"LandedBeforeSync", core::Bug::kNone, ShellBug::kLandedBeforeSync, rule::kUnitLanded},
+    {"FailedCommitIgnored", core::Bug::kNone, ShellBug::kFailedCommitIgnored, rule::kAcknowledged},
+};
+
+class PlantedBug : public testing::TestWithParam<Row> {
+ protected:
+  ~PlantedBug() override { core::planted_bug = core::Bug::kNone; }
+};
+
+TEST_P(PlantedBug, IsCaughtByItsRule) {
+  const Row& row = GetParam();
+  constexpr auto kTimeMax = std::chrono::seconds(60);
+  const auto began = std::chrono::steady_clock::now();
+  for (std::uint64_t seed = 1; std::chrono::steady_clock::now() - began < kTimeMax; ++seed) {
+    Scenario scenario = draw_scenario(seed);
+    scenario.bug = row.bug;
+    scenario.shell_bug = row.shell;
+    core::planted_bug = row.bug;
+    try {
+      (void)World(scenario).run();
+    } catch (const Violation& v) {
+      core::planted_bug = core::Bug::kNone;
+      EXPECT_EQ(v.rule(), row.rule) << "seed " << seed << ": " << v.what();
+      fmt::print("{}: seed {}\n", row.name, seed);
+      return;
+    }
+    core::planted_bug = core::Bug::kNone;
+  }
+  FAIL() << row.name << " was not caught within 60 s";
+}
+
+INSTANTIATE_TEST_SUITE_P(Rows, PlantedBug, testing::ValuesIn(kRows),
+                         [](const testing::TestParamInfo<Row>& info) {
+                           return std::string(info.param.name);
+                         });
+
+}  // namespace
+}  // namespace overwinter::simulation

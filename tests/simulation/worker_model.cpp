@@ -1,0 +1,270 @@
+#include "tests/simulation/worker_model.h"
+
+#include <fmt/format.h>
+
+#include "tests/simulation/invariants.h"
+
+#include <algorithm>
+
+namespace overwinter::simulation {
+namespace {
+
+constexpr Ms kTileRetry = 300;
+
+core::SeatStatus to_core(const worker::SeatStatus& s) {
+  return {s.seat, s.used, s.held, s.memory_peak_bytes, s.stopping};
+}
+std::vector<core::SeatStatus> to_core(const std::vector<worker::SeatStatus>& all) {
+  std::vector<core::SeatStatus> out;
+  for (const auto& s : all) out.push_back(to_core(s));
+  return out;
+}
+
+core::Report to_core(const worker::SendReport& r) {
+  return std::visit(
+      [](const auto& report) -> core::Report {
+        using R = std::decay_t<decltype(report)>;
+        if constexpr (std::is_same_v<R, worker::SeatBegan>) {
+          return core::SeatBegan{report.seat};
+        } else if constexpr (std::is_same_v<R, worker::SeatEnded>) {
+          return core::SeatEnded{report.seat, static_cast<core::SeatEnd>(report.end), report.used,
+                                 report.memory_peak_bytes, report.message};
+        } else if constexpr (std::is_same_v<R, worker::UnitsReported>) {
+          return core::UnitsReported{report.seat, report.units};
+        } else {
+          return core::UnitsFailed{report.seat, report.units, report.message};
+        }
+      },
+      r.report);
+}
+
+worker::OfferSeat to_worker(const core::OfferSeat& o) {
+  worker::OfferSeat out;
+  out.seat = o.seat;
+  out.device = o.device;
+  out.memory_bytes = o.memory_bytes;
+  out.threads = o.threads;
+  out.funded_for = o.funded_for;
+  out.stop_time = o.stop_time;
+  return out;
+}
+
+}  // namespace
+
+WorkerModel::WorkerModel(VirtualTime& time, Random& random, const WorkerPlan& plan,
+                         std::size_t index, WorkerPort& port)
+    : time_(time), random_(random), plan_(plan), index_(index), port_(port) {}
+
+void WorkerModel::start() {
+  if (retired_) return;
+  ++incarnation_;
+  worker::WorkerCoreConfig config;
+  config.incarnation = Incarnation(incarnation_);
+  config.devices = static_cast<std::uint32_t>(plan_.machine.devices.size());
+  core_ = std::make_unique<worker::WorkerCore>(config);
+  memory_held_.assign(plan_.machine.devices.size(), 0);
+  port_.try_connect(index_);
+}
+
+void WorkerModel::crash() {
+  core_.reset();
+  work_.clear();
+  held_up_.clear();
+  armed_.reset();
+  frozen_ = false;
+  epoch_ = 0;
+}
+
+void WorkerModel::freeze(Ms until) {
+  if (!alive() || frozen_) return;
+  frozen_ = true;
+  const std::uint64_t incarnation = incarnation_;
+  time_.at(until, [this, incarnation] {
+    if (!alive() || incarnation_ != incarnation) return;
+    frozen_ = false;
+    auto waiting = std::move(held_up_);
+    held_up_.clear();
+    for (auto& action : waiting) {
+      if (alive() && incarnation_ == incarnation) action();
+    }
+  });
+}
+
+void WorkerModel::later(Ms delay, std::function<void()> action) {
+  const std::uint64_t incarnation = incarnation_;
+  time_.after(delay, [this, incarnation, action = std::move(action)]() mutable {
+    if (!alive() || incarnation_ != incarnation) return;
+    if (frozen_) {
+      held_up_.push_back(std::move(action));
+    } else {
+      action();
+    }
+  });
+}
+
+void WorkerModel::connected(std::uint64_t epoch) {
+  if (!alive()) return;
+  if (epoch_ != 0) feed(worker::StreamLost{});
+  epoch_ = epoch;
+  feed(worker::StreamConnected{});
+}
+
+void WorkerModel::disconnected(std::uint64_t epoch) {
+  if (!alive() || epoch_ != epoch) return;
+  epoch_ = 0;
+  feed(worker::StreamLost{});
+  later(random_.between(100, 3000), [this] {
+    if (epoch_ == 0) port_.try_connect(index_);
+  });
+}
+
+void WorkerModel::receive(std::uint64_t epoch, const core::Effect& effect) {
+  if (!alive() || epoch != epoch_) return;
+  if (frozen_) {
+    held_up_.push_back([this, epoch, effect] { receive(epoch, effect); });
+    return;
+  }
+  if (const auto* e = std::get_if<core::OfferSeat>(&effect)) {
+    feed(to_worker(*e));
+  } else if (const auto* f = std::get_if<core::FundSeat>(&effect)) {
+    feed(worker::FundSeat{f->seat, f->funded_for, ""});
+  } else if (const auto* h = std::get_if<core::HandOutUnits>(&effect)) {
+    feed(worker::HandOutUnits{h->seat, h->units});
+  } else if (const auto* r = std::get_if<core::ReclaimUnits>(&effect)) {
+    feed(worker::ReclaimUnits{r->seat, r->units});
+  } else if (const auto* s = std::get_if<core::StopSeat>(&effect)) {
+    feed(worker::StopSeat{s->seat, "asked"});
+  } else if (const auto* a = std::get_if<core::AcknowledgeReports>(&effect)) {
+    feed(worker::Acknowledge{a->number});
+  } else if (const auto* w = std::get_if<core::Welcome>(&effect)) {
+    worker::Welcome welcome;
+    welcome.acknowledged = w->acknowledged;
+    for (const auto& keep : w->keep) welcome.keep.push_back({keep.seat, keep.funded_for, ""});
+    welcome.drop = w->drop;
+    for (const auto& offer : w->start) welcome.start.push_back(to_worker(offer));
+    welcome.generation = Generation(1);
+    feed(welcome);
+  }
+}
+
+void WorkerModel::feed(const worker::Input& input) {
+  std::vector<worker::Output> out;
+  core_->step(moment(), input, out);
+  const std::uint64_t incarnation = incarnation_;
+  for (const worker::Output& output : out) {
+    if (!alive() || incarnation_ != incarnation) return;
+    act(output);
+  }
+  arm();
+}
+
+void WorkerModel::act(const worker::Output& output) {
+  if (const auto* b = std::get_if<worker::BeginSeat>(&output)) {
+    begin(b->offer);
+  } else if (const auto* s = std::get_if<worker::StartUnits>(&output)) {
+    for (const UnitRange& range : s->units.ranges()) {
+      for (UnitNumber unit = range.begin; unit < range.end; ++unit) compute(s->seat, unit);
+    }
+  } else if (const auto* a = std::get_if<worker::AbandonUnits>(&output)) {
+    Work& work = work_[a->seat];
+    const UnitRanges given_up = work.computing.intersection(a->units);
+    work.computing.remove(given_up);
+    if (!given_up.empty())
+      later(0, [this, seat = a->seat, given_up] { feed(worker::UnitsAbandoned{seat, given_up}); });
+  } else if (const auto* e = std::get_if<worker::EndSeat>(&output)) {
+    later(random_.between(0, 20), [this, seat = e->seat] {
+      const auto work = work_.find(seat);
+      if (work != work_.end()) {
+        memory_held_[work->second.offer.device] -= work->second.offer.memory_bytes;
+        work_.erase(work);
+      }
+      feed(worker::SeatClosed{seat, 0});
+    });
+  } else if (const auto* hello = std::get_if<worker::SendHello>(&output)) {
+    core::WorkerHello event;
+    event.worker = id_;
+    event.incarnation = hello->incarnation;
+    event.machine = plan_.machine;
+    event.seats = to_core(hello->seats);
+    event.last_report = hello->last_report;
+    port_.hello(index_, epoch_, std::move(event));
+  } else if (const auto* heartbeat = std::get_if<worker::SendHeartbeat>(&output)) {
+    port_.say(index_, epoch_,
+              core::WorkerHeartbeat{id_, Incarnation(incarnation_), to_core(heartbeat->seats)});
+  } else if (const auto* report = std::get_if<worker::SendReport>(&output)) {
+    port_.say(
+        index_, epoch_,
+        core::WorkerReported{id_, Incarnation(incarnation_), report->number, to_core(*report)});
+  }
+}
+
+// Memory of a seat that is still closing is waited for; more than the device has is the core's
+// fault.
+void WorkerModel::begin(const worker::OfferSeat& offer) {
+  if (offer.device >= memory_held_.size() ||
+      offer.memory_bytes > plan_.machine.devices[offer.device].memory_bytes) {
+    throw Violation(rule::kDeviceBudget, "a seat larger than its device was offered");
+  }
+  if (memory_held_[offer.device] + offer.memory_bytes >
+      plan_.machine.devices[offer.device].memory_bytes) {
+    later(10, [this, offer] { begin(offer); });
+    return;
+  }
+  memory_held_[offer.device] += offer.memory_bytes;
+  work_[offer.seat].offer = offer;
+  later(random_.between(1, 100), [this, seat = offer.seat] { feed(worker::SeatReady{seat, 2}); });
+}
+
+void WorkerModel::compute(SeatKey seat, UnitNumber unit) {
+  work_[seat].computing.add({unit, unit + 1});
+  const auto known = unit_ms_.find(seat.job);
+  const std::int64_t ms = known == unit_ms_.end() ? 100 : known->second;
+  const auto took = static_cast<Ms>(static_cast<double>(ms) / plan_.speed);
+  later(took + random_.between(0, 5), [this, seat, unit] {
+    const auto work = work_.find(seat);
+    if (work == work_.end() || !work->second.computing.contains(unit)) return;
+    work->second.computing.remove({unit, unit + 1});
+    const auto landing = landing_.find(seat.job);
+    if (landing != landing_.end() && landing->second == Landing::kReport) {
+      feed(worker::UnitsCompleted{seat, UnitRanges({unit, unit + 1})});
+    } else {
+      deliver(seat, unit);
+    }
+  });
+}
+
+void WorkerModel::deliver(SeatKey seat, UnitNumber unit) {
+  const bool wrong = plan_.lies && random_.chance(0.2);
+  const std::uint64_t incarnation = incarnation_;
+  const auto answered = [this, seat, unit, incarnation](WorkerPort::Verdict verdict) {
+    if (!alive() || incarnation_ != incarnation) return;
+    later(0, [this, seat, unit, verdict] {
+      const UnitRanges units({unit, unit + 1});
+      if (verdict == WorkerPort::Verdict::kDelivered) {
+        feed(worker::UnitsDelivered{seat, units});
+      } else {
+        feed(worker::UnitsFailed{seat, units, "the tile failed its check"});
+      }
+    });
+  };
+  const auto lost = [this, seat, unit, incarnation] {
+    if (!alive() || incarnation_ != incarnation) return;
+    later(kTileRetry, [this, seat, unit] { deliver(seat, unit); });
+  };
+  port_.put_tile(index_, seat, unit, wrong, answered, lost);
+}
+
+void WorkerModel::arm() {
+  if (!alive()) return;
+  const auto wanted = core_->next_wakeup();
+  if (!wanted || (armed_ && *armed_ <= *wanted)) return;
+  armed_ = *wanted;
+  const Ms delay = std::max<Ms>(0, (*wanted - moment()).count());
+  later(delay, [this, when = *wanted] {
+    if (armed_ != when) return;
+    armed_.reset();
+    feed(worker::TimerFired{});
+  });
+}
+
+}  // namespace overwinter::simulation
