@@ -26,7 +26,7 @@
 #include "worker/rpc/session.h"
 #include "worker/runtime/worker_loop.h"
 #ifdef OVERWINTER_TEST_SWITCHES
-#include "tests/worker_test/lying_artifacts.h"
+#include "worker/app/lying_artifacts.h"
 #endif
 
 namespace overwinter::worker {

@@ -145,7 +145,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_flag("--log-json", options.log_json, "log lines as JSON");
 #ifdef OVERWINTER_TEST_SWITCHES
   app.add_option("--test-lie", options.lie,
-                 "corrupts tiles: flip|zero|stale|swap|transpose[:N], every N-th");
+                 "corrupts tiles: flip|zero|stale|swap|reverse[:N], every N-th");
 #endif
   try {
     app.parse(argc, argv);

@@ -49,5 +49,4 @@ struct Parsed {
 // ${XDG_STATE_HOME:-~/.local/state}/overwinter-worker; /var/lib/overwinter-worker for root.
 [[nodiscard]] std::filesystem::path default_data_dir();
 
-
 }  // namespace overwinter::worker
