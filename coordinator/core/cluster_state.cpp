@@ -71,6 +71,7 @@ std::vector<Money> device_prices(const ClusterState& state, const Worker& worker
 }
 
 Money machine_price(const Worker& worker) {
+  if (worker.machine.devices.empty()) return worker.price_per_hour.value_or(Money{});
   return std::accumulate(worker.device_prices.begin(), worker.device_prices.end(), Money{});
 }
 

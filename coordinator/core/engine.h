@@ -31,7 +31,7 @@ class Engine {
  private:
   // ---- scheduler.cpp: the step itself
   void emit(Fact fact);
-  void effect(Effect effect) { out_->effects.push_back(std::move(effect)); }
+  void effect(Effect effect);
   void touch(JobId job) { out_->jobs_touched.push_back(job); }
   void touch(WorkerId worker) { out_->workers_touched.push_back(worker); }
   void reply(ReplyId to, Status status);
@@ -88,6 +88,7 @@ class Engine {
   bool place_on(JobId id, WorkerId worker, DeviceIndex device);
   void fill(WorkerId worker, DeviceIndex device);
   [[nodiscard]] bool open_to_avoided(const Job& job) const;
+  void avoid(const Job& job, WorkerId worker);
   [[nodiscard]] bool holds_enough(const Job& job);
   void start_attempt(JobId id);
   void update_waiting(JobId id);
@@ -190,6 +191,7 @@ class Engine {
   std::set<policy::Score> open_;                            // devices with room, best first
   std::set<std::pair<WorkerId, DeviceIndex>> freed_;        // in this step
   std::set<JobId> eager_;                                   // became placeable in this step
+  std::set<JobId> avoiding_;                                // jobs whose work failed on some worker
   std::map<std::pair<WorkerId, DeviceIndex>, JobId> held_;  // kept free for a job that waited long
   std::map<Shape, Eligible> eligible_;
   std::uint64_t epoch_ = 1;  // of eligible_

@@ -41,6 +41,7 @@ void Engine::ended(const Job& job) {
   waiting_.remove(job.id);
   unfit_.remove(job.id);
   soft_.jobs.erase(job.id);
+  avoiding_.erase(job.id);
   if (job.state != JobState::kSucceeded) effect(DropResult{job.id});
   timers_.set({TimerKind::kForget, job.id.value(), 0}, *job.ended_at + config_.forget_after);
 }
@@ -61,6 +62,9 @@ void Engine::stop_job(JobId id, Cause cause, std::string reason, std::uint64_t a
     return;
   }
   set_state(id, JobState::kStopping, cause, std::move(reason), actor);
+  if (planted(Bug::kBillMovedAfterTerminal) && cause == Cause::kDone) {
+    set_state(id, JobState::kSucceeded, cause, "done", actor);
+  }
   std::vector<SeatKey> keys;
   for (const auto& [number, seat] : stopping.seats) keys.push_back(seat.key);
   for (const SeatKey key : keys) stop_seat(key, cause);
@@ -88,7 +92,7 @@ void Engine::count_failure(JobId id, SeatKey seat, WorkerId worker_id, std::stri
   touch(id);
   const Job& failed = job(id);
   if (failed.state != JobState::kStarting && failed.state != JobState::kRunning) return;
-  job_soft(failed).avoid.insert(worker_id);
+  avoid(failed, worker_id);
   if (failed.failures < kFailuresMax) return;
   stop_job(id, Cause::kFailure,
            "it failed " + std::to_string(kFailuresMax) + " times without progress, last on " +

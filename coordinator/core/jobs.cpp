@@ -165,7 +165,7 @@ void Engine::on(const JobActionRequested& event) {
   answer.reply = event.reply;
   if (status.ok()) answer.job = event.job;
   answer.status = std::move(status);
-  if (event.reply.valid()) effect(std::move(answer));
+  effect(std::move(answer));
 }
 
 Status Engine::pause(const Job& job, std::uint64_t actor) {
@@ -243,7 +243,7 @@ void Engine::on(const JobUpdateRequested& event) {
   answer.reply = event.reply;
   if (status.ok()) answer.job = event.job;
   answer.status = std::move(status);
-  if (event.reply.valid()) effect(std::move(answer));
+  effect(std::move(answer));
 }
 
 }  // namespace overwinter::core

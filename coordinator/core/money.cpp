@@ -87,7 +87,10 @@ void Engine::fund_due(SeatKey key) {
     return;
   }
   const Duration used = used_about(*seat);
-  if (used >= seat->funded_for + kOutlived && soft.began) {
+  // Its worker ends it by itself at the end of its funding; this one did not, or never answered the
+  // offer.
+  if (now_ - seat->granted_at >= seat->funded_for + kOutlived &&
+      (!soft.began || soft.used >= seat->funded_for)) {
     fence(key, "it went on beyond what it was funded for and was cut off");
     return;
   }
@@ -175,6 +178,7 @@ void Engine::charge_machine(WorkerId id, Time to) {
 
 void Engine::arm_cut(WorkerId id) {
   const Worker& machine = worker(id);
+  if (!machine.incarnation.valid()) return;  // its devices, and so its price, are not known yet
   Time next = next_month_start(machine.slice_from);
   if (planted(Bug::kMonthCutSkipped)) next += std::chrono::hours(24 * 3650);
   if (const auto change = state_.prices.next_change(machine.slice_from);
@@ -225,11 +229,12 @@ void Engine::reprice_seats(WorkerId id) {
   for (const SeatKey key : keys) {
     const Seat* seat = state_.find_seat(key);
     const Money price = machine.device_prices[seat->device];
-    if (price == seat->device_price_per_hour || seat->stopping) continue;
+    if (price == seat->device_price_per_hour) continue;
     const Duration rest = std::max(Duration(0), seat->funded_for - seat->used_charged);
     const Charge reserved = seat->charged + charge_for(price, rest, seat->share_ppm);
     const auto left = room(job(key.job));
-    if (left && reserved > seat->reserved + *left) {
+    const bool rise = price > seat->device_price_per_hour;
+    if (rise && (seat->stopping || (left && reserved > seat->reserved + *left))) {
       stop_seat(key, Cause::kBudget);
       const JobState state = job(key.job).state;
       if (state == JobState::kRunning || state == JobState::kStarting) out_of_budget(key.job);
@@ -243,7 +248,7 @@ void Engine::reprice_seats(WorkerId id) {
 void Engine::on(const PriceBookSetRequested& event) {
   std::vector<WorkerId> ids;
   for (const auto& [id, worker] : state_.workers) {
-    if (worker.state != WorkerState::kRemoved) ids.push_back(id);
+    if (worker.state != WorkerState::kRemoved && worker.incarnation.valid()) ids.push_back(id);
   }
   if (!planted(Bug::kPriceCutSkipped)) {
     for (const WorkerId id : ids) {

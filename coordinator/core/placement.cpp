@@ -52,7 +52,7 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
     c.threads_used = worker.use[device].threads;
     c.share_used_ppm = worker.use[device].share_ppm;
   }
-  if (planted(Bug::kSeatOverDeviceMemory)) c.memory_used = 0;
+  if (planted(Bug::kSeatOverDeviceMemory)) c.memory_used = c.threads_used = c.share_used_ppm = 0;
   if (planted(Bug::kSharesAboveOne)) c.share_used_ppm = c.threads_used = 0;
   if (device < worker.device_prices.size()) c.price_per_hour = worker.device_prices[device];
   return c;
@@ -197,7 +197,14 @@ bool Engine::try_place(JobId id) {
       c.share_used_ppm += size.share_ppm;
     }
   }
-  if (picks.empty() || picks.size() < least) return false;
+  if (picks.size() < std::max<std::size_t>(1, least)) {
+    if (!job_soft(placed).avoid.empty() && open_to_avoided(placed)) {
+      job_soft(placed).avoid.clear();
+      avoiding_.erase(id);
+      return try_place(id);
+    }
+    return false;
+  }
   if (queued && broke(placed)) {
     out_of_budget(id);
     return false;
@@ -265,6 +272,7 @@ void Engine::fill(WorkerId worker_id, DeviceIndex device) {
     const policy::Verdict now_fits = policy::can_hold({&head.demand, head.project}, c);
     if (now_fits.why == policy::Why::kAvoided && open_to_avoided(head)) {
       soft_.jobs[rank.job].avoid.clear();
+      avoiding_.erase(rank.job);
       continue;
     }
     if (now_fits.fits() && (queued ? try_place(rank.job) : place_on(rank.job, worker_id, device))) {
@@ -272,7 +280,7 @@ void Engine::fill(WorkerId worker_id, DeviceIndex device) {
       next = waiting_.heads().begin();
       continue;
     }
-    if (queued && now_ - head.state_at >= kWaitedLong &&
+    if (queued && now_fits.why != policy::Why::kAvoided && now_ - head.state_at >= kWaitedLong &&
         policy::could_hold({&head.demand, head.project}, c).fits() && !holds_enough(head)) {
       held_[{worker_id, device}] = rank.job;
       return;
@@ -292,6 +300,11 @@ bool Engine::open_to_avoided(const Job& job) const {
     }
   }
   return true;
+}
+
+void Engine::avoid(const Job& job, WorkerId worker) {
+  job_soft(job).avoid.insert(worker);
+  avoiding_.insert(job.id);
 }
 
 bool Engine::holds_enough(const Job& job) {

@@ -70,8 +70,13 @@ void Engine::emit(Fact fact) {
   out_->facts.push_back(std::move(fact));
 }
 
+void Engine::effect(Effect effect) {
+  const Reply* reply = std::get_if<Reply>(&effect);
+  if (reply != nullptr && !reply->reply.valid()) return;  // nobody waits for it
+  out_->effects.push_back(std::move(effect));
+}
+
 void Engine::reply(ReplyId to, Status status) {
-  if (!to.valid()) return;
   Reply reply;
   reply.reply = to;
   reply.status = std::move(status);

@@ -171,7 +171,7 @@ void Engine::on(const UnitRejected& event) {
   if (held) {
     const Job& of = job(event.seat.job);
     JobSoft& all = job_soft(of);
-    all.avoid.insert(event.worker);
+    avoid(of, event.worker);
     SeatSoft& soft = all.seats[event.seat.number];
     UnitRanges unit(UnitRange{event.unit, event.unit + 1});
     if (soft.out.contains(event.unit)) {

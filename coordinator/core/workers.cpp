@@ -11,6 +11,9 @@ void Engine::set_worker(WorkerId id, WorkerState state, std::string reason, std:
   emit(WorkerStateChanged{id, state, std::move(reason), actor, removing});
   touch(id);
   update_slots(id);
+  if (state == WorkerState::kReady) return;
+  // A job that failed elsewhere and waits for this worker may try the others again.
+  for (const JobId job_id : avoiding_) eager_.insert(job_id);
 }
 
 void Engine::sign_of_life(WorkerId id) {
@@ -79,7 +82,6 @@ void Engine::on(const WorkerJoinRequested& event) {
     answer.worker = id;
     soft_.workers[id];
     touch(id);
-    arm_cut(id);
   }
   effect(std::move(answer));
 }
@@ -200,7 +202,8 @@ void Engine::welcome(const WorkerHello& event) {
   Welcome answer;
   answer.worker = id;
   answer.incarnation = event.incarnation;
-  answer.acknowledged = worker(id).reports_processed;
+  const std::uint64_t answer_acknowledged = worker(id).reports_processed;
+  answer.acknowledged = answer_acknowledged;
   std::set<SeatKey> said;
   for (const SeatStatus& status : event.seats) {
     said.insert(status.seat);
@@ -242,7 +245,9 @@ void Engine::welcome(const WorkerHello& event) {
     SeatSoft& seat_state = seat_soft(key);
     if (!seat_state.known) --soft_.jobs[key.job].unresolved;
     seat_state.known = true;
-    if (seat_state.said_at < seat->evidence_at) {
+    if (event.last_report <= answer_acknowledged) {
+      seat_state.said_at = now_;  // it never had it: nothing was used
+    } else if (seat_state.said_at < seat->evidence_at) {
       seat_state.said_at = seat->evidence_at;
       seat_state.used = std::max(seat_state.used,
                                  std::min(seat->funded_for, seat->evidence_at - seat->granted_at));
@@ -420,7 +425,7 @@ void Engine::on(const WorkerActionRequested& event) {
   answer.reply = event.reply;
   if (status.ok()) answer.worker = event.worker;
   answer.status = std::move(status);
-  if (event.reply.valid()) effect(std::move(answer));
+  effect(std::move(answer));
 }
 
 void Engine::resume_worker(const Worker& drained, std::uint64_t actor) {

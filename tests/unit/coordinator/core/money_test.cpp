@@ -1,0 +1,265 @@
+#include <gtest/gtest.h>
+
+#include "tests/support/core_builders.h"
+
+namespace overwinter::core::test {
+namespace {
+
+using ledger::Charge;
+using ledger::charge_for;
+using ledger::charge_of;
+using ledger::rounded;
+
+// 3.6 an hour is 1,000 micro-units a second.
+constexpr std::int64_t kHour = 3'600'000;
+constexpr std::int64_t kSecond = 1'000;
+
+struct Shop {
+  TestCluster cluster;
+  WorkerId worker;
+  Shop() {
+    cluster.set_prices(a_book(kHour));
+    worker = cluster.joined(a_worker());
+  }
+  // A worker that computes until its funds end, heard every 100 ms. Returns how long it worked.
+  Duration work_until_it_ends(JobId id, Duration at_most) {
+    const SeatKey seat = cluster.seat(id);
+    const Time began = cluster.now;
+    cluster.began(seat);
+    const Duration stop = cluster.job(id).demand.stop_time;
+    while (cluster.now - began < at_most) {
+      const Seat* held = cluster.state().find_seat(seat);
+      if (held == nullptr) return cluster.now - began;
+      const Duration used = cluster.now - began;
+      if (held->stopping || used >= held->funded_for - stop) {
+        cluster.run_for(stop / 2);
+        const Duration whole = cluster.now - began;
+        cluster.end(seat, whole, held->stopping ? SeatEnd::kFinished : SeatEnd::kFundsEnded);
+        return whole;
+      }
+      cluster.beat(worker, {{seat, used, {}, 0, false}});
+      cluster.run_for(Duration(100));
+      check();
+    }
+    return at_most;
+  }
+  void check() {
+    for (const auto& [id, job] : cluster.state().jobs) {
+      if (!job.demand.cap) continue;
+      ASSERT_LE(job.charged + job.reserved, charge_of(*job.demand.cap));
+    }
+  }
+};
+
+TEST(Money, ABillIsUseTimesPriceTimesShare) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(10).with_threads(1).with_memory(2 * kGiB));
+  const SeatKey seat = run.cluster.seat(id);
+  EXPECT_EQ(run.cluster.state().find_seat(seat)->share_ppm, 500'000U);  // half the memory
+  run.cluster.began(seat);
+  run.cluster.run_for(Duration(10'000));
+  run.cluster.beat(run.worker, {{seat, Duration(9'990), {}, 0, false}});
+  run.cluster.run_for(Duration(10'000));
+  run.cluster.end(seat, Duration(19'000));
+  EXPECT_EQ(rounded(run.cluster.job(id).charged), Money{19 * kSecond / 2});
+}
+
+TEST(Money, ACapWorthTenSecondsIsUsedToAHalfAndNeverPassed) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(1'000'000).with_cap(10 * kSecond));
+  run.work_until_it_ends(id, Duration(60'000));
+  const Job& job = run.cluster.job(id);
+  EXPECT_EQ(job.state, JobState::kPaused);
+  EXPECT_EQ(job.cause, Cause::kBudget);
+  EXPECT_LE(job.charged, charge_of(Money{10 * kSecond}));
+  EXPECT_GE(job.charged, charge_of(Money{5 * kSecond}));
+  EXPECT_NE(job.reason.find("overwinter jobs update " + job.name + " --cap"), std::string::npos);
+  EXPECT_NE(job.reason.find("overwinter jobs resume " + job.name), std::string::npos);
+  EXPECT_EQ(job.reserved, Charge{});
+}
+
+TEST(Money, RaisingTheCapLetsResumeGoOn) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(1'000'000).with_cap(10 * kSecond));
+  run.work_until_it_ends(id, Duration(60'000));
+  run.cluster.act(id, JobAction::kResume);
+  EXPECT_EQ(run.cluster.last<Reply>().status.code, Code::kFailedPrecondition);
+  run.cluster.step(JobUpdateRequested{admin(), ReplyId(4), id, Money{40 * kSecond}, {}});
+  EXPECT_TRUE(run.cluster.last<Reply>().status.ok());
+  run.cluster.act(id, JobAction::kResume);
+  EXPECT_TRUE(run.cluster.last<Reply>().status.ok());
+  EXPECT_EQ(run.cluster.job(id).state, JobState::kStarting);
+  EXPECT_EQ(run.cluster.job(id).attempt, 2U);
+  run.work_until_it_ends(id, Duration(120'000));
+  EXPECT_EQ(run.cluster.job(id).state, JobState::kPaused);
+  EXPECT_GE(run.cluster.job(id).charged, charge_of(Money{20 * kSecond}));
+}
+
+TEST(Money, ACapThatFundsNothingIsRefusedWithTheLeastThatWould) {
+  Shop run;
+  run.cluster.step(a_job().with_cap(2 * kSecond - 1).build());
+  const Status refused = run.cluster.last<Reply>().status;
+  EXPECT_EQ(refused.code, Code::kFailedPrecondition);
+  EXPECT_NE(refused.message.find(format_money(Money{2 * kSecond})), std::string::npos)
+      << refused.message;
+  EXPECT_TRUE(run.cluster.out.facts.empty());
+  EXPECT_TRUE(run.cluster.submit(a_job().with_cap(2 * kSecond)).valid());
+}
+
+TEST(Money, ACapHoldsWhenTheCoordinatorIsDown) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(1'000'000).with_cap(10 * kSecond));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  const Duration funded = run.cluster.state().find_seat(seat)->funded_for;
+  run.cluster.now += Duration(600'000);  // nobody hears of it meanwhile
+  run.cluster.restart();
+  run.cluster.hello(run.worker, a_worker(), 1, {}, 2);
+  run.cluster.end(seat, Duration(590'000),
+                  SeatEnd::kFundsEnded);  // it claims more than it was funded for
+  EXPECT_EQ(run.cluster.job(id).charged, charge_for(Money{kHour}, funded, 1'000'000));
+}
+
+TEST(Money, ALostWorkersSeatIsBilledToTheLastEvidenceOfLife) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(10));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  run.cluster.run_for(Duration(5'000));
+  run.cluster.beat(run.worker, {{seat, Duration(4'000), {}, 0, false}});
+  run.cluster.run_for(Duration(100'000));
+  EXPECT_EQ(run.cluster.worker(run.worker).state, WorkerState::kLost);
+  EXPECT_EQ(rounded(run.cluster.job(id).charged), Money{4 * kSecond});
+  EXPECT_EQ(run.cluster.job(id).state, JobState::kQueued);
+}
+
+TEST(Money, MachinesAreJobsAndIdleAndLost) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(1));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  run.cluster.run_for(Duration(3'000));
+  run.cluster.beat(run.worker, {{seat, Duration(3'000), {}, 0, false}});
+  run.cluster.land(seat, units(0, 1));
+  run.cluster.end(seat, Duration(3'000));
+  const Time joined = run.cluster.worker(run.worker).registered_at;
+  run.cluster.run_for(Duration(100'000));  // lost after 15 s of silence
+  const Time lost = run.cluster.worker(run.worker).state_at;
+  run.cluster.hello(run.worker, a_worker());
+  const Time back = run.cluster.now;
+  run.cluster.run_for(Duration(1'000));
+  run.cluster.act(run.worker, WorkerAction::kRemove);
+  const Worker& removed = run.cluster.worker(run.worker);
+  EXPECT_EQ(removed.state, WorkerState::kRemoved);
+  EXPECT_EQ(run.cluster.all<EndPrincipal>().size(), 1U);
+  EXPECT_EQ(removed.total, charge_for(Money{kHour}, run.cluster.now - joined, 1'000'000));
+  EXPECT_EQ(removed.jobs, run.cluster.job(id).charged);
+  EXPECT_EQ(removed.lost, charge_for(Money{kHour}, back - lost, 1'000'000));
+  EXPECT_GE(removed.total - removed.jobs - removed.lost, Charge{});
+  run.cluster.run_for(Duration(100'000));
+  EXPECT_EQ(run.cluster.worker(run.worker).total, removed.total);
+}
+
+TEST(Money, ANewPriceCutsTheSliceAndTheOldKeepsItsPrice) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(10));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  run.cluster.run_for(Duration(4'000));
+  run.cluster.beat(run.worker, {{seat, Duration(4'000), {}, 0, false}});
+  run.cluster.set_prices(a_book(3 * kHour));
+  EXPECT_EQ(run.cluster.facts<UsageCharged>().at(0).used, Duration(4'000));
+  run.cluster.run_for(Duration(2'000));
+  run.cluster.end(seat, Duration(6'000));
+  EXPECT_EQ(rounded(run.cluster.job(id).charged), Money{(4 + 2 * 3) * kSecond});
+  const Worker& worker = run.cluster.worker(run.worker);
+  EXPECT_EQ(worker.total, charge_for(Money{kHour}, Duration(4'000), 1'000'000));
+  EXPECT_EQ(worker.jobs, worker.total);
+}
+
+TEST(Money, ADatedPriceCutsAtItsInstantByTheNextSignOfLife) {
+  TestCluster cluster;
+  ledger::PriceBook book = a_book(kHour);
+  const Time change = cluster.now + Duration(10'500);
+  book.entries.push_back({change, "cpu", "any", false, Money{2 * kHour}, {}});
+  cluster.set_prices(book);
+  const WorkerId worker = cluster.joined(a_worker());
+  const JobId id = cluster.submit(a_job().with_units(10));
+  const SeatKey seat = cluster.seat(id);
+  cluster.began(seat);
+  for (int second = 1; second <= 20; ++second) {
+    cluster.run_for(Duration(1'000));
+    cluster.beat(worker, {{seat, Duration(1'000 * second), {}, 0, false}});
+  }
+  cluster.end(seat, Duration(20'000));
+  std::vector<UsageCharged> slices;
+  for (const auto& [time, fact] : cluster.log) {
+    if (const auto* slice = std::get_if<UsageCharged>(&fact)) slices.push_back(*slice);
+  }
+  ASSERT_EQ(slices.size(), 2U);
+  EXPECT_EQ(slices[0].to, change);
+  EXPECT_EQ(slices[0].used, Duration(10'500));
+  EXPECT_EQ(slices[1].used, Duration(9'500));
+  EXPECT_EQ(slices[1].device_price_per_hour, Money{2 * kHour});
+  EXPECT_EQ(rounded(cluster.job(id).charged), Money{10'500 + 2 * 9'500});
+}
+
+TEST(Money, TheEndOfAMonthCutsMachinesToo) {
+  TestCluster cluster;
+  cluster.now = next_month_start(cluster.now) - Duration(5'000);
+  const Time month = cluster.now + Duration(5'000);
+  cluster.set_prices(a_book(kHour));
+  const WorkerId worker = cluster.joined(a_worker());
+  cluster.run_for(Duration(6'000));
+  EXPECT_EQ(cluster.worker(worker).slice_from, month);
+  EXPECT_EQ(cluster.worker(worker).total, charge_for(Money{kHour}, Duration(5'000), 1'000'000));
+}
+
+TEST(Money, ARiseThatTheCapDoesNotCoverStopsTheSeatAtItsOldPrice) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(1'000'000).with_cap(10 * kSecond));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  run.cluster.run_for(Duration(1'000));
+  run.cluster.beat(run.worker, {{seat, Duration(1'000), {}, 0, false}});
+  run.cluster.set_prices(a_book(100 * kHour));
+  EXPECT_EQ(run.cluster.all<StopSeat>().size(), 1U);
+  run.check();
+  run.cluster.run_for(Duration(1'000));
+  run.cluster.end(seat, Duration(2'000));
+  EXPECT_EQ(run.cluster.job(id).state, JobState::kPaused);
+  EXPECT_EQ(rounded(run.cluster.job(id).charged), Money{2 * kSecond});
+}
+
+TEST(Money, AMachinesOwnPriceIsSpreadInTheBooksProportions) {
+  TestCluster cluster;
+  ledger::PriceBook book = a_book(1'000'000);
+  book.entries.push_back({Time{}, "H100", "any", false, Money{3'000'000}, {}});
+  cluster.set_prices(book);
+  const WorkerId worker = cluster.joined(
+      a_worker().with_device(kGiB, 1).with_device(kGiB, 1, "H100").with_price(1'890'001));
+  const std::vector<Money> prices = cluster.worker(worker).device_prices;
+  EXPECT_EQ(prices[0], Money{472'500});
+  EXPECT_EQ(prices[1], Money{1'417'501});
+  EXPECT_EQ(machine_price(cluster.worker(worker)), Money{1'890'001});
+}
+
+TEST(Money, AnUncappedSeatHasAnOrphanLimitRenewedAtHalf) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(10));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  const Duration day = std::chrono::hours(24);
+  EXPECT_EQ(run.cluster.state().find_seat(seat)->funded_for, day);
+  Duration used{0};
+  while (used < std::chrono::hours(13)) {
+    run.cluster.run_for(Duration(10'000));
+    used += Duration(10'000);
+    run.cluster.beat(run.worker, {{seat, used, {}, 0, false}});
+  }
+  EXPECT_GT(run.cluster.state().find_seat(seat)->funded_for, day);
+  EXPECT_LE(run.cluster.state().find_seat(seat)->funded_for, 2 * day);
+}
+
+}  // namespace
+}  // namespace overwinter::core::test
