@@ -29,6 +29,11 @@ Code code_of(int code) {
   }
 }
 
+int note_wal_pages(void* pages, sqlite3*, const char*, int count) {
+  *static_cast<std::int64_t*>(pages) = count;
+  return SQLITE_OK;
+}
+
 }  // namespace
 
 Status sqlite_status(sqlite3* database, int code, std::string_view doing) {
@@ -64,11 +69,6 @@ Statement& Statement::bind_blob(int place, std::string_view value) {
   return *this;
 }
 
-Statement& Statement::bind_null(int place) {
-  bind_error_ |= sqlite3_bind_null(statement_.get(), place);
-  return *this;
-}
-
 Result<bool> Statement::step() {
   sqlite3* database = sqlite3_db_handle(statement_.get());
   if (bind_error_ != 0) return fail(sqlite_status(database, bind_error_, "bind a value"));
@@ -101,8 +101,8 @@ std::string_view Statement::blob(int column) const {
   return {static_cast<const char*>(data), static_cast<std::size_t>(size)};
 }
 
-bool Statement::is_null(int column) const {
-  return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+bool Statement::is_integer(int column) const {
+  return sqlite3_column_type(statement_.get(), column) == SQLITE_INTEGER;
 }
 
 // ---- Database -----------------------------------------------------------------------------------
@@ -128,6 +128,8 @@ Result<Database> Database::open(const std::string& path, const OpenOptions& opti
   // I/O that may fail unseen. Checkpoints are explicit.
   sqlite3_db_config(raw, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_wal_autocheckpoint(raw, 0);
+  out.wal_pages_ = std::make_unique<std::int64_t>(0);
+  sqlite3_wal_hook(raw, note_wal_pages, out.wal_pages_.get());
   if (!options.read_only) {
     auto mode = out.prepare("PRAGMA journal_mode=WAL");
     if (!mode) return fail(std::move(mode.error()));

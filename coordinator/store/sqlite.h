@@ -32,7 +32,6 @@ class Statement {
   }
   Statement& bind_text(int place, std::string_view value);
   Statement& bind_blob(int place, std::string_view value);
-  Statement& bind_null(int place);
 
   // True: a row is there. False: done.
   [[nodiscard]] Result<bool> step();
@@ -47,7 +46,7 @@ class Statement {
   }
   [[nodiscard]] std::string_view blob(int column) const;  // of a text column too
   [[nodiscard]] std::string text(int column) const { return std::string(blob(column)); }
-  [[nodiscard]] bool is_null(int column) const;
+  [[nodiscard]] bool is_integer(int column) const;
 
  private:
   friend class Database;
@@ -80,12 +79,15 @@ class Database {
   // finishing. Returns the frames that are left in the WAL.
   Result<std::int64_t> checkpoint(std::string_view mode);
   [[nodiscard]] bool in_transaction() const;
+  // Pages in the WAL after this connection's last commit.
+  [[nodiscard]] std::int64_t wal_pages() const { return wal_pages_ ? *wal_pages_ : 0; }
   [[nodiscard]] explicit operator bool() const { return database_ != nullptr; }
 
  private:
   struct Close {
     void operator()(sqlite3* database) const;
   };
+  std::unique_ptr<std::int64_t> wal_pages_;  // SQLite writes to it: it does not move, and outlives
   std::unique_ptr<sqlite3, Close> database_;
 };
 

@@ -1,0 +1,128 @@
+// History: what the projection remembers, jobs that left the core too. At most about a second
+// behind the log.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "common/base/result.h"
+#include "coordinator/core/cluster_state.h"
+
+namespace overwinter::store {
+
+inline constexpr std::size_t kPageMax = 1000;
+
+struct PastJob {
+  core::Job job;
+  bool forgotten = false;  // no longer in the core
+};
+
+// Where a page of jobs ended; jobs are ordered by (created, id).
+struct JobPosition {
+  Time created{};
+  JobId job;
+};
+struct JobQuery {
+  std::string project;  // empty: all
+  std::optional<core::JobState> state;
+  bool newest_first = true;
+  bool forgotten_only = false;  // what is not in the core any more
+  std::optional<JobPosition> after;
+  std::size_t max = 50;  // at most kPageMax are given
+};
+
+// A closed slice of a seat's use.
+struct UsageSlice {
+  SeatKey seat;
+  WorkerId worker;
+  Time from{};
+  Time to{};
+  Duration used{0};
+  Money device_price_per_hour;
+  ledger::Charge charge;
+};
+
+struct JobCostRow {
+  JobId job;
+  std::string project;
+  std::string name;
+  core::JobState state = core::JobState::kQueued;
+  ledger::Charge charged;   // closed slices, of the month asked for
+  ledger::Charge reserved;  // now
+  std::optional<Money> cap;
+};
+struct CostQuery {
+  std::string project;  // empty: all
+  std::string name;     // last part of one job's name; empty: all
+  std::string month;    // "2026-11" in UTC; empty: all time. A slice is of the month it begins in
+  std::optional<JobId> after;
+  std::size_t max = kPageMax;
+};
+
+// Closed slices; idle = total - jobs - lost.
+struct MachineCostRow {
+  WorkerId worker;
+  std::string name;
+  ledger::Charge total;
+  ledger::Charge jobs;
+  ledger::Charge lost;
+};
+
+struct JobStep {
+  std::uint64_t turn = 0;
+  Time time{};
+  core::JobState state = core::JobState::kQueued;
+  core::Cause cause = core::Cause::kNone;
+  AttemptNumber attempt = 0;
+  std::string reason;
+  std::uint64_t actor = 0;
+};
+
+// One decided fact with its actor (a TokenId; 0: the system).
+struct AuditLine {
+  std::uint64_t turn = 0;
+  std::uint32_t place = 0;  // of the fact in its turn
+  Time time{};
+  std::uint64_t actor = 0;
+  std::string action;  // "job.submit", "token.revoke", …
+  std::string target;  // "projects/p/jobs/j", "workers/w", …
+  std::string detail;
+};
+struct AuditQuery {
+  std::optional<Time> since;
+  std::optional<std::pair<std::uint64_t, std::uint32_t>> before;  // (turn, place): the page's end
+  std::size_t max = 50;
+};
+
+// "2026-11".
+[[nodiscard]] std::string month_of(Time time);
+// Amounts that sum to the rounded total: line n is rounded(total_n) - rounded(total_{n-1}).
+[[nodiscard]] std::vector<Money> rounded_lines(std::span<const ledger::Charge> charges);
+
+// Thread-safe; a query holds other queries up. DATA_LOSS: a row's checksum does not hold.
+class History {
+ public:
+  virtual ~History() = default;
+  // nullopt: there never was one.
+  [[nodiscard]] virtual Result<std::optional<PastJob>> job(std::string_view project,
+                                                           std::string_view name) = 0;
+  [[nodiscard]] virtual Result<std::vector<PastJob>> jobs(const JobQuery& query) = 0;
+  // Oldest first, at most `max`.
+  [[nodiscard]] virtual Result<std::vector<UsageSlice>> usage(JobId job, std::size_t max) = 0;
+  [[nodiscard]] virtual Result<std::vector<JobStep>> steps(JobId job, std::size_t max) = 0;
+  // By job id.
+  [[nodiscard]] virtual Result<std::vector<JobCostRow>> job_costs(const CostQuery& query) = 0;
+  // By worker id; month empty: all time.
+  [[nodiscard]] virtual Result<std::vector<MachineCostRow>> machine_costs(
+      const std::string& month) = 0;
+  // Newest first.
+  [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(const AuditQuery& query) = 0;
+};
+
+}  // namespace overwinter::store

@@ -1,0 +1,50 @@
+// What the parts of Projection share. This room's files alone.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+
+#include "coordinator/store/projection.h"
+#include "coordinator/store/row.h"
+
+namespace overwinter::store {
+
+// What a turn changed and flush() has to write.
+struct Touched {
+  std::set<JobId> jobs;
+  std::set<WorkerId> workers;
+  std::set<TokenId> tokens;
+  std::set<JoinFileId> join_files;
+  std::set<std::string> projects;
+  void clear() { *this = {}; }
+};
+
+struct ProjectionStatements {
+  Statement job, job_bytes, worker, token, join_file, project, meta;
+  Statement usage, job_month, read_job_month, machine_slice, machine_month, read_machine_month;
+  Statement step, audit;
+  [[nodiscard]] static Result<ProjectionStatements> prepare(Database& database);
+};
+
+struct Projection::Impl {
+  Database database;
+  ProjectionStatements statements;
+  core::ClusterState state;
+  LogHead head;
+  std::optional<Transaction> transaction;
+  Touched touched;
+  std::size_t turns_pending = 0;
+  bool keep_job_bytes = true;
+  bool broken = false;
+
+  Status load();
+  Status write_touched();
+  Status write_job(const core::Job& job, bool forgotten);
+};
+
+// Writes the history rows of one fact, evolves the state by it and notes what it touched.
+Status project_fact(Projection::Impl& projection, const TurnRow& turn, std::uint32_t place,
+                    const core::Fact& fact);
+
+}  // namespace overwinter::store

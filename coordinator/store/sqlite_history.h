@@ -1,0 +1,32 @@
+// History over the projection's file, on a read-only connection of its own.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "coordinator/store/history.h"
+#include "coordinator/store/sqlite.h"
+
+namespace overwinter::store {
+
+class SqliteHistory final : public History {
+ public:
+  [[nodiscard]] static Result<std::unique_ptr<SqliteHistory>> open(const std::string& path,
+                                                                   const std::string& vfs);
+  Result<std::optional<PastJob>> job(std::string_view project, std::string_view name) override;
+  Result<std::vector<PastJob>> jobs(const JobQuery& query) override;
+  Result<std::vector<UsageSlice>> usage(JobId job, std::size_t max) override;
+  Result<std::vector<JobStep>> steps(JobId job, std::size_t max) override;
+  Result<std::vector<JobCostRow>> job_costs(const CostQuery& query) override;
+  Result<std::vector<MachineCostRow>> machine_costs(const std::string& month) override;
+  Result<std::vector<AuditLine>> audit(const AuditQuery& query) override;
+
+ private:
+  explicit SqliteHistory(Database database) : database_(std::move(database)) {}
+  Status add_bytes(PastJob& past) OW_REQUIRES(mutex_);
+
+  Mutex mutex_;
+  Database database_ OW_GUARDED_BY(mutex_);
+};
+
+}  // namespace overwinter::store
