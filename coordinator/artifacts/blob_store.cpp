@@ -26,6 +26,20 @@ struct BlobUpload::Session {
   Time last_sign OW_GUARDED_BY(mutex);
   Status ended OW_GUARDED_BY(mutex);  // why, for the calls that follow
 
+  // Is it what was announced? Spends the digester.
+  Status check_content() OW_REQUIRES(mutex) {
+    if (received != size_bytes)
+      return error(Code::kInvalidArgument,
+                   fmt::format("The upload ended after {} of the {} bytes it announced.", received,
+                               size_bytes));
+    if (digester.finish() != key.digest)
+      return error(Code::kInvalidArgument,
+                   "The content is not what its digest says: the file was changed or damaged on "
+                   "its way.",
+                   {}, "Upload it again.");
+    return Status::success();
+  }
+
   // Closes and removes the file. What cannot be removed now is removed at the next start.
   void end(FilePort& files, Status why) OW_REQUIRES(mutex) {
     if (!file) return;
@@ -179,26 +193,16 @@ Result<std::unique_ptr<BlobUpload>> BlobStore::begin_upload(const BlobKey& key,
 Status BlobStore::publish(BlobUpload::Session& session) {
   MutexLock lock(session.mutex);
   if (!session.file) return session.ended;
-  const auto refuse = [&](Status why) {
-    session.end(files_, why);
-    return why;
-  };
-  if (session.received != session.size_bytes)
-    return refuse(error(Code::kInvalidArgument,
-                        fmt::format("The upload ended after {} of the {} bytes it announced.",
-                                    session.received, session.size_bytes)));
-  if (session.digester.finish() != session.key.digest)
-    return refuse(error(Code::kInvalidArgument,
-                        "The content is not what its digest says: the file was changed or damaged "
-                        "on its way.",
-                        {}, "Upload it again."));
-  if (Status status = session.file->sync(); !status.ok()) return refuse(status);
+  Status status = session.check_content();
+  if (status.ok()) status = session.file->sync();
   const std::string folder = project_folder(session.key.project);
-  if (Status status = make_durable_folder(folder, root_ + "/blobs"); !status.ok())
-    return refuse(status);
+  if (status.ok()) status = make_durable_folder(folder, root_ + "/blobs");
   // Two uploads of the same content end in the same file: either will do.
-  if (Status status = files_.rename(session.path, blob_path(session.key)); !status.ok())
-    return refuse(status);
+  if (status.ok()) status = files_.rename(session.path, blob_path(session.key));
+  if (!status.ok()) {
+    session.end(files_, status);
+    return status;
+  }
   session.file.reset();
   session.ended = error(Code::kFailedPrecondition, "The upload has ended.");
   return files_.sync_folder(folder);

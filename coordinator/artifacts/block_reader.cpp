@@ -103,8 +103,11 @@ Status BlockReader::load_slab_of_columns(std::uint64_t row) {
 Status BlockReader::load_columns(std::uint64_t row) {
   const std::uint64_t fit =
       std::max<std::uint64_t>(1, (buffer_bytes_max_ - buffer_bytes_max_ / 4) / row_bytes_);
+  // Bands of equal height: the last should not be a sliver of short reads.
+  const std::uint64_t left = block_.row_end - row;
+  const std::uint64_t bands = (left + fit - 1) / fit;
   band_begin_ = row;
-  band_end_ = std::min(row + fit, block_.row_end);
+  band_end_ = row + (left + bands - 1) / bands;
   const std::uint64_t column_bytes = (band_end_ - band_begin_) * element_bytes_;
   column_stride_ = column_bytes + (column_bytes >= kShortRowBytes / 4 ? kColumnPadding : 0);
   raw_.resize(column_stride_ * block_.columns());
