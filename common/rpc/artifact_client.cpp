@@ -218,10 +218,11 @@ Status ArtifactClient::download(const v1::DownloadArtifactRequest& request,
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
   auto reader = impl_->stub->DownloadArtifact(&context, request);
   Status received = impl_->receive(*reader, file.get(), path, progress);
-  if (!received.ok()) context.TryCancel();
+  // A transfer that broke off has ended already, and its status says why.
+  const bool broke_off = received.code == Code::kDataLoss;
+  if (!received.ok() && !broke_off) context.TryCancel();
   Status status = finished(reader->Finish(), stop);
-  // A transfer that broke off has its reason in the call's status, a full disk in ours.
-  if (status.ok() || (!received.ok() && received.code != Code::kDataLoss)) status = received;
+  if (status.ok() || (!received.ok() && !broke_off)) status = received;
   if (status.ok() && ::fchmod(file.get(), 0644) != 0) status = io_error("write", path);
   if (status.ok() && ::fsync(file.get()) != 0) status = io_error("write", path);
   if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0)
