@@ -78,12 +78,29 @@ struct FaultFiles::Node {
   }
 };
 
+namespace {
+
+// A node may have two names, or one now and another durably: it stays one node.
+template <class NodePtr>
+NodePtr clone(const NodePtr& node, std::map<NodePtr, NodePtr>& done) {
+  if (const auto found = done.find(node); found != done.end()) return found->second;
+  auto copy = std::make_shared<typename NodePtr::element_type>(*node);
+  done.emplace(node, copy);
+  for (auto* names : {&copy->now_names, &copy->durable_names}) {
+    for (auto& [name, child] : *names) child = clone(child, done);
+  }
+  return copy;
+}
+
+}  // namespace
+
 class FaultFiles::Handle final : public artifacts::File {
  public:
   Handle(FaultFiles& owner, NodePtr node, std::string path)
       : owner_(owner), node_(std::move(node)), path_(std::move(path)) {}
 
   Status read_at(std::uint64_t offset, std::span<std::byte> out) const override {
+    if (owner_.before_read) owner_.before_read();
     std::scoped_lock lock(owner_.mutex_);
     if (Status status = owner_.start(FileOp::kRead, {}); !status.ok()) return status;
     if (offset > node_->now.size() || out.size() > node_->now.size() - offset)
@@ -149,6 +166,17 @@ std::unique_ptr<FaultFiles> FaultFiles::after_power_cut(Rest rest, std::uint64_t
   auto files = std::make_unique<FaultFiles>();
   files->root_ = root_->after_power_cut(rest, random);
   files->capacity_ = capacity_;
+  return files;
+}
+
+std::unique_ptr<FaultFiles> FaultFiles::after_kill() const {
+  std::scoped_lock lock(mutex_);
+  auto files = std::make_unique<FaultFiles>();
+  std::map<NodePtr, NodePtr> done;
+  files->root_ = clone(root_, done);
+  files->capacity_ = capacity_;
+  files->skip_file_sync = skip_file_sync;
+  files->skip_folder_sync = skip_folder_sync;
   return files;
 }
 

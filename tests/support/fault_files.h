@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -54,6 +55,13 @@ class FaultFiles final : public artifacts::FilePort {
   // everything, or what a coin says for each name and each sector of 512 bytes.
   enum class Rest : std::uint8_t { kLost, kKept, kRandom };
   [[nodiscard]] std::unique_ptr<FaultFiles> after_power_cut(Rest rest, std::uint64_t seed) const;
+
+  // What the next process finds when this one was killed (or crashed by crash_after) and the
+  // machine went on: all that programs saw, durable or not as it was.
+  [[nodiscard]] std::unique_ptr<FaultFiles> after_kill() const;
+
+  // Called before each read of a file, without a lock: for something that happens meanwhile.
+  std::function<void()> before_read;
 
   // The operation of this kind that comes after `skip` others of it fails with this status, once.
   void fail_once(FileOp op, Status status, std::uint64_t skip = 0);

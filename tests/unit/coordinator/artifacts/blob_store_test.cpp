@@ -299,5 +299,48 @@ TEST(BlobStoreCrash, WhatWasAcknowledgedIsThere) {
   EXPECT_GT(failures(false, true), 0);
 }
 
+// A process is killed at every point, the next one sees a blob, and then the power goes: what it
+// saw must stay.
+TEST(BlobStoreCrash, WhatTheNextProcessSeesIsDurable) {
+  using test::FaultFiles;
+  const std::string content = random_text(900, 1);
+  const BlobKey key{"p", digest_of(content)};
+  int seen = 0;
+  for (std::uint64_t killed = 0;; ++killed) {
+    FaultFiles files;
+    files.crash_after(killed);
+    bool acknowledged = false;
+    if (auto store = BlobStore::open(files, "/data", {}); store) {
+      auto upload = (*store)->begin_upload(key, content.size(), kStart);
+      acknowledged =
+          upload && (*upload)->write(bytes_of(content), kStart).ok() && (*upload)->finish().ok();
+    }
+    const auto next = files.after_kill();
+    if (BlobStore::open(*next, "/data", {}).value()->has(key)) {
+      ++seen;
+      const auto after = next->after_power_cut(FaultFiles::Rest::kLost, 0);
+      const auto blob = BlobStore::open(*after, "/data", {}).value()->open_blob(key);
+      ASSERT_TRUE(blob.has_value()) << "killed at " << killed;
+      EXPECT_EQ(blob->size_bytes, content.size());
+    }
+    if (acknowledged) break;
+  }
+  EXPECT_GE(seen, 2);
+}
+
+TEST(BlobStoreCrash, WhatIsRemovedStaysAway) {
+  test::FaultFiles files;
+  auto store = BlobStore::open(files, "/data", {}).value();
+  const BlobKey key{"p", digest_of("content")};
+  {
+    auto upload = store->begin_upload(key, 7, kStart).value();
+    ASSERT_TRUE(upload->write(bytes_of("content"), kStart).ok());
+    ASSERT_TRUE(upload->finish().ok());
+  }
+  ASSERT_TRUE(store->remove(key).ok());
+  const auto after = files.after_power_cut(test::FaultFiles::Rest::kLost, 0);
+  EXPECT_FALSE(BlobStore::open(*after, "/data", {}).value()->has(key));
+}
+
 }  // namespace
 }  // namespace overwinter::artifacts

@@ -192,6 +192,29 @@ TEST_F(ResultStoreTest, SealsAndReadsBack) {
   EXPECT_EQ(*store_->seal(kJob), sealed);
 }
 
+TEST_F(ResultStoreTest, ASealThatFailsLeavesNothingHalfDone) {
+  ASSERT_TRUE(store_->prepare(kJob, kSpec, {}).ok());
+  land_all(kJob, kSpec, c_);
+  for (const auto op : {test::FileOp::kWrite, test::FileOp::kRename}) {
+    files_.fail_once(op, error(Code::kResourceExhausted, "No space left."));
+    EXPECT_EQ(store_->seal(kJob).error().code, Code::kResourceExhausted);
+    EXPECT_EQ(files_.contents().size(), 2U);  // tiles and spec
+  }
+  EXPECT_TRUE(store_->seal(kJob).has_value());
+}
+
+TEST_F(ResultStoreTest, RemovedWhileItIsSealed) {
+  ASSERT_TRUE(store_->prepare(kJob, kSpec, {}).ok());
+  land_all(kJob, kSpec, c_);
+  files_.before_read = [this] {
+    files_.before_read = nullptr;
+    EXPECT_TRUE(store_->remove(kJob).ok());
+  };
+  EXPECT_EQ(store_->seal(kJob).error().code, Code::kNotFound);
+  EXPECT_TRUE(files_.contents().empty());
+  EXPECT_TRUE(store_->list()->empty());
+}
+
 TEST_F(ResultStoreTest, EmptyResults) {
   for (const auto& [rows, columns] :
        {std::pair<std::uint64_t, std::uint64_t>{0, 5}, {5, 0}, {0, 0}}) {

@@ -166,6 +166,38 @@ TEST(SinkCrash, WhatWasReportedIsIntactAndTheJobGoesOn) {
   RecordProperty("points", static_cast<int>(outcome.points));
 }
 
+// A process is killed, another goes on with what it sees, and then the power goes: what the first
+// had renamed and not synced must not be taken for durable by the second.
+TEST(SinkCrash, KilledThenPowerCut) {
+  const DenseMatrix c = random_matrix(formats::Dtype::kFloat32, kSpec.rows, kSpec.columns, 1);
+  FaultFiles whole;
+  Facts whole_facts;
+  ASSERT_TRUE(Life(whole, whole_facts, c).run().ok());
+  for (std::uint64_t killed = 0; killed < whole.operations(); ++killed) {
+    FaultFiles first;
+    first.crash_after(killed);
+    Facts facts;
+    EXPECT_FALSE(Life(first, facts, c).run().ok());
+    for (std::uint64_t cut = 0;; ++cut) {
+      const auto second = first.after_kill();
+      second->crash_after(cut);
+      Facts later = facts;
+      const bool whole_life = Life(*second, later, c).run().ok();
+      for (const auto rest : {FaultFiles::Rest::kLost, FaultFiles::Rest::kRandom})
+        ASSERT_EQ(describe_damage(*second->after_power_cut(rest, cut), later, c), "")
+            << "killed at " << killed << ", power cut at " << cut;
+      if (whole_life) break;
+    }
+    // A coordinator that finds the job ended seals without taking tiles.
+    if (facts.done.count() != kSpec.grid().units()) continue;
+    const auto third = first.after_kill();
+    auto store = ResultStore::open(*third, "/data/artifacts", {}).value();
+    facts.sealed = store->seal(kJob).value_or(ResultManifest{});
+    if (facts.sealed->size_bytes == 0) facts.sealed.reset();
+    EXPECT_EQ(describe_damage(*third->after_power_cut(FaultFiles::Rest::kLost, 0), facts, c), "");
+  }
+}
+
 // The test must be able to find what it looks for.
 TEST(SinkCrash, AMissingFileSyncIsFound) {
   EXPECT_GT(crash_everywhere([](FaultFiles& files) { files.skip_file_sync = true; }, false).damaged,

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -73,7 +74,12 @@ class TileSinkTest : public testing::Test {
     Result<TileBuffer> buffer = begin(from);
     ASSERT_TRUE(buffer.has_value()) << buffer.error().message;
     ASSERT_TRUE(buffer->append(bytes_of(content)).ok());
-    sink_->land(std::move(*buffer), [this, number](Result<TileAnswer> answer) {
+    sink_->land(std::move(*buffer), [this, number, from](Result<TileAnswer> answer) {
+      // Who is told that a unit is done is told after the report.
+      if (answer &&
+          (answer->outcome == TileOutcome::kLanded || answer->outcome == TileOutcome::kRepeated)) {
+        EXPECT_NE(std::find(reported_.begin(), reported_.end(), from), reported_.end());
+      }
       answers_.emplace_back(number, answer ? answer->outcome : TileOutcome{});
       errors_.push_back(answer ? Status::success() : answer.error());
     });
@@ -208,6 +214,25 @@ TEST_F(TileSinkTest, MemoryIsBoundedAndWaitersAreServedInOrder) {
   EXPECT_EQ(served, (std::vector<UnitNumber>{2, 3}));
   held.clear();
   EXPECT_EQ(sink_->memory_bytes_held(), 0U);
+}
+
+TEST_F(TileSinkTest, ASmallTileDoesNotOvertakeALargeOne) {
+  const ResultSpec small{Dtype::kFloat32, 2, 2, 2, 2, 1};  // one tile of 16 bytes
+  ASSERT_TRUE(store_->prepare(JobId{8}, small, {}).ok());
+  make_sink({.memory_bytes_max = 100, .waiting_max = 10});
+  std::optional<Result<TileBuffer>> first(begin(delivery(0)));
+  std::vector<std::uint64_t> served;
+  std::vector<TileBuffer> held;
+  const auto take = [&](Result<TileBuffer> buffer) {
+    served.push_back(buffer->size_bytes());
+    held.push_back(std::move(*buffer));
+  };
+  sink_->begin(delivery(1), 64, take);
+  sink_->begin({{JobId{8}, 1, 1}, WorkerId{1}, 0}, 16, take);  // 36 bytes are free
+  EXPECT_TRUE(served.empty());
+  first.reset();
+  EXPECT_EQ(served, (std::vector<std::uint64_t>{64, 16}));
+  held.clear();
 }
 
 TEST_F(TileSinkTest, ALongQueueThatIsGivenUpDoesNotNest) {
