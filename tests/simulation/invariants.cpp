@@ -33,8 +33,6 @@ std::optional<Speaker> speaker_of(const core::Event& event) {
     return Speaker{e->worker, e->incarnation};
   if (const auto* e = std::get_if<core::WorkerHello>(&event))
     return Speaker{e->worker, std::nullopt};
-  if (const auto* e = std::get_if<core::UnitsLanded>(&event))
-    return Speaker{e->worker, std::nullopt};
   return std::nullopt;
 }
 
@@ -46,6 +44,14 @@ Invariants::Invariants(core::SchedulerConfig config, const Truth& truth)
 void Invariants::before_step(Time now, const core::Event& event) {
   stale_event_ = false;
   reported_end_.reset();
+  const auto* action = std::get_if<core::WorkerActionRequested>(&event);
+  removing_ = action != nullptr && action->action == core::WorkerAction::kRemove;
+  if (const auto* gone = std::get_if<core::WorkerDisconnected>(&event)) {
+    const auto found = workers_.find(gone->worker);
+    if (found != workers_.end() && found->second.incarnation == gone->incarnation) {
+      found->second.connected = false;
+    }
+  }
   const auto speaker = speaker_of(event);
   if (!speaker) return;
   const auto worker = workers_.find(speaker->worker);
@@ -54,7 +60,9 @@ void Invariants::before_step(Time now, const core::Event& event) {
     stale_event_ = true;
     return;
   }
-  worker->second.last_contact = now;
+  if (std::holds_alternative<core::WorkerHello>(event)) worker->second.connected = true;
+  // What a stream had under way when it ended is no sign of life.
+  if (worker->second.connected) worker->second.last_contact = now;
   if (const auto* report = std::get_if<core::WorkerReported>(&event)) {
     if (const auto* end = std::get_if<core::SeatEnded>(&report->report)) reported_end_ = *end;
   }
@@ -329,15 +337,15 @@ void Invariants::on(Time now, const core::WorkerStateChanged& f, bool live) {
       require(use.seats == 0, rule::kMachines, "a removed worker holds a seat");
     }
   }
-  if (!live || f.state != core::WorkerState::kLost) return;
+  if (!live || removing_ || f.state != core::WorkerState::kLost) return;
   if (!worker.last_contact || *worker.last_contact < started_at_) {
     require(now - started_at_ >= config_.grace_after_start, rule::kGrace,
-            fmt::format("worker {} was lost {} ms after a restart", f.worker.value(),
-                        (now - started_at_).count()));
+            fmt::format("worker {} was lost {} ms after a restart: {}", f.worker.value(),
+                        (now - started_at_).count(), f.reason));
   } else {
     require(now - *worker.last_contact >= config_.lost_after, rule::kGrace,
-            fmt::format("worker {} was lost after {} ms of silence", f.worker.value(),
-                        (now - *worker.last_contact).count()));
+            fmt::format("worker {} was lost after {} ms of silence: {}", f.worker.value(),
+                        (now - *worker.last_contact).count(), f.reason));
   }
 }
 

@@ -105,6 +105,7 @@ class Invariants {
     Time slice_from;
     ledger::Charge jobs_in_slice;
     std::optional<Time> last_contact;
+    bool connected = false;
     std::set<std::string> projects;
   };
 
@@ -136,6 +137,7 @@ class Invariants {
   Time started_at_;
   core::ClusterState state_;  // evolved here from facts alone
   bool stale_event_ = false;
+  bool removing_ = false;
   std::optional<core::SeatEnded> reported_end_;
   std::uint64_t trace_ = 0xcbf29ce484222325ULL;
 };

@@ -56,6 +56,10 @@ RunResult World::run() {
                               job.demand.units, job.seats.size());
         }
       }
+      for (const auto& [id, worker] : coordinator_.state().workers) {
+        what += fmt::format(" worker {} state {} ({}) seats {};", id.value(),
+                            static_cast<int>(worker.state), worker.reason, worker.seats.size());
+      }
       for (const Submission& s : submissions_) {
         if (!s.job && !s.refused) what += " a submission was never answered;";
       }
@@ -209,6 +213,7 @@ void World::operator_acts() {
 
 // After the faults: drained workers work again, paused jobs get more money and go on.
 void World::nudge() {
+  time_.after(kNudgeEvery, [this] { nudge(); });
   if (!coordinator_.up()) return;
   for (const auto& [id, worker] : coordinator_.state().workers) {
     if (worker.draining && !worker.removing) {
@@ -229,7 +234,6 @@ void World::nudge() {
     go.action = core::JobAction::kResume;
     request(go, [](const core::Reply&) {}, {});
   }
-  time_.after(kNudgeEvery, [this] { nudge(); });
 }
 
 bool World::all_ended() const {

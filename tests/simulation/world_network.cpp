@@ -90,7 +90,6 @@ void World::break_link(std::size_t index, bool deliver_what_is_under_way) {
 }
 
 void World::coordinator_crashed() {
-  waiting_.clear();
   for (std::size_t i = 0; i < links_.size(); ++i) {
     const std::uint64_t epoch = links_[i].epoch;
     links_[i].epoch = 0;
