@@ -32,7 +32,8 @@ enum class Dtype : std::uint8_t {
 // hint.
 [[nodiscard]] Result<Dtype> parse_dtype(std::string_view descriptor);
 
-inline constexpr std::uint64_t kNpyHeaderBytesMax = 1024 * 1024;  // magic and length included
+inline constexpr std::uint64_t kNpyHeaderBytesMax = std::uint64_t{1}
+                                                    << 20;  // magic and length included
 inline constexpr std::uint64_t kNpyDimensionMax = std::uint64_t{1} << 40;  // rows, and columns
 // Enough of a file for the header that NumPy writes.
 inline constexpr std::uint64_t kNpyPrefixBytes = 4096;

@@ -102,7 +102,7 @@ Result<std::unique_ptr<BlobStore>> BlobStore::open(FilePort& files, std::string 
   const Result<std::vector<std::string>> left = files.list(uploads);
   if (!left) return fail(left.error());
   for (const std::string& name : *left) {
-    if (Status status = files.remove(uploads + "/" + name); !status.ok())
+    if (Status status = files.remove(fmt::format("{}/{}", uploads, name)); !status.ok())
       return fail(std::move(status));
   }
   // A killed process may have renamed a blob into place and not synced its folder: it would be seen
@@ -110,7 +110,7 @@ Result<std::unique_ptr<BlobStore>> BlobStore::open(FilePort& files, std::string 
   const Result<std::vector<std::string>> projects = files.list(blobs);
   if (!projects) return fail(projects.error());
   for (const std::string& project : *projects) {
-    if (Status status = files.sync_folder(blobs + "/" + project); !status.ok())
+    if (Status status = files.sync_folder(fmt::format("{}/{}", blobs, project)); !status.ok())
       return fail(std::move(status));
   }
   return store;

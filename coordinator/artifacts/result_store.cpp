@@ -358,7 +358,8 @@ Status ResultStore::remove_files(JobId job) {
   std::stable_partition(names->begin(), names->end(),
                         [](const std::string& name) { return name == kManifestName; });
   for (const std::string& name : *names) {
-    if (Status status = files_.remove(folder + "/" + name); !status.ok()) return status;
+    if (Status status = files_.remove(fmt::format("{}/{}", folder, name)); !status.ok())
+      return status;
     if (name != kManifestName) continue;
     if (Status status = files_.sync_folder(folder); !status.ok()) return status;
   }

@@ -203,6 +203,19 @@ TEST_F(ResultStoreTest, ASealThatFailsLeavesNothingHalfDone) {
   EXPECT_TRUE(store_->seal(kJob).has_value());
 }
 
+TEST_F(ResultStoreTest, RemovedAndBegunAnewWhileItIsSealed) {
+  ASSERT_TRUE(store_->prepare(kJob, kSpec, {}).ok());
+  land_all(kJob, kSpec, c_);
+  files_.before_read = [this] {
+    files_.before_read = nullptr;
+    EXPECT_TRUE(store_->remove(kJob).ok());
+    EXPECT_TRUE(store_->prepare(kJob, kSpec, {}).ok());
+  };
+  EXPECT_FALSE(store_->seal(kJob).has_value());
+  EXPECT_EQ(store_->manifest(kJob).error().code, Code::kNotFound);
+  EXPECT_TRUE(store_->landed(kJob)->empty());
+}
+
 TEST_F(ResultStoreTest, RemovedWhileItIsSealed) {
   ASSERT_TRUE(store_->prepare(kJob, kSpec, {}).ok());
   land_all(kJob, kSpec, c_);
