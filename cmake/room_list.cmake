@@ -23,13 +23,14 @@ room(coordinator/artifacts USES common/base common/domain common/plan common/ver
 room(coordinator/runtime USES coordinator/core coordinator/store coordinator/artifacts common/spec common/plan
      common/verify common/formats common/security common/base common/domain overwinter/proto)
 room(coordinator/rpc USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
-     common/spec common/wire common/rpc common/security overwinter/proto common/base common/domain
-     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection)
+     common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
+     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json)
 room(coordinator/dashboard USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
      coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
      LIBRARIES Boost::url prometheus-cpp::core)
-room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime common/security
-     LIBRARIES CLI11::CLI11)
+room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime coordinator/artifacts coordinator/store
+     coordinator/core common/security common/domain common/base
+     LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(coordinator/app overwinter-coordinator)
 
 room(worker/core USES common/base common/domain)

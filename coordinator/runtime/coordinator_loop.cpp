@@ -20,13 +20,14 @@ Duration to_ms(std::chrono::nanoseconds d) {
 
 CoordinatorLoop::CoordinatorLoop(core::Scheduler scheduler, const Clock& clock, Time last_durable,
                                  EventQueue& queue, TurnSink& sink, EffectDispatcher& effects,
-                                 Views& views)
+                                 Views& views, Costs& costs)
     : scheduler_(std::move(scheduler)),
       clock_(clock),
       cluster_clock_(clock, last_durable),
       queue_(queue),
       effects_(effects),
       views_(views),
+      costs_(costs),
       committer_(sink, [this] { queue_.wake(); }) {
   const Time start = tick();
   views_.apply(snapshot_all(scheduler_, start));
@@ -109,6 +110,8 @@ void CoordinatorLoop::step_all(std::vector<core::Event>& events) {
   for (const core::Event& event : events) {
     scheduler_.step(now, event, outcome_);
     note_change(scheduler_, outcome_, now, turn.views);
+    std::copy_if(outcome_.facts.begin(), outcome_.facts.end(), std::back_inserter(turn.money),
+                 Costs::concerns);
     std::move(outcome_.facts.begin(), outcome_.facts.end(), std::back_inserter(durable.facts));
     std::move(outcome_.effects.begin(), outcome_.effects.end(), std::back_inserter(turn.effects));
     wakeup_ = outcome_.next_wakeup;
@@ -170,6 +173,7 @@ void CoordinatorLoop::release_committed() {
 // Views first: who gets a reply can read what it says.
 void CoordinatorLoop::release(PendingTurn& turn) {
   views_.apply(turn.views);
+  for (const core::Fact& fact : turn.money) costs_.note(fact);
   effects_.dispatch(turn.effects);
   if (turn.durable) {
     counters_.turn_us += static_cast<std::uint64_t>(

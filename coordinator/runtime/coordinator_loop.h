@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "coordinator/core/scheduler.h"
 #include "coordinator/runtime/committer.h"
+#include "coordinator/runtime/costs.h"
 #include "coordinator/runtime/effect_dispatcher.h"
 #include "coordinator/runtime/event_queue.h"
 #include "coordinator/runtime/views.h"
@@ -42,7 +43,8 @@ class CoordinatorLoop {
   // The scheduler is replayed already; its first event is CoordinatorStarted, posted by the caller.
   // All references outlive this.
   CoordinatorLoop(core::Scheduler scheduler, const Clock& clock, Time last_durable,
-                  EventQueue& queue, TurnSink& sink, EffectDispatcher& effects, Views& views);
+                  EventQueue& queue, TurnSink& sink, EffectDispatcher& effects, Views& views,
+                  Costs& costs);
   ~CoordinatorLoop();
   CoordinatorLoop(const CoordinatorLoop&) = delete;
   CoordinatorLoop& operator=(const CoordinatorLoop&) = delete;
@@ -61,6 +63,7 @@ class CoordinatorLoop {
     std::uint64_t number = 0;  // of the commit it waits for
     std::vector<core::Effect> effects;
     ViewChange views;
+    std::vector<core::Fact> money;  // those that Costs notes
     std::chrono::steady_clock::time_point began;
   };
 
@@ -79,6 +82,7 @@ class CoordinatorLoop {
   EventQueue& queue_;
   EffectDispatcher& effects_;
   Views& views_;
+  Costs& costs_;
   Committer committer_;
 
   std::deque<PendingTurn> pending_;

@@ -107,6 +107,10 @@ Result<std::shared_ptr<const ResultKeeper::Ready>> ResultKeeper::make_ready(
   }
   auto ready = std::make_shared<Ready>();
   ready->geometry = *geometry;
+  // Nothing is left to be checked: it is only sealed.
+  if (view && view->done.count() >= geometry->grid().units()) {
+    return std::shared_ptr<const Ready>(std::move(ready));
+  }
   const auto open = [&](const std::string& digest) -> Result<artifacts::MatrixBlob> {
     const auto parsed = parse_digest(digest);
     if (!parsed) return fail(parsed.error());
@@ -184,7 +188,7 @@ Result<artifacts::TileVerdict> ResultKeeper::verify(JobId job, UnitNumber, const
     MutexLock lock(mutex_);
     if (const auto it = jobs_.find(job); it != jobs_.end()) ready = it->second.ready;
   }
-  if (!ready) return fail(Code::kNotFound, "the job has ended");
+  if (!ready || !ready->sketch) return fail(Code::kNotFound, "the job has ended");
   return check_tile(*ready->sketch, ready->factors, tile, data);
 }
 

@@ -29,6 +29,15 @@ SeatView seat_view(const core::Seat& seat, const core::JobSoft* soft) {
   return view;
 }
 
+// What a seat has used since its last closed slice, by its worker's word.
+ledger::Charge open_use(const core::Seat& seat, const core::JobSoft* soft) {
+  if (soft == nullptr) return {};
+  const auto it = soft->seats.find(seat.key.number);
+  if (it == soft->seats.end() || it->second.used <= seat.used_charged) return {};
+  return ledger::charge_for(seat.device_price_per_hour, it->second.used - seat.used_charged,
+                            seat.share_ppm);
+}
+
 TokenView token_view(const core::Token& token) {
   return {token.id,   token.hash,       token.role,    token.project,
           token.name, token.created_at, token.expires, token.revoked_at.has_value()};
@@ -130,8 +139,9 @@ JobViewPtr snapshot_job(const core::Scheduler& core, JobId id, Time now) {
   view->running = job->ran + (job->running_since ? now - *job->running_since : Duration(0));
   view->done = job->done;
   view->failures = job->failures;
-  view->charged = job->charged;
-  view->reserved = job->reserved;
+  for (const auto& [number, seat] : job->seats) view->open += open_use(seat, soft);
+  view->charged = job->charged + view->open;
+  view->reserved = job->reserved - std::min(job->reserved, view->open);
   view->resumes_by_itself =
       job->state == core::JobState::kPaused && job->cause == core::Cause::kPreempted;
   for (const auto& [number, seat] : job->seats) view->seats.push_back(seat_view(seat, soft));
@@ -162,9 +172,16 @@ WorkerViewPtr snapshot_worker(const core::Scheduler& core, WorkerId id, Time now
   if (const auto it = core.soft().workers.find(id); it != core.soft().workers.end()) {
     view->last_seen = std::max(view->last_seen, it->second.last_sign);
   }
-  view->total = worker->total;
-  view->jobs = worker->jobs;
-  view->lost = worker->lost;
+  view->slice_from = worker->slice_from;
+  view->lost_since = worker->state_at;
+  view->slice_price_per_hour = core::machine_price(*worker);
+  view->open_jobs = worker->jobs_in_slice;
+  for (const SeatKey& key : worker->seats) {
+    const core::Seat* seat = core.state().find_seat(key);
+    const auto soft = core.soft().jobs.find(key.job);
+    if (seat == nullptr) continue;
+    view->open_jobs += open_use(*seat, soft == core.soft().jobs.end() ? nullptr : &soft->second);
+  }
   return view;
 }
 

@@ -56,7 +56,8 @@ struct JobView {
   Time as_of{};
   UnitRanges done;
   std::uint32_t failures = 0;  // of its own work, since the last progress
-  ledger::Charge charged;
+  ledger::Charge charged;      // closed slices and `open`
+  ledger::Charge open;         // used since the last slice was closed, as workers say
   ledger::Charge reserved;
   bool resumes_by_itself = false;
   std::vector<SeatView> seats;  // held now, by number
@@ -84,9 +85,11 @@ struct WorkerView {
   Digest public_key;
   Time joined{};
   Time last_seen{};
-  ledger::Charge total;
-  ledger::Charge jobs;
-  ledger::Charge lost;
+  // Of the machine's open slice; closed ones are in the store.
+  Time slice_from{};
+  Time lost_since{};  // while it is lost
+  Money slice_price_per_hour;
+  ledger::Charge open_jobs;  // of seats, in the open slice
 };
 
 struct TokenView {

@@ -1,0 +1,31 @@
+// What the coordinator is told at its start. One struct for the whole program.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace overwinter::app {
+
+struct Config {
+  std::filesystem::path data_dir;
+  std::string cluster = "overwinter";  // of a first start; later the stored one counts
+  std::vector<std::string> names;      // --name: by which others reach this machine
+  std::string listen_people = "127.0.0.1:7600";
+  std::string listen_workers = "127.0.0.1:7602";
+  std::string listen_dashboard = "127.0.0.1:7601";
+  bool log_json = false;
+  bool allow_test_workloads = false;  // of test builds alone
+};
+
+enum class Mode { kServe, kNewAdminToken, kVerify, kVersion };
+
+struct CommandLine {
+  Mode mode = Mode::kServe;
+  Config config;
+};
+
+// Parses argv. Prints usage or what is wrong and sets `exit_code` when there is nothing to do.
+[[nodiscard]] bool parse_command_line(int argc, char** argv, CommandLine& out, int& exit_code);
+
+}  // namespace overwinter::app

@@ -1,0 +1,335 @@
+#include "coordinator/app/coordinator.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <future>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/version.h"
+#include "common/security/ca.h"
+#include "common/security/capability.h"
+#include "common/security/file_io.h"
+#include "common/security/host_id.h"
+#include "common/security/leaf_store.h"
+#include "common/security/random.h"
+#include "common/security/token.h"
+#include "coordinator/app/data_folder.h"
+#include "coordinator/app/store_sink.h"
+#include "coordinator/rpc/descriptor_server.h"
+#include "coordinator/rpc/servers.h"
+#include "coordinator/runtime/coordinator_loop.h"
+
+namespace overwinter::app {
+namespace {
+
+constexpr Duration kStopGrace{1500};
+constexpr std::uint64_t kDiskKeptForUploads = 256 * kMiB;
+constexpr std::uint64_t kDiskKeptForResults = 128 * kMiB;
+constexpr std::size_t kTokenFileBytesMax = 4096;
+
+Time wall_now() {
+  return Time(system_clock().wall());
+}
+
+std::uint64_t random_number() {
+  std::uint64_t number = 0;
+  fill_random({reinterpret_cast<std::uint8_t*>(&number), sizeof(number)});
+  return number;
+}
+
+Result<CertificateAuthority> open_authority(const DataFolder& folder, const std::string& cluster,
+                                            Time now) {
+  auto authority = CertificateAuthority::open(folder.ca());
+  if (authority || authority.error().code != Code::kNotFound) return authority;
+  return CertificateAuthority::create(folder.ca(), cluster, now);
+}
+
+// A new certificate for the servers, so that --name may change from one start to the next.
+Status renew_leaf(const DataFolder& folder, const CertificateAuthority& authority,
+                  const std::vector<std::string>& names, Time now) {
+  auto leaf = authority.issue_coordinator(names, now);
+  if (!leaf) return leaf.error();
+  return install_leaf(folder.leaf(), *leaf, authority.root_pem(), now);
+}
+
+store::StoreConfig store_config(const DataFolder& folder) {
+  store::StoreConfig config;
+  config.folder = folder.store();
+  return config;
+}
+
+// Asks the loop and waits; at the start alone, before anybody else can.
+template <class E>
+core::Reply ask_and_wait(runtime::Requests& requests, E event) {
+  std::promise<core::Reply> promise;
+  auto answer = promise.get_future();
+  requests.ask(std::move(event),
+               [&promise](const core::Reply& reply) { promise.set_value(reply); });
+  return answer.get();
+}
+
+core::TokenCreateRequested admin_token_event(const std::string& token) {
+  core::TokenCreateRequested event;
+  event.hash = token_hash(token);
+  event.role = Role::kAdmin;
+  event.name = "admin";
+  return event;
+}
+
+}  // namespace
+
+struct Coordinator::Impl {
+  Impl(Config settings, CertificateAuthority ca, CapabilitySigner capability_signer)
+      : config(std::move(settings)),
+        folder(config.data_dir),
+        authority(std::move(ca)),
+        signer(std::move(capability_signer)),
+        queue({}),
+        requests(queue),
+        pool(runtime::BlockingPoolConfig{}) {}
+
+  Status open_store();
+  Status open_artifacts();
+  Status start_loop();
+  Status ensure_admin_token();
+  Status open_ports();
+  Status write_endpoints() const;
+
+  const Config config;
+  const DataFolder folder;
+  CertificateAuthority authority;
+  CapabilitySigner signer;
+
+  std::unique_ptr<store::Store> store;
+  core::ClusterState restored;
+  std::optional<StoreSink> sink;
+  std::unique_ptr<artifacts::BlobStore> blobs;
+  std::unique_ptr<artifacts::ResultStore> results;
+
+  runtime::EventQueue queue;
+  runtime::Requests requests;
+  runtime::BlockingPool pool;
+  std::optional<runtime::Views> views;
+  std::optional<runtime::Costs> costs;
+  std::optional<runtime::Planner> planner;
+  std::optional<runtime::ResultKeeper> keeper;
+  std::optional<runtime::TileIntake> tiles;
+  std::unique_ptr<rpc::Servers> servers;
+  std::optional<runtime::EffectDispatcher> effects;
+  std::unique_ptr<runtime::CoordinatorLoop> loop;
+  std::unique_ptr<rpc::DescriptorServer> descriptors;
+  core::SchedulerConfig scheduling;
+};
+
+Status Coordinator::Impl::open_store() {
+  auto opened = store::open_store(store_config(folder));
+  if (!opened) return opened.error();
+  store = std::move(*opened);
+  auto state = store->restore();
+  if (!state) return state.error();
+  restored = std::move(*state);
+  sink.emplace(*store);
+  return Status::success();
+}
+
+Status Coordinator::Impl::open_artifacts() {
+  artifacts::BlobStoreConfig blob_config;
+  blob_config.free_bytes_min = kDiskKeptForUploads;
+  auto opened =
+      artifacts::BlobStore::open(artifacts::posix_files(), folder.blobs().string(), blob_config);
+  if (!opened) return opened.error();
+  blobs = std::move(*opened);
+  artifacts::ResultStoreConfig result_config;
+  result_config.free_bytes_min = kDiskKeptForResults;
+  auto opened_results = artifacts::ResultStore::open(artifacts::posix_files(),
+                                                     folder.results().string(), result_config);
+  if (!opened_results) return opened_results.error();
+  results = std::move(*opened_results);
+  return Status::success();
+}
+
+Status Coordinator::Impl::start_loop() {
+  const Time last = restored.last_time;
+  // Microseconds: a number of an earlier run is smaller than any of this one.
+  views.emplace(static_cast<std::uint64_t>(unix_ms(std::max(wall_now(), last))) * 1000);
+  costs.emplace(*views, *store);
+  if (Status status = costs->load_today(std::max(wall_now(), last)); !status.ok()) return status;
+  planner.emplace(*views, *blobs, pool, queue);
+  keeper.emplace(*views, *blobs, *results, pool);
+  tiles.emplace(*results, *keeper, pool, queue, artifacts::TileSinkConfig{});
+
+  rpc::ServersConfig server_config;
+  server_config.people_address = config.listen_people;
+  server_config.workers_address = config.listen_workers;
+  server_config.leaf_dir = folder.leaf();
+  server_config.names = config.names;
+  server_config.host_id = host_id(authority.cluster());
+  server_config.descriptor_socket = std::filesystem::absolute(folder.descriptor_socket()).string();
+  server_config.heartbeat_every = scheduling.heartbeat_every;
+  server_config.allow_test_workloads = config.allow_test_workloads;
+  servers = std::make_unique<rpc::Servers>(
+      rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, *tiles, *blobs, authority,
+                       signer, [this] { return loop->now(); },
+                       [this] { return store->disk_room(); }, *costs},
+      std::move(server_config));
+
+  effects.emplace(runtime::Ports{&servers->link(), &requests, &*keeper, &*planner});
+  loop = std::make_unique<runtime::CoordinatorLoop>(
+      core::Scheduler(scheduling, std::move(restored)), system_clock(), last, queue, *sink,
+      *effects, *views, *costs);
+  queue.post_vital(core::CoordinatorStarted{authority.cluster(), random_number()});
+  loop->start();
+  return Status::success();
+}
+
+// The file comes first: a token that nobody holds cannot be left behind by a crash in between.
+Status Coordinator::Impl::ensure_admin_token() {
+  auto text = read_file(folder.admin_token(), kTokenFileBytesMax);
+  std::string token;
+  if (text) {
+    token = text->substr(0, text->find_first_of("\r\n "));
+    if (!looks_like_token(token) || views->token(token_hash(token))) return Status::success();
+  } else if (text.error().code == Code::kNotFound && views->tokens().empty()) {
+    token = make_token();
+    if (Status status = write_file_atomically(folder.admin_token(), token + "\n"); !status.ok()) {
+      return status;
+    }
+  } else {
+    return Status::success();  // somebody keeps it elsewhere
+  }
+  return ask_and_wait(requests, admin_token_event(token)).status;
+}
+
+Status Coordinator::Impl::open_ports() {
+  auto started = rpc::DescriptorServer::start(folder.descriptor_socket(), *views, *blobs,
+                                              signer.verifier(), [this] { return loop->now(); });
+  if (!started) return started.error();
+  descriptors = std::move(*started);
+  return servers->start("");
+}
+
+Status Coordinator::Impl::write_endpoints() const {
+  const auto with_port = [](const std::string& address, int port) {
+    return address.substr(0, address.rfind(':')) + ":" + std::to_string(port);
+  };
+  const nlohmann::ordered_json json = {
+      {"people", with_port(config.listen_people, servers->people_port())},
+      {"workers", with_port(config.listen_workers, servers->workers_port())},
+      {"pid", ::getpid()},
+      {"version", kVersion}};
+  if (Status status = write_file_atomically(folder.endpoints(), json.dump(2) + "\n");
+      !status.ok()) {
+    return status;
+  }
+  return write_file_atomically(folder.pid(), std::to_string(::getpid()) + "\n");
+}
+
+Coordinator::Coordinator(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Coordinator::~Coordinator() = default;
+
+Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
+  const DataFolder folder(config.data_dir);
+  if (Status status = folder.make(); !status.ok()) return fail(std::move(status));
+  // The store's lock comes first: a second coordinator on the same folder changes nothing in it.
+  auto lock = store::open_store(store_config(folder));
+  if (!lock) return fail(lock.error());
+  lock->reset();
+  const Time now = wall_now();
+  auto authority = open_authority(folder, config.cluster, now);
+  if (!authority) return fail(authority.error());
+  auto signer = CapabilitySigner::open(folder.capability_key());
+  if (!signer) return fail(signer.error());
+  if (Status status = renew_leaf(folder, *authority, config.names, now); !status.ok()) {
+    return fail(std::move(status));
+  }
+  auto impl = std::make_unique<Impl>(config, std::move(*authority), std::move(*signer));
+  Impl& it = *impl;
+  auto coordinator = std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
+  for (Status (Impl::*step)() : {&Impl::open_store, &Impl::open_artifacts, &Impl::start_loop,
+                                 &Impl::ensure_admin_token, &Impl::open_ports}) {
+    if (Status status = (it.*step)(); !status.ok()) {
+      coordinator->stop();
+      return fail(std::move(status));
+    }
+  }
+  if (Status status = it.write_endpoints(); !status.ok()) {
+    coordinator->stop();
+    return fail(std::move(status));
+  }
+  log_info("cluster {} serves people on port {} and workers on port {}", it.authority.cluster(),
+           it.servers->people_port(), it.servers->workers_port());
+  return coordinator;
+}
+
+void Coordinator::look_after_certificates() {
+  const Time now = impl_->loop->now();
+  if (impl_->authority.issuing_due(now)) {
+    if (const Status status = impl_->authority.renew_issuing(now); !status.ok()) {
+      log_warning("the issuing certificate ends at {} and could not be renewed: {}",
+                  format_time(impl_->authority.issuing_not_after()), status.message);
+    }
+  }
+  const auto leaf = load_leaf(impl_->folder.leaf());
+  if (leaf && !due_for_renewal(leaf->leaf.cert_chain_pem, now)) return;
+  if (const Status status = renew_leaf(impl_->folder, impl_->authority, impl_->config.names, now);
+      !status.ok()) {
+    log_warning("the servers' certificate could not be renewed: {}", status.message);
+  }
+}
+
+// Who feeds the loop ends before it, what it feeds after it.
+void Coordinator::stop() {
+  Impl& it = *impl_;
+  it.descriptors.reset();
+  if (it.servers) it.servers->stop(kStopGrace);
+  if (it.loop) it.loop->stop();
+  it.requests.fail_all();
+  it.pool.stop();
+  it.store.reset();
+}
+
+Result<std::string> make_admin_token(const Config& config) {
+  const DataFolder folder(config.data_dir);
+  auto store = store::open_store(store_config(folder));
+  if (!store) return fail(store.error());
+  auto state = (*store)->restore();
+  if (!state) return fail(state.error());
+  if (state->cluster.empty()) {
+    return fail(Code::kFailedPrecondition, "no coordinator has ever run on this folder", {},
+                "start it: the first start writes an admin token");
+  }
+  const Time now = std::max(wall_now(), state->last_time);
+  core::Scheduler scheduler(core::SchedulerConfig{}, std::move(*state));
+  const std::string token = make_token();
+  core::Outcome outcome;
+  scheduler.step(now, admin_token_event(token), outcome);
+  if (Status status = write_file_atomically(folder.admin_token(), token + "\n"); !status.ok()) {
+    return fail(std::move(status));
+  }
+  const store::TurnRef turn{now, outcome.facts};
+  if (Status status = (*store)->append_and_commit({&turn, 1}); !status.ok()) {
+    return fail(std::move(status));
+  }
+  return folder.admin_token().string();
+}
+
+Status verify(const Config& config) {
+  const auto report = store::verify_store(DataFolder(config.data_dir).store());
+  if (!report) return report.error();
+  std::printf("%llu turns, %llu facts, %llu rows of the projection compared\n",
+              static_cast<unsigned long long>(report->turns),
+              static_cast<unsigned long long>(report->facts),
+              static_cast<unsigned long long>(report->rows));
+  for (const auto& difference : report->differences)
+    std::printf("differs: %s\n", difference.c_str());
+  if (report->differences.empty()) return Status::success();
+  return error(Code::kDataLoss, "the projection is not what the log says", {},
+               "remove store/projection.db*: it is built anew at the next start");
+}
+
+}  // namespace overwinter::app

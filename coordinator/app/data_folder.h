@@ -1,0 +1,40 @@
+// The coordinator's folder: what is where.
+//
+//   store/        the log of turns and its projection (coordinator/store)
+//   blobs/ results/   coordinator/artifacts
+//   ca/           the cluster's certificate authority; ca/root.pem is what clients pin
+//   leaf/         key and certificate of the servers, made anew at each start
+//   capability.key    signs artifact capabilities
+//   admin.token   the first admin token, 0600
+//   run/          endpoints.json, coordinator.pid, descriptors.sock
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "common/base/result.h"
+
+namespace overwinter::app {
+
+struct DataFolder {
+  explicit DataFolder(std::filesystem::path dir) : root(std::move(dir)) {}
+  std::filesystem::path root;
+  [[nodiscard]] std::filesystem::path store() const { return root / "store"; }
+  [[nodiscard]] std::filesystem::path blobs() const { return root / "blobs"; }
+  [[nodiscard]] std::filesystem::path results() const { return root / "results"; }
+  [[nodiscard]] std::filesystem::path ca() const { return root / "ca"; }
+  [[nodiscard]] std::filesystem::path leaf() const { return root / "leaf"; }
+  [[nodiscard]] std::filesystem::path capability_key() const { return root / "capability.key"; }
+  [[nodiscard]] std::filesystem::path admin_token() const { return root / "admin.token"; }
+  [[nodiscard]] std::filesystem::path run() const { return root / "run"; }
+  [[nodiscard]] std::filesystem::path endpoints() const { return run() / "endpoints.json"; }
+  [[nodiscard]] std::filesystem::path pid() const { return run() / "coordinator.pid"; }
+  [[nodiscard]] std::filesystem::path descriptor_socket() const {
+    return run() / "descriptors.sock";
+  }
+
+  // Makes root and run, 0700, with their parents.
+  [[nodiscard]] Status make() const;
+};
+
+}  // namespace overwinter::app

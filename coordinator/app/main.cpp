@@ -1,0 +1,101 @@
+// overwinter-coordinator: the service. Hardens itself, parses its command line, serves until
+// SIGTERM or SIGINT.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <thread>
+
+#include "common/base/log.h"
+#include "common/security/process.h"
+#include "coordinator/app/config.h"
+#include "coordinator/app/coordinator.h"
+
+namespace {
+
+using namespace overwinter;
+
+constexpr int kExitRefused = 4;
+constexpr int kLookAfterSeconds = 6 * 3600;
+constexpr auto kStopLimit = std::chrono::milliseconds(4500);
+
+int tell(const Status& status) {
+  std::fprintf(stderr, "error: %s\n", status.message.c_str());
+  if (!status.hint.empty()) std::fprintf(stderr, "hint: %s\n", status.hint.c_str());
+  return kExitRefused;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+sigset_t stop_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+// Everything that was acknowledged is durable at any moment: should a call hang in stop(), the
+// process ends all the same, and a restart replays.
+void end_in_time() {
+  std::thread([] {
+    timespec left{kStopLimit.count() / 1000, (kStopLimit.count() % 1000) * 1'000'000};
+    while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+    }
+    ::_exit(0);
+  }).detach();
+}
+
+int serve(const app::Config& config) {
+  const sigset_t signals = stop_signals();
+  // Blocked before the first thread, so that this one alone takes them.
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  auto coordinator = app::Coordinator::start(config);
+  if (!coordinator) return tell(coordinator.error());
+  for (;;) {
+    const timespec wait{kLookAfterSeconds, 0};
+    const int signal = ::sigtimedwait(&signals, nullptr, &wait);
+    if (signal > 0) break;
+    if (errno == EAGAIN) (*coordinator)->look_after_certificates();
+  }
+  log_info("stopping");
+  end_in_time();
+  (*coordinator)->stop();
+  log_info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (const Status status = harden_process(); !status.ok()) return tell(status);
+  if (const Status status = require_tls13(); !status.ok()) return tell(status);
+  raise_descriptor_limit();
+  app::CommandLine command;
+  int exit_code = 0;
+  if (!app::parse_command_line(argc, argv, command, exit_code)) return exit_code;
+  LogConfig log;
+  log.program = "overwinter-coordinator";
+  log.json = command.config.log_json;
+  if (const Status status = configure_log(log); !status.ok()) return tell(status);
+  if (command.mode == app::Mode::kNewAdminToken) {
+    const auto file = app::make_admin_token(command.config);
+    if (!file) return tell(file.error());
+    std::printf("the new admin token is in %s\n", file->c_str());
+    return 0;
+  }
+  if (command.mode == app::Mode::kVerify) {
+    const Status status = app::verify(command.config);
+    return status.ok() ? 0 : tell(status);
+  }
+  return serve(command.config);
+}

@@ -1,0 +1,49 @@
+// AdminService: workers, projects, tokens, join files. Methods as in admin.proto.
+#pragma once
+
+#include "coordinator/rpc/login_codes.h"
+#include "coordinator/rpc/service_context.h"
+#include "overwinter/v1/admin.grpc.pb.h"
+
+namespace overwinter::rpc {
+
+class AdminService final : public v1::AdminService::CallbackService {
+ public:
+  explicit AdminService(ServiceContext& context) : context_(context) {}
+  using Call = grpc::CallbackServerContext;
+  using Reactor = grpc::ServerUnaryReactor;
+
+  Reactor* GetClusterStatus(Call* call, const v1::GetClusterStatusRequest* request,
+                            v1::ClusterStatus* response) override;
+  Reactor* ListWorkers(Call* call, const v1::ListWorkersRequest* request,
+                       v1::ListWorkersResponse* response) override;
+  Reactor* GetWorker(Call* call, const v1::GetWorkerRequest* request, v1::Worker* worker) override;
+  Reactor* DrainWorker(Call* call, const v1::DrainWorkerRequest* request,
+                       v1::Worker* worker) override;
+  Reactor* ResumeWorker(Call* call, const v1::ResumeWorkerRequest* request,
+                        v1::Worker* worker) override;
+  Reactor* RemoveWorker(Call* call, const v1::RemoveWorkerRequest* request,
+                        v1::Worker* worker) override;
+  Reactor* CreateProject(Call* call, const v1::CreateProjectRequest* request,
+                         v1::Project* project) override;
+  Reactor* ListProjects(Call* call, const v1::ListProjectsRequest* request,
+                        v1::ListProjectsResponse* response) override;
+  Reactor* CreateToken(Call* call, const v1::CreateTokenRequest* request,
+                       v1::CreateTokenResponse* response) override;
+  Reactor* CreateJoinFile(Call* call, const v1::CreateJoinFileRequest* request,
+                          v1::CreateJoinFileResponse* response) override;
+  Reactor* ListTokens(Call* call, const v1::ListTokensRequest* request,
+                      v1::ListTokensResponse* response) override;
+  Reactor* RevokeToken(Call* call, const v1::RevokeTokenRequest* request,
+                       v1::RevokeTokenResponse* response) override;
+  Reactor* ExchangeLoginCode(Call* call, const v1::ExchangeLoginCodeRequest* request,
+                             v1::ExchangeLoginCodeResponse* response) override;
+
+ private:
+  Reactor* act(Call* call, const std::string& name, core::WorkerAction action, v1::Worker* worker);
+
+  ServiceContext& context_;
+  LoginCodes codes_;
+};
+
+}  // namespace overwinter::rpc

@@ -1,0 +1,146 @@
+// ArtifactService: what is read. Downloads of people, blocks for workers, and what is there
+// already.
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/artifacts/block_reader.h"
+#include "coordinator/rpc/artifact_service.h"
+#include "coordinator/rpc/byte_stream.h"
+
+namespace overwinter::rpc {
+namespace {
+
+constexpr int kCheckMax = 1000;
+
+class BlobSource final : public ByteSource {
+ public:
+  explicit BlobSource(artifacts::Blob blob) : blob_(std::move(blob)) {}
+  Result<std::size_t> next(std::span<std::byte> out) override {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), bytes_left()));
+    if (Status status = blob_.file->read_at(at_, out.first(size)); !status.ok()) {
+      return fail(std::move(status));
+    }
+    at_ += size;
+    return size;
+  }
+  std::uint64_t bytes_left() const override { return blob_.size_bytes - at_; }
+
+ private:
+  const artifacts::Blob blob_;
+  std::uint64_t at_ = 0;
+};
+
+template <class Reader>
+class ReaderSource final : public ByteSource {
+ public:
+  explicit ReaderSource(Reader reader) : reader_(std::move(reader)) {}
+  Result<std::size_t> next(std::span<std::byte> out) override { return reader_.next(out); }
+  std::uint64_t bytes_left() const override { return reader_.bytes_left(); }
+
+ private:
+  Reader reader_;
+};
+
+Result<std::unique_ptr<ByteSource>> open_blob(ServiceContext& context, const std::string& project,
+                                              const std::string& digest_text,
+                                              v1::DownloadArtifactResponse& first) {
+  const auto digest = parse_digest(digest_text);
+  if (!digest) return fail(digest.error());
+  auto blob = context.blobs.open_blob({project, *digest});
+  if (!blob) return fail(blob.error());
+  first.set_size_bytes(blob->size_bytes);
+  first.set_file_name(digest_text.substr(0, 12) + ".npy");
+  return std::make_unique<BlobSource>(std::move(*blob));
+}
+
+Result<std::unique_ptr<ByteSource>> open_result(ServiceContext& context,
+                                                const runtime::JobView& job,
+                                                v1::DownloadArtifactResponse& first) {
+  auto reader = context.results.read(job);
+  if (!reader) return fail(reader.error());
+  first.set_size_bytes(reader->size_bytes());
+  first.set_file_name(job.name + ".npy");
+  return std::make_unique<ReaderSource<artifacts::ResultReader>>(std::move(*reader));
+}
+
+Result<std::unique_ptr<ByteSource>> open_block(ServiceContext& context,
+                                               const Capability& capability,
+                                               const v1::ReadBlockRequest& request) {
+  const auto digest = parse_digest(request.digest());
+  if (!digest) return fail(digest.error());
+  if (!may_read(capability, *digest)) {
+    return fail(Code::kPermissionDenied, "this capability is not for that matrix");
+  }
+  auto matrix = context.blobs.open_matrix({capability.project, *digest});
+  if (!matrix) return fail(matrix.error());
+  const artifacts::Block block{request.row_begin(), request.row_end(), request.column_begin(),
+                               request.column_end()};
+  auto reader = artifacts::BlockReader::open(matrix->file, matrix->header, block);
+  if (!reader) return fail(reader.error());
+  return std::make_unique<ReaderSource<artifacts::BlockReader>>(std::move(*reader));
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ArtifactService::CheckArtifacts(grpc::CallbackServerContext* call,
+                                                          const v1::CheckArtifactsRequest* request,
+                                                          v1::CheckArtifactsResponse* response) {
+  auto* reactor = call->DefaultReactor();
+  const auto caller = context_.authorizer->caller(*call, Permission::kSubmitJobs);
+  Status status = caller ? check_project(context_, *caller, request->project()) : caller.error();
+  if (status.ok() && request->digests_size() > kCheckMax) {
+    status = error(Code::kInvalidArgument, "at most 1,000 digests are asked at once", "digests");
+  }
+  if (status.ok()) {
+    status = context_.pool.run(runtime::Work::kRead, [this, reactor, request, response] {
+      for (const auto& text : request->digests()) {
+        const auto digest = parse_digest(text);
+        if (!digest) return finish(reactor, digest.error());
+        if (context_.blobs.has({request->project(), *digest})) response->add_present(text);
+      }
+      finish(reactor, Status::success());
+    });
+    if (status.ok()) return reactor;
+  }
+  finish(reactor, status);
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::DownloadArtifact(
+    grpc::CallbackServerContext* call, const v1::DownloadArtifactRequest* request) {
+  using Response = v1::DownloadArtifactResponse;
+  const auto caller = context_.authorizer->caller(*call, Permission::kReadJobs);
+  if (!caller) return new RefusedStream<Response>(caller.error());
+  if (request->has_blob()) {
+    const auto& blob = request->blob();
+    if (Status status = check_project(context_, *caller, blob.project()); !status.ok()) {
+      return new RefusedStream<Response>(status);
+    }
+    return new ByteStream<Response>(
+        context_, *caller,
+        [this, project = blob.project(), digest = blob.digest()](Response& first) {
+          return open_blob(context_, project, digest, first);
+        });
+  }
+  auto job = find_job(context_, *caller, request->job());
+  if (!job) return new RefusedStream<Response>(job.error());
+  return new ByteStream<Response>(context_, *caller, [this, job = *job](Response& first) {
+    return open_result(context_, *job, first);
+  });
+}
+
+grpc::ServerWriteReactor<v1::ReadBlockResponse>* ArtifactService::ReadBlock(
+    grpc::CallbackServerContext* call, const v1::ReadBlockRequest* request) {
+  using Response = v1::ReadBlockResponse;
+  const auto caller = context_.authorizer->peer_caller(*call, Permission::kArtifactByCapability);
+  if (!caller) return new RefusedStream<Response>(caller.error());
+  const auto capability =
+      verifier_.verify(request->capability(), std::to_string(caller->id), context_.now());
+  if (!capability) return new RefusedStream<Response>(capability.error());
+  return new ByteStream<Response>(context_, *caller,
+                                  [this, capability = *capability, asked = *request](Response&) {
+                                    return open_block(context_, capability, asked);
+                                  });
+}
+
+}  // namespace overwinter::rpc

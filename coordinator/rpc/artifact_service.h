@@ -1,0 +1,39 @@
+// ArtifactService: on the people's port uploads and downloads, on the workers' port blocks and
+// tiles by capability. One object serves one port; what the port's table does not name never
+// reaches it.
+#pragma once
+
+#include "common/security/capability.h"
+#include "coordinator/rpc/service_context.h"
+#include "coordinator/runtime/tile_intake.h"
+#include "overwinter/v1/artifact.grpc.pb.h"
+
+namespace overwinter::rpc {
+
+class ArtifactService final : public v1::ArtifactService::CallbackService {
+ public:
+  ArtifactService(ServiceContext& context, runtime::TileIntake& tiles, CapabilityVerifier verifier)
+      : context_(context), tiles_(tiles), verifier_(std::move(verifier)) {}
+
+  grpc::ServerUnaryReactor* CheckArtifacts(grpc::CallbackServerContext* call,
+                                           const v1::CheckArtifactsRequest* request,
+                                           v1::CheckArtifactsResponse* response) override;
+  grpc::ServerReadReactor<v1::UploadArtifactRequest>* UploadArtifact(
+      grpc::CallbackServerContext* call, v1::UploadArtifactResponse* response) override;
+  grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* DownloadArtifact(
+      grpc::CallbackServerContext* call, const v1::DownloadArtifactRequest* request) override;
+  grpc::ServerWriteReactor<v1::ReadBlockResponse>* ReadBlock(
+      grpc::CallbackServerContext* call, const v1::ReadBlockRequest* request) override;
+  grpc::ServerReadReactor<v1::PutTileRequest>* PutTile(grpc::CallbackServerContext* call,
+                                                       v1::PutTileResponse* response) override;
+
+ private:
+  ServiceContext& context_;
+  runtime::TileIntake& tiles_;
+  const CapabilityVerifier verifier_;
+};
+
+// The longest piece of content in one message.
+inline constexpr std::size_t kPieceBytesMax = 1024 * 1024;
+
+}  // namespace overwinter::rpc

@@ -1,0 +1,167 @@
+#include "coordinator/rpc/list_filter.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace overwinter::rpc {
+namespace {
+
+constexpr std::size_t kFilterBytesMax = 1024;
+constexpr std::size_t kTermsMax = 16;
+constexpr std::array<std::string_view, 4> kKeys{"state", "name", "display_name", "priority"};
+constexpr std::string_view kLabels = "labels.";
+
+tl::unexpected<Status> refuse(std::string message) {
+  return fail(Code::kInvalidArgument, "the filter is not understood: " + std::move(message),
+              "filter", "for example: state=RUNNING AND labels.team=nlp");
+}
+
+// Words, the operators = and !=, and quoted texts.
+struct Token {
+  std::string text;
+  bool quoted = false;
+};
+
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+Result<std::vector<Token>> split(std::string_view text) {
+  std::vector<Token> out;
+  std::size_t i = 0;
+  while (i < text.size()) {
+    if (is_space(text[i])) {
+      ++i;
+    } else if (text[i] == '"') {
+      const auto end = text.find('"', i + 1);
+      if (end == std::string_view::npos) return refuse("a quotation mark is not closed");
+      out.push_back({std::string(text.substr(i + 1, end - i - 1)), true});
+      i = end + 1;
+    } else if (text[i] == '=') {
+      out.push_back({"=", false});
+      ++i;
+    } else if (text.substr(i, 2) == "!=") {
+      out.push_back({"!=", false});
+      i += 2;
+    } else if (std::string_view("()<>:,").find(text[i]) != std::string_view::npos) {
+      return refuse("\"" + std::string(1, text[i]) +
+                    "\" is not known here; there are =, !=, AND and NOT");
+    } else {
+      const auto end = text.find_first_of(" \t\r\n=!\"()<>:,", i);
+      const std::size_t stop = end == std::string_view::npos ? text.size() : end;
+      if (stop == i) return refuse("\"!\" stands alone");
+      out.push_back({std::string(text.substr(i, stop - i)), false});
+      i = stop;
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> value_of(const runtime::JobView& job, std::string_view key) {
+  if (key == "state") return std::string(state_name(job.state));
+  if (key == "name") return job.name;
+  if (key == "display_name") return job.display_name;
+  if (key == "priority") return std::string(priority_name(job.demand.priority));
+  const auto it = job.labels.find(std::string(key.substr(kLabels.size())));
+  if (it == job.labels.end()) return std::nullopt;
+  return it->second;
+}
+
+}  // namespace
+
+Result<JobFilter> JobFilter::parse(std::string_view text) {
+  if (text.size() > kFilterBytesMax) return refuse("it is longer than 1,024 characters");
+  const auto tokens = split(text);
+  if (!tokens) return fail(tokens.error());
+  JobFilter filter;
+  std::size_t i = 0;
+  while (i < tokens->size()) {
+    if (!filter.terms_.empty()) {
+      if ((*tokens)[i].text == "OR") return refuse("there is no OR");
+      if ((*tokens)[i].text != "AND")
+        return refuse("AND is missing before \"" + (*tokens)[i].text + "\"");
+      ++i;
+    }
+    Term term;
+    if (i < tokens->size() && !(*tokens)[i].quoted && (*tokens)[i].text == "NOT") {
+      term.negated = true;
+      ++i;
+    }
+    if (i + 3 > tokens->size()) return refuse("a term is KEY=VALUE or KEY!=VALUE");
+    const std::string& key = (*tokens)[i].text;
+    const Token& op = (*tokens)[i + 1];
+    const Token& value = (*tokens)[i + 2];
+    if (op.quoted || (op.text != "=" && op.text != "!=")) {
+      return refuse("after \"" + key + "\" comes = or !=");
+    }
+    const bool label = key.starts_with(kLabels) && key.size() > kLabels.size();
+    if (!label && std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
+      return refuse("there is no key \"" + key +
+                    "\"; keys are state, name, display_name, priority and labels.KEY");
+    }
+    term.key = key;
+    term.value = value.text;
+    if (op.text == "!=") term.negated = !term.negated;
+    if (term.value.ends_with('*')) {
+      term.prefix = true;
+      term.value.pop_back();
+    }
+    filter.terms_.push_back(std::move(term));
+    if (filter.terms_.size() > kTermsMax) return refuse("it has more than 16 terms");
+    i += 3;
+  }
+  return filter;
+}
+
+bool JobFilter::matches(const runtime::JobView& job) const {
+  return std::all_of(terms_.begin(), terms_.end(), [&](const Term& term) {
+    const auto value = value_of(job, term.key);
+    const bool equal =
+        value && (term.prefix ? value->starts_with(term.value) : *value == term.value);
+    return equal != term.negated;
+  });
+}
+
+Result<bool> parse_newest_first(std::string_view order_by) {
+  if (order_by.empty() || order_by == "create_time desc") return true;
+  if (order_by == "create_time" || order_by == "create_time asc") return false;
+  return fail(Code::kInvalidArgument,
+              "jobs are ordered by \"create_time\" or \"create_time desc\" alone", "order_by");
+}
+
+std::string_view state_name(core::JobState state) {
+  switch (state) {
+    case core::JobState::kQueued:
+      return "QUEUED";
+    case core::JobState::kStarting:
+      return "STARTING";
+    case core::JobState::kRunning:
+      return "RUNNING";
+    case core::JobState::kStopping:
+      return "STOPPING";
+    case core::JobState::kPaused:
+      return "PAUSED";
+    case core::JobState::kSucceeded:
+      return "SUCCEEDED";
+    case core::JobState::kFailed:
+      return "FAILED";
+    case core::JobState::kCancelled:
+      return "CANCELLED";
+  }
+  return "STATE_UNSPECIFIED";
+}
+
+std::string_view priority_name(Priority priority) {
+  switch (priority) {
+    case Priority::kLow:
+      return "low";
+    case Priority::kNormal:
+      return "normal";
+    case Priority::kHigh:
+      return "high";
+  }
+  return "normal";
+}
+
+}  // namespace overwinter::rpc

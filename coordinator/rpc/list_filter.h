@@ -1,0 +1,40 @@
+// Filters and orders of lists: the part of AIP-160 that jobs need.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/result.h"
+#include "coordinator/runtime/views.h"
+
+namespace overwinter::rpc {
+
+// `state=RUNNING AND labels.team=nlp`, `NOT state=FAILED`, `display_name != "a b"`. Terms are
+// joined by AND; there is no OR and there are no parentheses. Keys: state, name, display_name,
+// priority, labels.KEY. A value with spaces stands between double quotes; `*` at its end matches
+// any rest.
+class JobFilter {
+ public:
+  // INVALID_ARGUMENT (field filter), one sentence with what is not understood.
+  [[nodiscard]] static Result<JobFilter> parse(std::string_view text);
+  [[nodiscard]] bool matches(const runtime::JobView& job) const;
+
+ private:
+  struct Term {
+    bool negated = false;
+    bool prefix = false;
+    std::string key;
+    std::string value;
+  };
+  std::vector<Term> terms_;
+};
+
+// True for newest first. "" and "create_time desc": newest first; "create_time" and "create_time
+// asc": oldest.
+[[nodiscard]] Result<bool> parse_newest_first(std::string_view order_by);
+
+[[nodiscard]] std::string_view state_name(core::JobState state);
+[[nodiscard]] std::string_view priority_name(Priority priority);
+
+}  // namespace overwinter::rpc

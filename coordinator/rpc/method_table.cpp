@@ -1,0 +1,76 @@
+#include "coordinator/rpc/method_table.h"
+
+#include <array>
+
+namespace overwinter::rpc {
+namespace {
+
+constexpr MethodRule needs(std::string_view path, Permission permission) {
+  return {path, Access::kPermission, permission};
+}
+constexpr MethodRule anyone_known(std::string_view path) {
+  return {path, Access::kAnyPrincipal, {}};
+}
+
+constexpr std::array kPeople{
+    needs("/overwinter.v1.JobService/SubmitJob", Permission::kSubmitJobs),
+    needs("/overwinter.v1.JobService/BatchSubmitJobs", Permission::kSubmitJobs),
+    needs("/overwinter.v1.JobService/PlanJob", Permission::kReadJobs),
+    needs("/overwinter.v1.JobService/GetJob", Permission::kReadJobs),
+    needs("/overwinter.v1.JobService/ListJobs", Permission::kReadJobs),
+    needs("/overwinter.v1.JobService/WatchJobs", Permission::kReadJobs),
+    needs("/overwinter.v1.JobService/ExplainJob", Permission::kReadJobs),
+    needs("/overwinter.v1.JobService/PauseJob", Permission::kActOnOwnJobs),
+    needs("/overwinter.v1.JobService/ResumeJob", Permission::kActOnOwnJobs),
+    needs("/overwinter.v1.JobService/CancelJob", Permission::kActOnOwnJobs),
+    needs("/overwinter.v1.JobService/UpdateJob", Permission::kActOnOwnJobs),
+    needs("/overwinter.v1.AdminService/GetClusterStatus", Permission::kReadWorkers),
+    needs("/overwinter.v1.AdminService/ListWorkers", Permission::kReadWorkers),
+    needs("/overwinter.v1.AdminService/GetWorker", Permission::kReadWorkers),
+    needs("/overwinter.v1.AdminService/DrainWorker", Permission::kActOnWorkers),
+    needs("/overwinter.v1.AdminService/ResumeWorker", Permission::kActOnWorkers),
+    needs("/overwinter.v1.AdminService/RemoveWorker", Permission::kActOnWorkers),
+    needs("/overwinter.v1.AdminService/CreateProject", Permission::kManageProjects),
+    needs("/overwinter.v1.AdminService/ListProjects", Permission::kReadJobs),
+    needs("/overwinter.v1.AdminService/CreateToken", Permission::kManageTokens),
+    needs("/overwinter.v1.AdminService/CreateJoinFile", Permission::kManageTokens),
+    needs("/overwinter.v1.AdminService/ListTokens", Permission::kManageTokens),
+    needs("/overwinter.v1.AdminService/RevokeToken", Permission::kManageTokens),
+    MethodRule{"/overwinter.v1.AdminService/ExchangeLoginCode", Access::kNobodyNeeded, {}},
+    needs("/overwinter.v1.BillingService/ListJobCosts", Permission::kReadMoney),
+    needs("/overwinter.v1.BillingService/ListMachineCosts", Permission::kReadAllMoney),
+    needs("/overwinter.v1.BillingService/GetPriceBook", Permission::kReadAllMoney),
+    needs("/overwinter.v1.BillingService/SetPriceBook", Permission::kSetPrices),
+    needs("/overwinter.v1.ArtifactService/CheckArtifacts", Permission::kSubmitJobs),
+    needs("/overwinter.v1.ArtifactService/UploadArtifact", Permission::kSubmitJobs),
+    needs("/overwinter.v1.ArtifactService/DownloadArtifact", Permission::kReadJobs),
+    anyone_known("/grpc.health.v1.Health/Check"),
+    anyone_known("/grpc.health.v1.Health/Watch"),
+    anyone_known("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+};
+
+constexpr std::array kWorkers{
+    needs("/overwinter.v1.WorkerService/Join", Permission::kJoin),
+    needs("/overwinter.v1.WorkerService/Renew", Permission::kWorkerStream),
+    needs("/overwinter.v1.WorkerService/Connect", Permission::kWorkerStream),
+    needs("/overwinter.v1.ArtifactService/ReadBlock", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.ArtifactService/PutTile", Permission::kArtifactByCapability),
+};
+
+}  // namespace
+
+std::span<const MethodRule> people_methods() {
+  return kPeople;
+}
+std::span<const MethodRule> worker_methods() {
+  return kWorkers;
+}
+
+std::optional<MethodRule> find_rule(std::span<const MethodRule> table, std::string_view path) {
+  for (const auto& rule : table) {
+    if (rule.path == path) return rule;
+  }
+  return std::nullopt;
+}
+
+}  // namespace overwinter::rpc

@@ -1,0 +1,58 @@
+// What every service of this room works with. Built by servers.cpp; all of it outlives the servers.
+#pragma once
+
+#include <grpcpp/support/server_callback.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "common/security/ca.h"
+#include "coordinator/rpc/authorizer.h"
+#include "coordinator/rpc/stream_registry.h"
+#include "coordinator/runtime/blocking_pool.h"
+#include "coordinator/runtime/costs.h"
+#include "coordinator/runtime/planner.h"
+#include "coordinator/runtime/requests.h"
+#include "coordinator/runtime/resources.h"
+#include "coordinator/runtime/result_keeper.h"
+#include "coordinator/runtime/views.h"
+
+namespace overwinter::rpc {
+
+struct ServiceContext {
+  std::shared_ptr<const Authorizer> authorizer;
+  runtime::Views& views;
+  runtime::Requests& requests;
+  runtime::Planner& planner;
+  runtime::BlockingPool& pool;
+  runtime::ResultKeeper& results;
+  artifacts::BlobStore& blobs;
+  StreamRegistry& streams;
+  std::function<Time()> now;
+  // Not OK while the disk is too full for new work: what submits and uploads are refused with.
+  std::function<Status()> disk_room;
+  const runtime::Costs& costs;
+  bool allow_test_workloads = false;
+
+  // What join files and login lines say, and who signs.
+  const CertificateAuthority& authority;
+  std::vector<std::string> worker_addresses;  // HOST:PORT of the workers' port, in the order to try
+  std::string people_address;                 // HOST:PORT
+  std::string dashboard_url;
+  Time started{};
+};
+
+// Ends a unary call with a status of ours.
+void finish(grpc::ServerUnaryReactor* reactor, const Status& status);
+[[nodiscard]] grpc::Status to_grpc(const Status& status);
+
+// The job of a resource name, if the caller may know of it. Another project's is NOT_FOUND like one
+// that does not exist.
+[[nodiscard]] Result<runtime::JobViewPtr> find_job(const ServiceContext& context,
+                                                   const Principal& caller, std::string_view name);
+// OK when the project exists and the caller sees it; else NOT_FOUND.
+Status check_project(const ServiceContext& context, const Principal& caller,
+                     std::string_view project);
+
+}  // namespace overwinter::rpc
