@@ -160,10 +160,13 @@ class Engine {
   [[nodiscard]] bool broke(const Job& job);                   // its cap funds no seat any more
   [[nodiscard]] Duration used_about(const Seat& seat) const;  // now, at the most
   [[nodiscard]] std::string budget_reason(const Job& job) const;
+  [[nodiscard]] Duration used_so_far(const Seat& seat) const;
   [[nodiscard]] Duration used_at(const Seat& seat, Time at) const;
   void bill(const Seat& seat, Duration used_total, Time to);
   void cut_due(WorkerId id);
   void cut_if_due(WorkerId id);
+  void cut_if_sure(WorkerId id);
+  [[nodiscard]] Time next_cut_after(Time from) const;
   void cut(WorkerId id, Time at);
   void charge_machine(WorkerId id, Time to);
   void reprice_seats(WorkerId id);

@@ -164,6 +164,13 @@ void Evolver::operator()(const WorkerConnected& f) {
 void Evolver::operator()(const WorkerStateChanged& f) {
   Worker* worker = find(f.worker);
   if (worker == nullptr) return;
+  if (worker->state == WorkerState::kLost &&
+      (f.state == WorkerState::kDraining || f.state == WorkerState::kJoined)) {
+    // It stays lost; what it shall be when it returns is noted.
+    worker->draining = f.state == WorkerState::kDraining;
+    worker->removing = worker->draining && (worker->removing || f.removing);
+    return;
+  }
   worker->state = f.state;
   worker->reason = f.reason;
   worker->state_at = time_;

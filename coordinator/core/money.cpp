@@ -13,6 +13,7 @@ using ledger::charge_for;
 using ledger::charge_of;
 
 constexpr Duration kOutlived{5000};  // beyond funded_for, for the way of its last report
+constexpr Duration kMessageWay{250};     // of a word of a worker, as a rule less
 constexpr std::int64_t kSecondSeatFactor =
     4;  // of the least funding: below it, one seat uses the cap better
 
@@ -97,11 +98,9 @@ void Engine::fund_due(SeatKey key) {
   const bool due = seat->funded_for - of.demand.stop_time - used <= soft.slice / 2;
   if (due && !seat->stopping &&
       (of.state == JobState::kRunning || of.state == JobState::kStarting)) {
-    cut_if_due(seat->worker);
-    seat = state_.find_seat(key);
-    if (seat != nullptr && !seat->stopping && !renew(of, *seat, soft)) out_of_budget(key.job);
+    if (!renew(of, *seat, soft)) out_of_budget(key.job);
   }
-  if (seat != nullptr) arm_funding(of, *seat, soft);
+  arm_funding(of, *seat, soft);
 }
 
 bool Engine::renew(const Job& job, const Seat& seat, SeatSoft& soft) {
@@ -142,16 +141,25 @@ void Engine::out_of_budget(JobId id) {
 
 // ---- billing
 
-// Use since the seat began until `at`, as far as there is evidence of it.
-Duration Engine::used_at(const Seat& seat, Time at) const {
+// Use since the seat began, as far as there is evidence of it.
+Duration Engine::used_so_far(const Seat& seat) const {
   const SeatSoft* soft = find_soft(seat.key);
-  Duration used;
-  if (soft != nullptr && soft->known) {
-    used = soft->said_at > at ? soft->used - (soft->said_at - at) : soft->used;
-  } else {
-    used = std::min(seat.evidence_at, at) - seat.granted_at;
-  }
+  const bool known = soft != nullptr && soft->known;
+  const Duration used = known ? soft->used : seat.evidence_at - seat.granted_at;
   return std::clamp(used, Duration(0), seat.funded_for);
+}
+
+// Use until `at`, where a slice is cut. A word said after `at` fills the slice from its front; one said
+// shortly before is carried on to `at`, the way of a message included. So the slices sum to the seat's last
+// word, unless it ended within that time.
+Duration Engine::used_at(const Seat& seat, Time at) const {
+  Duration used = used_so_far(seat);
+  const SeatSoft* soft = find_soft(seat.key);
+  if (soft != nullptr && soft->known && soft->said_at < at &&
+      at - soft->said_at <= 2 * config_.heartbeat_every) {
+    used += at - soft->said_at + kMessageWay;
+  }
+  return std::clamp(used, Duration(0), std::min(seat.funded_for, at - seat.granted_at));
 }
 
 // Closes the open slice. Never below zero, never longer than the slice, never beyond the funding.
@@ -165,8 +173,24 @@ void Engine::bill(const Seat& seat, Duration used_total, Time to) {
                     charge_for(seat.device_price_per_hour, used, seat.share_ppm)});
 }
 
+// The next change of price or end of a month after `from`.
+Time Engine::next_cut_after(Time from) const {
+  Time next = next_month_start(from);
+  if (planted(Bug::kMonthCutSkipped)) next += std::chrono::hours(24 * 3650);
+  if (const auto change = state_.prices.next_change(from);
+      change && !planted(Bug::kPriceCutSkipped)) {
+    next = std::min(next, *change);
+  }
+  return next;
+}
+
 void Engine::charge_machine(WorkerId id, Time to) {
   const Worker& machine = worker(id);
+  if (const Time next = next_cut_after(machine.slice_from); next < to) {
+    charge_machine(id, next);  // one that never connected has no timer of its own
+    charge_machine(id, to);
+    return;
+  }
   const Duration length = std::max(Duration(0), to - machine.slice_from);
   const Charge total = charge_for(machine_price(machine), length, 1'000'000);
   const bool lost = machine.state == WorkerState::kLost;
@@ -179,12 +203,7 @@ void Engine::charge_machine(WorkerId id, Time to) {
 void Engine::arm_cut(WorkerId id) {
   const Worker& machine = worker(id);
   if (!machine.incarnation.valid()) return;  // its devices, and so its price, are not known yet
-  Time next = next_month_start(machine.slice_from);
-  if (planted(Bug::kMonthCutSkipped)) next += std::chrono::hours(24 * 3650);
-  if (const auto change = state_.prices.next_change(machine.slice_from);
-      change && !planted(Bug::kPriceCutSkipped)) {
-    next = std::min(next, *change);
-  }
+  const Time next = next_cut_after(machine.slice_from);
   soft_.workers[id].next_cut = next;
   timers_.set({TimerKind::kCut, id.value(), 0}, std::max(next, now_ + Duration(1)));
 }
@@ -197,7 +216,7 @@ void Engine::cut_due(WorkerId id) {
   if (machine->seats.empty() || machine->state == WorkerState::kLost) {
     cut_if_due(id);
   } else {
-    timers_.set({TimerKind::kCut, id.value(), 0}, now_ + config_.lost_after);
+    timers_.set({TimerKind::kCut, id.value(), 0}, now_ + 2 * config_.lost_after);
   }
 }
 
@@ -210,6 +229,13 @@ void Engine::cut_if_due(WorkerId id) {
     cut(id, *soft->second.next_cut);
     reprice_seats(id);
   }
+}
+
+// By a word that was surely said after the cut: none is under way for longer than a silence may last.
+void Engine::cut_if_sure(WorkerId id) {
+  const auto soft = soft_.workers.find(id);
+  if (soft == soft_.workers.end() || !soft->second.next_cut) return;
+  if (*soft->second.next_cut + config_.lost_after <= now_) cut_if_due(id);
 }
 
 void Engine::cut(WorkerId id, Time at) {
@@ -248,7 +274,16 @@ void Engine::reprice_seats(WorkerId id) {
 void Engine::on(const PriceBookSetRequested& event) {
   std::vector<WorkerId> ids;
   for (const auto& [id, worker] : state_.workers) {
-    if (worker.state != WorkerState::kRemoved && worker.incarnation.valid()) ids.push_back(id);
+    if (worker.state == WorkerState::kRemoved || !worker.incarnation.valid()) continue;
+    ids.push_back(id);
+    if (worker.seats.empty() || soft_.workers[id].returned) continue;
+    // How much its seats have used so far is not known yet, and the old price is for that.
+    reply(event.reply, error(Code::kUnavailable,
+                             "worker " + worker.name +
+                                 " has not returned since the coordinator started; prices can be "
+                                 "set when it has, or when it is lost",
+                             {}, "try again in a minute"));
+    return;
   }
   if (!planted(Bug::kPriceCutSkipped)) {
     for (const WorkerId id : ids) {

@@ -55,6 +55,12 @@ void Engine::report(WorkerId worker, const SeatEnded& report) {
   Duration used = std::clamp(report.used, Duration(0), now_ - seat->granted_at);
   if (!planted(Bug::kUsedBeyondFunding)) used = std::min(used, seat->funded_for);
   if (planted(Bug::kUsedBeyondFunding)) used = seat->funded_for + Duration(1000);
+  // Its last word, for a slice that is still to be cut before the last.
+  SeatSoft& soft = seat_soft(report.seat);
+  if (!soft.known) --soft_.jobs[report.seat.job].unresolved;
+  soft.known = true;
+  soft.used = used;
+  soft.said_at = now_;
   release(report.seat, report.end, used, now_, report.memory_peak_bytes, report.message);
   if (report.end == SeatEnd::kFailed || report.end == SeatEnd::kRefused) {
     count_failure(report.seat.job, report.seat, worker, report.message);

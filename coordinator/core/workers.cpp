@@ -140,7 +140,7 @@ void Engine::on(const WorkerHello& event) {
     workers_changed(event.worker);
   }
   touch(event.worker);
-  cut_if_due(event.worker);
+  cut_if_sure(event.worker);
   returned(event.worker);
   welcome(event);
   update_slots(event.worker);
@@ -155,10 +155,14 @@ void Engine::returned(WorkerId id) {
   }
   soft.returned = true;
   if (back.state == WorkerState::kJoined || back.state == WorkerState::kLost) {
-    cut_if_due(id);
-    if (back.state == WorkerState::kLost) charge_machine(id, now_);
-    set_worker(id, back.draining ? WorkerState::kDraining : WorkerState::kReady,
-               back.draining ? "draining" : "connected", 0, back.removing);
+    if (back.state == WorkerState::kLost) {
+      cut_if_due(id);
+      charge_machine(id, now_);
+    }
+    const bool draining = back.draining;
+    const bool removing = back.removing;
+    set_worker(id, WorkerState::kReady, "connected");
+    if (draining) set_worker(id, WorkerState::kDraining, "draining", 0, removing);
     arm_cut(id);
   }
   timers_.set({TimerKind::kLost, id.value(), 0}, now_ + config_.lost_after);
@@ -266,7 +270,9 @@ void Engine::welcome(const WorkerHello& event) {
     eager_.insert(job_id);
   }
   for (const SeatKey key : said) {
-    if (seat_of(key, id) != nullptr) fund_due(key);
+    if (seat_of(key, id) != nullptr) {
+      timers_.set({TimerKind::kFund, key.job.value(), key.number}, now_);
+    }
   }
 }
 
@@ -297,16 +303,18 @@ void Engine::on(const WorkerHeartbeat& event) {
   if (from == nullptr || from->state == WorkerState::kRemoved) return;
   if (from->incarnation != event.incarnation && !planted(Bug::kIncarnationCheckDropped)) return;
   WorkerSoft& soft = soft_.workers[event.worker];
-  if (!soft.connected && from->state != WorkerState::kLost) return;  // its Hello comes first
+  if (!soft.returned && from->state != WorkerState::kLost) return;  // its Hello comes first
   soft.last_sign = now_;
   for (const SeatStatus& status : event.seats) hear(event.worker, status);
   touch(event.worker);
-  if (!soft.connected) {  // its silence was long, but its stream never ended
+  // It speaks, so it is connected: its silence was long but its stream never ended, or the end of an older
+  // stream was noticed late.
+  if (!soft.connected) {
     soft.connected = true;
     returned(event.worker);
     update_slots(event.worker);
   }
-  cut_if_due(event.worker);
+  cut_if_sure(event.worker);
   Welcome fence;
   for (const SeatStatus& status : event.seats) {
     if (seat_of(status.seat, event.worker) == nullptr && !planted(Bug::kFencedSeatKept)) {
@@ -368,13 +376,7 @@ void Engine::lose_seats(WorkerId id, const std::string& why) {
 
 void Engine::drain(WorkerId id, std::string reason, std::uint64_t actor, bool removing) {
   const Worker& drained = worker(id);
-  if (drained.state == WorkerState::kLost || drained.state == WorkerState::kJoined) {
-    // Nothing runs there: only what it shall be when it returns is noted.
-    const WorkerState before = drained.state;
-    const std::string reason_before = drained.reason;
-    set_worker(id, WorkerState::kDraining, std::move(reason), actor, removing);
-    if (before == WorkerState::kLost) set_worker(id, before, reason_before, actor);
-  } else if (!drained.draining || (removing && !drained.removing)) {
+  if (!drained.draining || (removing && !drained.removing)) {
     set_worker(id, WorkerState::kDraining, std::move(reason), actor, removing);
   }
   const std::vector<SeatKey> keys(drained.seats.begin(), drained.seats.end());
@@ -429,13 +431,9 @@ void Engine::on(const WorkerActionRequested& event) {
 }
 
 void Engine::resume_worker(const Worker& drained, std::uint64_t actor) {
-  const WorkerId id = drained.id;
-  const WorkerState before = drained.state;
-  const std::string reason_before = drained.reason;
-  const bool was_here = drained.incarnation.valid();
-  set_worker(id, was_here ? WorkerState::kReady : WorkerState::kJoined, "resumed by a person",
+  const bool away = drained.state == WorkerState::kLost || !drained.incarnation.valid();
+  set_worker(drained.id, away ? WorkerState::kJoined : WorkerState::kReady, "resumed by a person",
              actor);
-  if (before == WorkerState::kLost) set_worker(id, before, reason_before, actor);
 }
 
 }  // namespace overwinter::core
