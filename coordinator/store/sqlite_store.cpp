@@ -176,7 +176,7 @@ Status SqliteStore::disk_room() {
 
 Status SqliteStore::project() {
   if (!projection_) {
-    auto opened = Projection::open(files_.projection, {});
+    auto opened = Projection::open(files_.projection, config_.vfs);
     if (!opened) return opened.error();
     projection_.emplace(std::move(*opened));
     projection_->drop_job_bytes();
@@ -258,12 +258,12 @@ StoreStatistics SqliteStore::statistics() const {
   return out;
 }
 
-Result<Projection> open_projection(const StoreFiles& files) {
-  auto projection = Projection::open(files.projection, {});
+Result<Projection> open_projection(const StoreFiles& files, const std::string& vfs) {
+  auto projection = Projection::open(files.projection, vfs);
   if (projection) return projection;
   log_warning("the projection is built anew from the log: {}", projection.error().message);
   files.remove_projection();
-  return Projection::open(files.projection, {});
+  return Projection::open(files.projection, vfs);
 }
 
 }  // namespace
@@ -273,13 +273,13 @@ Result<std::unique_ptr<Store>> open_store(const StoreConfig& config) {
   if (!lock) return fail(std::move(lock.error()));
   const StoreFiles files(config.folder);
   if (Status status = check_wal(files.log + "-wal"); !status.ok()) return fail(std::move(status));
-  auto log = TurnLog::open(files.log, {});
+  auto log = TurnLog::open(files.log, {.vfs = config.vfs});
   if (!log) return fail(std::move(log.error()));
-  auto reader = Database::open(files.log, {.vfs = {}, .create = false});
+  auto reader = Database::open(files.log, {.vfs = config.vfs, .create = false});
   if (!reader) return fail(std::move(reader.error()));
-  auto projection = open_projection(files);
+  auto projection = open_projection(files, config.vfs);
   if (!projection) return fail(std::move(projection.error()));
-  auto history = SqliteHistory::open(files.projection, {});
+  auto history = SqliteHistory::open(files.projection, config.vfs);
   if (!history) return fail(std::move(history.error()));
   auto store =
       std::make_unique<SqliteStore>(config, std::move(*lock), std::move(*log), std::move(*reader),

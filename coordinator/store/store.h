@@ -33,6 +33,8 @@ struct StoreConfig {
   // When the WAL is longer than this it is copied back; at four times this the committing thread
   // waits for it.
   std::uint64_t wal_bytes = 16 * kMiB;
+  // SQLite's file layer; empty: the system's. Tests put one here that fails.
+  std::string vfs;
 };
 
 struct StoreStatistics {

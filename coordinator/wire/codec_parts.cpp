@@ -10,6 +10,14 @@
 
 namespace overwinter::wire::codec {
 
+void put_labels(const core::Labels& labels, LabelsOut* out) {
+  for (const auto& [key, value] : labels) {
+    v1::FactLabel* added = out->Add();
+    added->set_key(key);
+    added->set_value(value);
+  }
+}
+
 std::string bytes_of(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
 }
@@ -49,7 +57,15 @@ void put(const MachineInfo& machine, v1::FactMachine* out) {
   out->set_host_id(machine.host_id);
   out->set_host_name(machine.host_name);
   out->set_version(machine.version);
-  for (const auto& device : machine.devices) *out->add_devices() = to_proto(device);
+  for (const DeviceInfo& device : machine.devices) {
+    v1::FactDevice* added = out->add_devices();
+    added->set_kind(device.kind);
+    added->set_model(device.model);
+    added->set_memory_bytes(device.memory_bytes);
+    added->set_threads(device.threads);
+    added->set_gflops_fp32(device.gflops_fp32);
+    added->set_gflops_fp64(device.gflops_fp64);
+  }
   out->set_link_bytes_per_second(machine.link_bytes_per_second);
   out->set_same_host_as_coordinator(machine.same_host_as_coordinator);
 }
@@ -142,6 +158,12 @@ Demand demand(const v1::FactDemand& in, Check& check) {
   out.predicted_duration = Duration(in.predicted_duration_ms());
   out.predicted_cost = Money{in.predicted_cost_micros()};
   out.predicted_memory_bytes = in.predicted_memory_bytes();
+  return out;
+}
+
+core::Labels labels(const LabelsOut& in) {
+  core::Labels out;
+  for (const v1::FactLabel& label : in) out.insert_or_assign(label.key(), label.value());
   return out;
 }
 

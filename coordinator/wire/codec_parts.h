@@ -13,10 +13,8 @@ namespace overwinter::wire::codec {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-template <class Out>
-void put_labels(const core::Labels& labels, Out* out) {
-  for (const auto& [key, value] : labels) (*out)[key] = value;
-}
+using LabelsOut = google::protobuf::RepeatedPtrField<v1::FactLabel>;
+void put_labels(const core::Labels& labels, LabelsOut* out);
 [[nodiscard]] std::string bytes_of(const Digest& digest);
 void put(ledger::Charge charge, v1::Charge* out);
 void put(const SeatKey& seat, v1::SeatKey* out);
@@ -58,10 +56,7 @@ Enum enumeration(std::uint32_t value, Enum first, Enum last, std::string_view fi
 // Ascending and not touching, else wrong.
 [[nodiscard]] UnitRanges units(const google::protobuf::RepeatedPtrField<v1::UnitRange>& in,
                                Check& check);
-template <class Map>
-[[nodiscard]] core::Labels labels(const Map& in) {
-  return {in.begin(), in.end()};
-}
+[[nodiscard]] core::Labels labels(const LabelsOut& in);
 [[nodiscard]] Demand demand(const v1::FactDemand& in, Check& check);
 [[nodiscard]] MachineInfo machine(const v1::FactMachine& in);
 [[nodiscard]] ledger::PriceEntry price_entry(const v1::FactPriceEntry& in);
