@@ -134,6 +134,7 @@ class Invariants {
   std::map<WorkerId, ShadowWorker> workers_;
   std::set<std::pair<std::string, std::string>> requests_;
   ledger::PriceBook book_;
+  std::optional<Time> book_set_at_;
   Time started_at_;
   core::ClusterState state_;  // evolved here from facts alone
   bool stale_event_ = false;
