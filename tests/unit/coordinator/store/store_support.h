@@ -16,7 +16,7 @@ namespace overwinter::store::test {
 
 class TemporaryFolder {
  public:
-  // In memory: what a disk does is simulated (fault_vfs.h) or measured (bench_test.cpp).
+  // In memory: what a disk does is simulated (fault_vfs.h) or measured (store_speed_test.cpp).
   explicit TemporaryFolder(const std::filesystem::path& in = "/dev/shm") {
     std::string pattern = (in / "ow-store-XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
