@@ -287,6 +287,8 @@ Result<std::unique_ptr<Store>> open_store(const StoreConfig& config) {
   if (Status status = store->check_and_project(); !status.ok()) return fail(std::move(status));
   // The names of new files survive from here on.
   if (Status status = fsync_folder(config.folder); !status.ok()) return fail(std::move(status));
+  const auto parent = std::filesystem::absolute(config.folder).parent_path();
+  if (Status status = fsync_folder(parent); !status.ok()) return fail(std::move(status));
   store->start();
   return std::unique_ptr<Store>(std::move(store));
 }

@@ -17,8 +17,8 @@ double ms_since(Clock::time_point from) {
 }
 
 TEST(StoreSpeed, CommitsAndRestart) {
-  constexpr std::size_t kCommits = 300;
-  constexpr std::size_t kTurns = 20'000;
+  constexpr std::size_t kCommits = 100;
+  constexpr std::size_t kTurns = 5'000;
   const test::TemporaryFolder folder(std::filesystem::temp_directory_path());
   const auto config = test::small_config(folder.path());
   std::size_t facts = 0;
