@@ -204,8 +204,12 @@ int work(const Options& options, const Settings& settings) {
   Session session(session_config, [&loop](std::vector<Input> inputs) {
     return loop->post_orders(std::move(inputs));
   });
-  RemoteArtifacts remote({[&session] { return session.artifacts(); },
-                          [&session] { return session.descriptor_socket(); }});
+  ArtifactSetting setting;
+  setting.client = [&session] { return session.artifacts(); };
+  setting.descriptor_socket = [&session] { return session.descriptor_socket(); };
+  setting.connected = [&session] { return session.connected(); };
+  setting.spool_folder = options.data_dir;
+  RemoteArtifacts remote(setting);
   ArtifactAccess* artifacts = &remote;
 #ifdef OVERWINTER_TEST_SWITCHES
   LyingArtifacts lying(remote, options.lie);

@@ -38,6 +38,8 @@ class LyingArtifacts final : public ArtifactAccess {
         std::make_unique<Seat>(std::move(*opened), access.element_bytes, kind_, every_, count_));
   }
 
+  std::filesystem::path spool_folder() const override { return honest_.spool_folder(); }
+
  private:
   class Seat final : public SeatArtifacts {
    public:
@@ -54,6 +56,7 @@ class LyingArtifacts final : public ArtifactAccess {
       return honest_->read(operand, block, out, stop);
     }
     const MappedMatrix* mapped(Operand operand) const override { return honest_->mapped(operand); }
+    bool connected() const override { return honest_->connected(); }
     void renew(const std::string& capability) override { honest_->renew(capability); }
     Result<TileAnswer> put(UnitNumber unit, std::span<const std::byte> tile,
                            std::stop_token stop) override {

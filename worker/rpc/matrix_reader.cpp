@@ -4,16 +4,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
-#include <vector>
 
 namespace overwinter::worker {
 namespace {
 
 // Columns of a column-major matrix that are turned at once: a cache line of rows' elements each.
 constexpr std::uint64_t kColumnsAtOnce = 16;
+constexpr std::size_t kScratchBytes = 64 * 1024;
 
 Status read_at(int descriptor, std::byte* out, std::size_t bytes, std::uint64_t offset) {
   while (bytes > 0) {
@@ -71,22 +72,24 @@ Status MatrixReader::read(const Block& block, std::span<std::byte> out) const {
     }
     return Status::success();
   }
-  const std::size_t column_bytes = block.rows() * size;
-  std::vector<std::byte> columns(column_bytes * std::min(kColumnsAtOnce, block.columns()));
-  for (std::uint64_t first = block.column_begin; first < block.column_end;
-       first += kColumnsAtOnce) {
-    const std::uint64_t count = std::min(kColumnsAtOnce, block.column_end - first);
-    for (std::uint64_t c = 0; c < count; ++c) {
-      const std::uint64_t at =
-          file_.data_offset + ((first + c) * file_.rows + block.row_begin) * size;
-      Status done =
-          read_at(file_.descriptor(), columns.data() + c * column_bytes, column_bytes, at);
-      if (!done.ok()) return done;
-    }
-    for (std::uint64_t row = 0; row < block.rows(); ++row) {
-      std::byte* to = out.data() + (row * block.columns() + (first - block.column_begin)) * size;
-      for (std::uint64_t c = 0; c < count; ++c) {
-        std::memcpy(to + c * size, columns.data() + c * column_bytes + row * size, size);
+  // Column by column through a small buffer: strips of rows, a few columns at once.
+  std::array<std::byte, kScratchBytes> scratch{};
+  const std::uint64_t strip = kScratchBytes / size / kColumnsAtOnce;
+  for (std::uint64_t top = block.row_begin; top < block.row_end; top += strip) {
+    const std::uint64_t rows = std::min(strip, block.row_end - top);
+    for (std::uint64_t left = block.column_begin; left < block.column_end; left += kColumnsAtOnce) {
+      const std::uint64_t columns = std::min(kColumnsAtOnce, block.column_end - left);
+      for (std::uint64_t c = 0; c < columns; ++c) {
+        const std::uint64_t at = file_.data_offset + ((left + c) * file_.rows + top) * size;
+        std::byte* to = scratch.data() + c * rows * size;
+        if (Status done = read_at(file_.descriptor(), to, rows * size, at); !done.ok()) return done;
+      }
+      for (std::uint64_t r = 0; r < rows; ++r) {
+        const std::uint64_t row = top - block.row_begin + r;
+        std::byte* to = out.data() + (row * block.columns() + left - block.column_begin) * size;
+        for (std::uint64_t c = 0; c < columns; ++c) {
+          std::memcpy(to + c * size, scratch.data() + (c * rows + r) * size, size);
+        }
       }
     }
   }

@@ -106,6 +106,8 @@ class RemoteSeat final : public SeatArtifacts {
     capability_ = capability;
   }
 
+  bool connected() const override { return !setting_.connected || setting_.connected(); }
+
  private:
   static Status outcome(const v1::PutTileResponse& response, TileAnswer& answer) {
     switch (response.outcome()) {

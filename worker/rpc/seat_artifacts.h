@@ -2,6 +2,7 @@
 // from the blob's file where the coordinator is on this machine.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,12 +19,18 @@ struct ArtifactSetting {
   std::function<std::string()> descriptor_socket;
   Duration first_pause{100};  // between tries
   Duration longest_pause{2000};
+  // Whether the coordinator is there; empty: always.
+  std::function<bool()> connected = {};
+  std::filesystem::path spool_folder = {};  // empty: finished tiles wait in memory alone
 };
 
 class RemoteArtifacts final : public ArtifactAccess {
  public:
   explicit RemoteArtifacts(ArtifactSetting setting) : setting_(std::move(setting)) {}
   [[nodiscard]] Result<std::unique_ptr<SeatArtifacts>> open(const SeatAccess& access) override;
+  [[nodiscard]] std::filesystem::path spool_folder() const override {
+    return setting_.spool_folder;
+  }
 
  private:
   const ArtifactSetting setting_;

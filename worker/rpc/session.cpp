@@ -100,6 +100,11 @@ std::shared_ptr<ArtifactClient> Session::artifacts() const {
   return impl_->client;
 }
 
+bool Session::connected() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->welcomed;
+}
+
 std::string Session::descriptor_socket() const {
   const MutexLock lock(impl_->mutex);
   return impl_->socket;

@@ -46,6 +46,8 @@ class Session final : public CoordinatorLink {
 
   // For artifacts: a client of the address that is in use now.
   [[nodiscard]] std::shared_ptr<ArtifactClient> artifacts() const;
+  // A stream is there and has been welcomed.
+  [[nodiscard]] bool connected() const;
   // From the last Welcome; empty: no descriptors.
   [[nodiscard]] std::string descriptor_socket() const;
 

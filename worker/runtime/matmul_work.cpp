@@ -10,8 +10,9 @@
 namespace overwinter::worker {
 namespace {
 
-// One computed, one sent, and enough known ahead to choose what stays in memory.
-constexpr std::uint32_t kPipelineUnits = 6;
+// One computed, one sent, enough known ahead to choose what stays in memory, and work for a while
+// without the coordinator (what is finished then waits in the spool).
+constexpr std::uint32_t kPipelineUnits = 64;
 
 }  // namespace
 
@@ -52,6 +53,7 @@ Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
   auto opened = artifacts.open(access);
   if (!opened) return opened.error();
   artifacts_ = std::move(*opened);
+  spool_folder_ = artifacts.spool_folder();
   auto product = TileProduct::make(geometry_, *artifacts_, device_.gemm(), memory_);
   if (!product) return product.error();
   product_ = std::move(*product);
@@ -175,7 +177,9 @@ void MatmulWork::finish(UnitNumber unit, std::size_t buffer, const Status& done)
     pumping_ = false;
     if (done.ok()) {
       unit_seconds_ = std::chrono::duration<double>(Clock::now() - computing_since_).count();
-      outbox_.push_back({unit, buffer, product_->tile_bytes(unit)});
+      Tile tile{unit, buffer, product_->tile_bytes(unit), false};
+      spool_when_cut_off(tile);
+      outbox_.push_back(tile);
     } else {
       free_.push_back(buffer);
     }
@@ -187,18 +191,37 @@ void MatmulWork::finish(UnitNumber unit, std::size_t buffer, const Status& done)
   post_pump();
 }
 
+void MatmulWork::spool_when_cut_off(Tile& tile) {
+  if (!free_.empty() || queue_.empty() || spool_failed_ || spool_folder_.empty()) return;
+  if (artifacts_->connected()) return;
+  if (!spool_) {
+    auto made = TileSpool::make(spool_folder_, tiles_[tile.place].size());
+    if (made) spool_ = std::move(*made);
+    spool_failed_ = !made;
+    if (!made) log_warning("{}; the seat waits for its coordinator", made.error().message);
+    if (!made) return;
+  }
+  auto slot = spool_->put(std::span<const std::byte>(tiles_[tile.place].data(), tile.bytes));
+  if (!slot) return;  // it waits in its buffer, and the seat with it
+  free_.push_back(tile.place);
+  tile.place = *slot;
+  tile.spooled = true;
+}
+
 void MatmulWork::send_loop(const std::stop_token& stop) {
   for (;;) {
     Tile tile;
     std::stop_token given_up;
+    std::span<const std::byte> bytes;
     {
       std::unique_lock lock(mutex_);
       if (!changed_.wait(lock, stop, [this] { return !outbox_.empty(); })) return;
       tile = outbox_.front();
       outbox_.pop_front();
       given_up = work_.at(tile.unit).get_token();
+      bytes = tile.spooled ? spool_->tile(tile.place, tile.bytes)
+                           : std::span<const std::byte>(tiles_[tile.place].data(), tile.bytes);
     }
-    const auto bytes = std::span<const std::byte>(tiles_[tile.buffer].data(), tile.bytes);
     answer(tile, artifacts_->put(tile.unit, bytes, given_up));
   }
 }
@@ -206,7 +229,11 @@ void MatmulWork::send_loop(const std::stop_token& stop) {
 void MatmulWork::answer(const Tile& tile, const Result<TileAnswer>& sent) {
   {
     const MutexLock lock(mutex_);
-    free_.push_back(tile.buffer);
+    if (tile.spooled) {
+      spool_->release(tile.place);
+    } else {
+      free_.push_back(tile.place);
+    }
     if (sent) work_.erase(tile.unit);
     post_pump();
   }

@@ -15,6 +15,7 @@
 #include "common/plan/matmul_geometry.h"
 #include "worker/matmul/tile_product.h"
 #include "worker/runtime/seat_work.h"
+#include "worker/runtime/tile_spool.h"
 
 namespace overwinter::v1 {
 class MatmulPlan;
@@ -42,8 +43,9 @@ class MatmulWork final : public SeatWork {
   using Clock = std::chrono::steady_clock;
   struct Tile {
     UnitNumber unit = 0;
-    std::size_t buffer = 0;
+    std::size_t place = 0;  // of tiles_, or of the spool
     std::uint64_t bytes = 0;
+    bool spooled = false;
   };
 
   MatmulWork(const OfferSeat& offer, Device& device, PostInput post);
@@ -52,6 +54,9 @@ class MatmulWork final : public SeatWork {
   void post_pump() OW_REQUIRES(mutex_);
   void finish(UnitNumber unit, std::size_t buffer, const Status& done);
   void send_loop(const std::stop_token& stop);
+  // A tile that has no buffer to wait in while the coordinator is away goes to the spool; frees its
+  // buffer.
+  void spool_when_cut_off(Tile& tile) OW_REQUIRES(mutex_);
   void answer(const Tile& tile, const Result<TileAnswer>& sent);
   void give_up(UnitNumber unit, const Status& why);
   [[nodiscard]] static UnitRanges one(UnitNumber unit) { return UnitRanges({unit, unit + 1}); }
@@ -65,6 +70,7 @@ class MatmulWork final : public SeatWork {
   std::unique_ptr<SeatArtifacts> artifacts_;
   std::unique_ptr<TileProduct> product_;  // for the executor alone
   std::vector<Buffer> tiles_;
+  std::filesystem::path spool_folder_;
 
   mutable Mutex mutex_;
   Condition changed_;
@@ -72,8 +78,10 @@ class MatmulWork final : public SeatWork {
   std::map<UnitNumber, std::stop_source> work_ OW_GUARDED_BY(mutex_);  // computing or being sent
   std::optional<UnitNumber> computing_ OW_GUARDED_BY(mutex_);
   Clock::time_point computing_since_ OW_GUARDED_BY(mutex_);
-  double unit_seconds_ OW_GUARDED_BY(mutex_) = 0;        // of the last whole tile
-  std::vector<std::size_t> free_ OW_GUARDED_BY(mutex_);  // tiles_
+  double unit_seconds_ OW_GUARDED_BY(mutex_) = 0;           // of the last whole tile
+  std::vector<std::size_t> free_ OW_GUARDED_BY(mutex_);     // tiles_
+  std::unique_ptr<TileSpool> spool_ OW_GUARDED_BY(mutex_);  // made when first needed
+  bool spool_failed_ OW_GUARDED_BY(mutex_) = false;
   std::deque<Tile> outbox_ OW_GUARDED_BY(mutex_);
   bool pumping_ OW_GUARDED_BY(mutex_) = false;
   bool failed_ OW_GUARDED_BY(mutex_) = false;

@@ -1,6 +1,7 @@
 // What the runtime needs from outside, implemented in worker/rpc and by tests.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -35,6 +36,8 @@ class SeatArtifacts : public BlockSource, public TileSink {
  public:
   // Thread-safe: later calls use it.
   virtual void renew(const std::string& capability) = 0;
+  // Whether tiles can leave now: a seat that is cut off keeps finished ones on disk and goes on.
+  [[nodiscard]] virtual bool connected() const { return true; }
 };
 
 class ArtifactAccess {
@@ -42,6 +45,8 @@ class ArtifactAccess {
   virtual ~ArtifactAccess() = default;
   // Thread-safe; may block for a moment (descriptors are asked for here).
   [[nodiscard]] virtual Result<std::unique_ptr<SeatArtifacts>> open(const SeatAccess& access) = 0;
+  // Where finished tiles may wait on disk; empty: nowhere.
+  [[nodiscard]] virtual std::filesystem::path spool_folder() const { return {}; }
 };
 
 // How an executor answers. Thread-safe, never blocks.

@@ -174,6 +174,19 @@ TEST_F(DescriptorTest, BlocksAndTheMapAreTheMatrixInEitherOrder) {
   }
 }
 
+TEST_F(DescriptorTest, TallColumnMajorBlocksAreTurnedInStrips) {
+  auto file = ask(describe(3000, 19, true), blob(3000, 19, true));
+  ASSERT_TRUE(file.has_value());
+  const MatrixReader reader(std::move(*file), false);
+  std::vector<float> out(2990 * 18);
+  ASSERT_TRUE(reader.read({5, 2995, 1, 19}, std::as_writable_bytes(std::span(out))).ok());
+  for (std::uint64_t r = 0; r < 2990; ++r) {
+    for (std::uint64_t c = 0; c < 18; ++c) {
+      ASSERT_EQ(out[r * 18 + c], static_cast<float>((r + 5) * 1000 + c + 1));
+    }
+  }
+}
+
 TEST_F(DescriptorTest, AFileThatShrinksIsAnErrorAndNoCrash) {
   const auto path = blob(30, 50, false);
   auto file = ask(describe(30, 50, false), path);

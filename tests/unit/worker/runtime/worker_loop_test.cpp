@@ -49,6 +49,7 @@ class OnesArtifacts final : public ArtifactAccess {
       owner_.tiles[unit] = *reinterpret_cast<const float*>(tile.data());
       return TileAnswer{};
     }
+    bool connected() const override { return owner_.is_connected.load(); }
     void renew(const std::string& capability) override {
       const MutexLock lock(owner_.mutex);
       owner_.last_capability = capability;
@@ -58,6 +59,10 @@ class OnesArtifacts final : public ArtifactAccess {
     OnesArtifacts& owner_;
   };
 
+  std::filesystem::path spool_folder() const override { return spool; }
+
+  std::filesystem::path spool;
+  std::atomic<bool> is_connected{true};
   Mutex mutex;
   Condition changed;
   bool open_gate = true;
@@ -198,6 +203,30 @@ TEST_F(WorkerLoopTest, FinishedTilesWaitInBoundedMemoryAndGoOnLater) {
   EXPECT_LE(devices_[0]->memory().held_bytes(), plan::matmul_memory(geometry_, 1).total_bytes());
   gate(true);
   ASSERT_TRUE(turn_until([&] { return delivered() == 10; }));
+}
+
+TEST_F(WorkerLoopTest, ASeatThatIsCutOffGoesOnAndItsTilesWaitOnDisk) {
+  gate(false);
+  artifacts_.is_connected = false;
+  artifacts_.spool = folder_;
+  loop_->post(offer());
+  loop_->post(HandOutUnits{kSeat, UnitRanges({0, 10})});
+  // The last tile is computed while the first one still waits to be sent: then the executor is
+  // idle.
+  ASSERT_TRUE(turn_until([&] { return sending(); }));
+  std::promise<void> idle;
+  std::function<void(int)> pass = [&](int times) {
+    devices_[0]->post([&, times] { times == 0 ? idle.set_value() : pass(times - 1); });
+  };
+  pass(30);  // behind each of the ten units, which post one another
+  idle.get_future().wait();
+  loop_->post(StopSeat{kSeat, {}});
+  loop_->turn();
+  gate(true);
+  ASSERT_TRUE(turn_until([&] { return reported<SeatEnded>().has_value(); }));
+  // Stopping drops what was not computed; everything was.
+  EXPECT_EQ(delivered(), 10U);
+  for (const auto& [unit, value] : artifacts_.tiles) EXPECT_EQ(value, 24.0F);
 }
 
 TEST_F(WorkerLoopTest, ReclaimedUnitsAreNotDelivered) {
