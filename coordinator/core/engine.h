@@ -181,6 +181,7 @@ class Engine {
   [[nodiscard]] const Job& job(JobId id) const { return state_.jobs.find(id)->second; }
   [[nodiscard]] const Worker& worker(WorkerId id) const { return state_.workers.find(id)->second; }
 
+  std::vector<PriceBookSetRequested> deferred_prices_;  // until all who hold seats have returned
   SchedulerConfig config_;
   ClusterState state_;
   SoftState soft_;

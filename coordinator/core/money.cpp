@@ -13,7 +13,8 @@ using ledger::charge_for;
 using ledger::charge_of;
 
 constexpr Duration kOutlived{5000};  // beyond funded_for, for the way of its last report
-constexpr Duration kMessageWay{250};     // of a word of a worker, as a rule less
+constexpr std::size_t kDeferredMax = 16;
+constexpr Duration kMessageWay{250};  // of a word of a worker, as a rule less
 constexpr std::int64_t kSecondSeatFactor =
     4;  // of the least funding: below it, one seat uses the cap better
 
@@ -149,9 +150,9 @@ Duration Engine::used_so_far(const Seat& seat) const {
   return std::clamp(used, Duration(0), seat.funded_for);
 }
 
-// Use until `at`, where a slice is cut. A word said after `at` fills the slice from its front; one said
-// shortly before is carried on to `at`, the way of a message included. So the slices sum to the seat's last
-// word, unless it ended within that time.
+// Use until `at`, where a slice is cut. A word said after `at` fills the slice from its front; one
+// said shortly before is carried on to `at`, the way of a message included. So the slices sum to
+// the seat's last word, unless it ended within that time.
 Duration Engine::used_at(const Seat& seat, Time at) const {
   Duration used = used_so_far(seat);
   const SeatSoft* soft = find_soft(seat.key);
@@ -231,7 +232,8 @@ void Engine::cut_if_due(WorkerId id) {
   }
 }
 
-// By a word that was surely said after the cut: none is under way for longer than a silence may last.
+// By a word that was surely said after the cut: none is under way for longer than a silence may
+// last.
 void Engine::cut_if_sure(WorkerId id) {
   const auto soft = soft_.workers.find(id);
   if (soft == soft_.workers.end() || !soft->second.next_cut) return;
@@ -277,12 +279,17 @@ void Engine::on(const PriceBookSetRequested& event) {
     if (worker.state == WorkerState::kRemoved || !worker.incarnation.valid()) continue;
     ids.push_back(id);
     if (worker.seats.empty() || soft_.workers[id].returned) continue;
-    // How much its seats have used so far is not known yet, and the old price is for that.
-    reply(event.reply, error(Code::kUnavailable,
-                             "worker " + worker.name +
-                                 " has not returned since the coordinator started; prices can be "
-                                 "set when it has, or when it is lost",
-                             {}, "try again in a minute"));
+    // How much its seats have used so far is not known yet, and the old price is for that: the
+    // request waits until the worker has returned or is lost, which the grace period bounds.
+    if (deferred_prices_.size() >= kDeferredMax) {
+      reply(event.reply, error(Code::kUnavailable,
+                               "worker " + worker.name +
+                                   " has not returned since the coordinator started; prices can be "
+                                   "set when it has, or when it is lost",
+                               {}, "try again in a minute"));
+    } else {
+      deferred_prices_.push_back(event);
+    }
     return;
   }
   if (!planted(Bug::kPriceCutSkipped)) {

@@ -289,14 +289,27 @@ void Engine::fill(WorkerId worker_id, DeviceIndex device) {
   }
 }
 
-// Its work failed on every worker that could hold it: then any of them may try again.
+// The workers on which its work did not fail could never give it the seats that it needs: then the
+// others may try again.
 bool Engine::open_to_avoided(const Job& job) const {
   const JobSoft& soft = soft_.jobs.find(job.id)->second;
   const policy::Want want{&job.demand, job.project};
+  const std::uint64_t least = std::min<std::uint64_t>(std::max(1U, job.demand.seats_min),
+                                                      std::max<std::uint64_t>(1, job.units_left()));
+  std::uint64_t found = 0;
   for (const auto& [id, worker] : state_.workers) {
     if (worker.state != WorkerState::kReady || soft.avoid.contains(id)) continue;
     for (DeviceIndex d = 0; d < worker.machine.devices.size(); ++d) {
-      if (policy::could_hold(want, candidate(worker, d)).fits()) return false;
+      policy::Candidate c = candidate(worker, d);
+      c.memory_used = c.threads_used = c.share_used_ppm = 0;
+      c.not_ready = {};
+      const policy::SeatSize size = policy::seat_size(job.demand, *c.device);
+      while (policy::can_hold(want, c).fits()) {
+        if (++found >= least) return false;
+        c.memory_used += size.memory_bytes;
+        c.threads_used += size.threads;
+        c.share_used_ppm += size.share_ppm;
+      }
     }
   }
   return true;

@@ -119,8 +119,8 @@ void Engine::release_lost(SeatKey key, std::string message) {
   const SeatSoft* soft = find_soft(key);
   const bool known = soft != nullptr && soft->known;
   const Time evidence = std::max(seat->slice_from, known ? soft->said_at : seat->evidence_at);
-  release(key, SeatEnd::kLost, used_so_far(*seat), evidence,
-          known ? soft->memory_peak_bytes : 0, std::move(message));
+  release(key, SeatEnd::kLost, used_so_far(*seat), evidence, known ? soft->memory_peak_bytes : 0,
+          std::move(message));
 }
 
 void Engine::release(SeatKey key, SeatEnd end, Duration used, Time to, std::uint64_t peak,

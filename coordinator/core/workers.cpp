@@ -307,8 +307,8 @@ void Engine::on(const WorkerHeartbeat& event) {
   soft.last_sign = now_;
   for (const SeatStatus& status : event.seats) hear(event.worker, status);
   touch(event.worker);
-  // It speaks, so it is connected: its silence was long but its stream never ended, or the end of an older
-  // stream was noticed late.
+  // It speaks, so it is connected: its silence was long but its stream never ended, or the end of
+  // an older stream was noticed late.
   if (!soft.connected) {
     soft.connected = true;
     returned(event.worker);
