@@ -20,11 +20,12 @@ room(coordinator/wire USES coordinator/core common/wire common/base common/domai
 room(coordinator/store USES coordinator/core coordinator/wire common/base common/domain common/security overwinter/proto
      LIBRARIES SQLite::SQLite3 OpenSSL::Crypto)
 room(coordinator/artifacts USES common/base common/domain common/plan common/verify common/formats common/security)
-room(coordinator/runtime USES coordinator/core coordinator/store coordinator/artifacts common/spec common/plan
+room(coordinator/runtime USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
      common/verify common/formats common/security common/base common/domain overwinter/proto)
 room(coordinator/rpc USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
      common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
-     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json)
+     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json
+     PCH ${CMAKE_SOURCE_DIR}/coordinator/rpc/precompiled.h)
 room(coordinator/dashboard USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
      coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
      LIBRARIES Boost::url prometheus-cpp::core)
@@ -47,6 +48,7 @@ room(client/sdk USES common/spec common/formats common/rpc common/wire common/se
 room(client/cli USES client/sdk LIBRARIES CLI11::CLI11)
 room_program(client/cli overwinter)
 
+add_subdirectory(tests/bench)
 if(OVERWINTER_TESTS)
   add_subdirectory(tests)
 endif()

@@ -20,6 +20,8 @@
 #include "common/security/token.h"
 #include "coordinator/app/data_folder.h"
 #include "coordinator/app/store_sink.h"
+#include "coordinator/dashboard/https_server.h"
+#include "coordinator/dashboard/router.h"
 #include "coordinator/rpc/descriptor_server.h"
 #include "coordinator/rpc/servers.h"
 #include "coordinator/runtime/coordinator_loop.h"
@@ -31,6 +33,12 @@ constexpr Duration kStopGrace{1500};
 constexpr std::uint64_t kDiskKeptForUploads = 256 * kMiB;
 constexpr std::uint64_t kDiskKeptForResults = 128 * kMiB;
 constexpr std::size_t kTokenFileBytesMax = 4096;
+
+constexpr std::size_t kDashboardConnectionsMax = 256;
+
+std::string host_of(const std::string& address) {
+  return address.substr(0, address.rfind(':'));
+}
 
 Time wall_now() {
   return Time(system_clock().wall());
@@ -93,11 +101,12 @@ struct Coordinator::Impl {
         requests(queue),
         pool(runtime::BlockingPoolConfig{}) {}
 
-  Status open_store();
+  Status restore();
   Status open_artifacts();
   Status start_loop();
   Status ensure_admin_token();
   Status open_ports();
+  Status open_dashboard();
   Status write_endpoints() const;
 
   const Config config;
@@ -123,13 +132,12 @@ struct Coordinator::Impl {
   std::optional<runtime::EffectDispatcher> effects;
   std::unique_ptr<runtime::CoordinatorLoop> loop;
   std::unique_ptr<rpc::DescriptorServer> descriptors;
+  std::optional<dashboard::Router> router;
+  std::unique_ptr<dashboard::HttpsServer> https;
   core::SchedulerConfig scheduling;
 };
 
-Status Coordinator::Impl::open_store() {
-  auto opened = store::open_store(store_config(folder));
-  if (!opened) return opened.error();
-  store = std::move(*opened);
+Status Coordinator::Impl::restore() {
   auto state = store->restore();
   if (!state) return state.error();
   restored = std::move(*state);
@@ -181,7 +189,7 @@ Status Coordinator::Impl::start_loop() {
   effects.emplace(runtime::Ports{&servers->link(), &requests, &*keeper, &*planner});
   loop = std::make_unique<runtime::CoordinatorLoop>(
       core::Scheduler(scheduling, std::move(restored)), system_clock(), last, queue, *sink,
-      *effects, *views, *costs);
+      *effects, *views, &*costs);
   queue.post_vital(core::CoordinatorStarted{authority.cluster(), random_number()});
   loop->start();
   return Status::success();
@@ -210,16 +218,38 @@ Status Coordinator::Impl::open_ports() {
                                               signer.verifier(), [this] { return loop->now(); });
   if (!started) return started.error();
   descriptors = std::move(*started);
-  return servers->start("");
+  if (Status status = open_dashboard(); !status.ok()) return status;
+  const std::string host =
+      config.names.empty() ? host_of(config.listen_dashboard) : config.names.front();
+  return servers->start("https://" + host + ":" + std::to_string(https->port()));
+}
+
+// Again after its certificate was renewed: it reads the files once.
+Status Coordinator::Impl::open_dashboard() {
+  if (!router) {
+    router.emplace(dashboard::Sources{*views, *costs, pool, queue, *loop, *store,
+                                      [this] { return servers->workers_connected(); }});
+  }
+  https.reset();
+  const LeafPaths leaf = leaf_paths(folder.leaf());
+  auto started = dashboard::HttpsServer::start(
+      {config.listen_dashboard, leaf.key, leaf.certificate_chain, kDashboardConnectionsMax},
+      [this](const dashboard::Request& request, dashboard::HttpsServer::Done done) {
+        router->handle(request, std::move(done));
+      });
+  if (!started) return started.error();
+  https = std::move(*started);
+  return Status::success();
 }
 
 Status Coordinator::Impl::write_endpoints() const {
   const auto with_port = [](const std::string& address, int port) {
-    return address.substr(0, address.rfind(':')) + ":" + std::to_string(port);
+    return host_of(address) + ":" + std::to_string(port);
   };
   const nlohmann::ordered_json json = {
       {"people", with_port(config.listen_people, servers->people_port())},
       {"workers", with_port(config.listen_workers, servers->workers_port())},
+      {"dashboard", with_port(config.listen_dashboard, https->port())},
       {"pid", ::getpid()},
       {"version", kVersion}};
   if (Status status = write_file_atomically(folder.endpoints(), json.dump(2) + "\n");
@@ -236,9 +266,8 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
   const DataFolder folder(config.data_dir);
   if (Status status = folder.make(); !status.ok()) return fail(std::move(status));
   // The store's lock comes first: a second coordinator on the same folder changes nothing in it.
-  auto lock = store::open_store(store_config(folder));
-  if (!lock) return fail(lock.error());
-  lock->reset();
+  auto store = store::open_store(store_config(folder));
+  if (!store) return fail(store.error());
   const Time now = wall_now();
   auto authority = open_authority(folder, config.cluster, now);
   if (!authority) return fail(authority.error());
@@ -249,8 +278,9 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
   }
   auto impl = std::make_unique<Impl>(config, std::move(*authority), std::move(*signer));
   Impl& it = *impl;
+  it.store = std::move(*store);
   auto coordinator = std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
-  for (Status (Impl::*step)() : {&Impl::open_store, &Impl::open_artifacts, &Impl::start_loop,
+  for (Status (Impl::*step)() : {&Impl::restore, &Impl::open_artifacts, &Impl::start_loop,
                                  &Impl::ensure_admin_token, &Impl::open_ports}) {
     if (Status status = (it.*step)(); !status.ok()) {
       coordinator->stop();
@@ -279,12 +309,17 @@ void Coordinator::look_after_certificates() {
   if (const Status status = renew_leaf(impl_->folder, impl_->authority, impl_->config.names, now);
       !status.ok()) {
     log_warning("the servers' certificate could not be renewed: {}", status.message);
+    return;
+  }
+  if (const Status status = impl_->open_dashboard(); !status.ok()) {
+    log_warning("the dashboard could not be opened again: {}", status.message);
   }
 }
 
 // Who feeds the loop ends before it, what it feeds after it.
 void Coordinator::stop() {
   Impl& it = *impl_;
+  it.https.reset();
   it.descriptors.reset();
   if (it.servers) it.servers->stop(kStopGrace);
   if (it.loop) it.loop->stop();

@@ -4,8 +4,10 @@
 #include <memory>
 #include <utility>
 
-#include "coordinator/rpc/list_filter.h"
 #include "coordinator/rpc/submission.h"
+#include "coordinator/runtime/explain.h"
+#include "coordinator/runtime/job_filter.h"
+#include "coordinator/runtime/job_queries.h"
 
 namespace overwinter::rpc {
 namespace {
@@ -52,7 +54,7 @@ Status read_update(const ServiceContext& context, const v1::UpdateJobRequest& re
     event.cap = Money{request.cap().amount_micros()};
   }
   for (const Priority priority : {Priority::kLow, Priority::kNormal, Priority::kHigh}) {
-    if (request.priority() == priority_name(priority)) event.priority = priority;
+    if (request.priority() == runtime::priority_name(priority)) event.priority = priority;
   }
   if (!request.priority().empty() && !event.priority) {
     return error(Code::kInvalidArgument, "a priority is low, normal or high", "priority");
@@ -160,7 +162,8 @@ grpc::ServerUnaryReactor* JobService::ListJobs(grpc::CallbackServerContext* call
                                                v1::ListJobsResponse* response) {
   auto* reactor = call->DefaultReactor();
   const auto caller = context_.authorizer->caller(*call, Permission::kReadJobs);
-  finish(reactor, caller ? list_jobs(context_, *caller, *request, *response) : caller.error());
+  finish(reactor, caller ? runtime::list_jobs(context_.views, *caller, *request, *response)
+                         : caller.error());
   return reactor;
 }
 
@@ -231,6 +234,21 @@ grpc::ServerUnaryReactor* JobService::UpdateJob(grpc::CallbackServerContext* cal
   }
   auto answer = answer_with_job(context_, reactor, event.job, job);
   context_.requests.ask(std::move(event), std::move(answer));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* JobService::ExplainJob(grpc::CallbackServerContext* call,
+                                                 const v1::ExplainJobRequest* request,
+                                                 v1::ExplainJobResponse* response) {
+  auto* reactor = call->DefaultReactor();
+  const auto caller = context_.authorizer->caller(*call, Permission::kReadJobs);
+  if (!caller) {
+    finish(reactor, caller.error());
+    return reactor;
+  }
+  const auto view = find_job(context_, *caller, request->name());
+  if (view) *response = runtime::explain_job(context_.views, **view);
+  finish(reactor, view ? Status::success() : view.error());
   return reactor;
 }
 

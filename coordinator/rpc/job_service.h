@@ -45,11 +45,9 @@ class JobService final : public v1::JobService::CallbackService {
   ServiceContext& context_;
 };
 
-// In watch_jobs.cpp and list_jobs.cpp.
+// In watch_jobs.cpp.
 [[nodiscard]] grpc::ServerWriteReactor<v1::WatchJobsResponse>* watch_jobs(
     ServiceContext& context, grpc::CallbackServerContext* call,
     const v1::WatchJobsRequest& request);
-Status list_jobs(const ServiceContext& context, const Principal& caller,
-                 const v1::ListJobsRequest& request, v1::ListJobsResponse& response);
 
 }  // namespace overwinter::rpc

@@ -98,7 +98,7 @@ struct Servers::Impl {
                 {},
                 {},
                 {},
-                need.now()},
+                Time{}},
         sessions(
             need.queue, need.views, streams, need.signer, need.now,
             {config.host_id, config.descriptor_socket, config.generation, config.heartbeat_every}),
@@ -186,6 +186,7 @@ std::size_t Servers::workers_connected() const {
 
 Status Servers::start(const std::string& dashboard_url) {
   impl_->context.dashboard_url = dashboard_url;
+  impl_->context.started = impl_->context.now();
   // Addresses are known only once the ports are: no call reads them before a login or a join file
   // is asked for, which the people's port alone takes.
   if (Status status = impl_->start_workers(); !status.ok()) return status;

@@ -1,8 +1,9 @@
 #include "coordinator/rpc/service_context.h"
 
-#include <algorithm>
+#include <optional>
 
 #include "common/wire/status_grpc.h"
+#include "coordinator/runtime/job_queries.h"
 
 namespace overwinter::rpc {
 namespace {
@@ -23,23 +24,12 @@ void finish(grpc::ServerUnaryReactor* reactor, const Status& status) {
 
 Result<runtime::JobViewPtr> find_job(const ServiceContext& context, const Principal& caller,
                                      std::string_view name) {
-  const auto parsed = runtime::parse_job_name(name);
-  if (!parsed) return fail(parsed.error());
-  if (sees_project(caller, parsed->project)) {
-    if (auto job = context.views.job(parsed->project, parsed->job)) return job;
-  }
-  return fail(Code::kNotFound, "there is no job " + std::string(name), "name",
-              "overwinter jobs list shows the jobs that you see");
+  return runtime::find_job(context.views, caller, name);
 }
 
 Status check_project(const ServiceContext& context, const Principal& caller,
                      std::string_view project) {
-  const auto cluster = context.views.cluster();
-  const bool exists = std::find(cluster->projects.begin(), cluster->projects.end(), project) !=
-                      cluster->projects.end();
-  if (exists && sees_project(caller, project)) return Status::success();
-  return error(Code::kNotFound, "there is no project " + std::string(project), "project",
-               "overwinter projects list shows the projects that you see");
+  return runtime::check_project(context.views, caller, project);
 }
 
 }  // namespace overwinter::rpc

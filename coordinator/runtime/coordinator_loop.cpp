@@ -20,7 +20,7 @@ Duration to_ms(std::chrono::nanoseconds d) {
 
 CoordinatorLoop::CoordinatorLoop(core::Scheduler scheduler, const Clock& clock, Time last_durable,
                                  EventQueue& queue, TurnSink& sink, EffectDispatcher& effects,
-                                 Views& views, Costs& costs)
+                                 Views& views, Costs* costs)
     : scheduler_(std::move(scheduler)),
       clock_(clock),
       cluster_clock_(clock, last_durable),
@@ -173,7 +173,9 @@ void CoordinatorLoop::release_committed() {
 // Views first: who gets a reply can read what it says.
 void CoordinatorLoop::release(PendingTurn& turn) {
   views_.apply(turn.views);
-  for (const core::Fact& fact : turn.money) costs_.note(fact);
+  for (const core::Fact& fact : turn.money) {
+    if (costs_ != nullptr) costs_->note(fact);
+  }
   effects_.dispatch(turn.effects);
   if (turn.durable) {
     counters_.turn_us += static_cast<std::uint64_t>(

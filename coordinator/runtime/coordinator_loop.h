@@ -44,7 +44,7 @@ class CoordinatorLoop {
   // All references outlive this.
   CoordinatorLoop(core::Scheduler scheduler, const Clock& clock, Time last_durable,
                   EventQueue& queue, TurnSink& sink, EffectDispatcher& effects, Views& views,
-                  Costs& costs);
+                  Costs* costs);
   ~CoordinatorLoop();
   CoordinatorLoop(const CoordinatorLoop&) = delete;
   CoordinatorLoop& operator=(const CoordinatorLoop&) = delete;
@@ -82,7 +82,7 @@ class CoordinatorLoop {
   EventQueue& queue_;
   EffectDispatcher& effects_;
   Views& views_;
-  Costs& costs_;
+  Costs* const costs_;  // null: nobody counts
   Committer committer_;
 
   std::deque<PendingTurn> pending_;

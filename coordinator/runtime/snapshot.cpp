@@ -159,7 +159,7 @@ WorkerViewPtr snapshot_worker(const core::Scheduler& core, WorkerId id, Time now
   view->incarnation = worker->incarnation;
   view->machine = worker->machine;
   for (const auto& use : worker->use) {
-    view->uses.push_back({use.memory_bytes, use.threads, use.seats});
+    view->uses.push_back({use.memory_bytes, use.threads, use.seats, use.share_ppm});
   }
   view->labels = worker->labels;
   view->projects = worker->projects;

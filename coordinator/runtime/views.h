@@ -67,6 +67,7 @@ struct DeviceUseView {
   std::uint64_t memory_reserved_bytes = 0;
   std::uint32_t threads_reserved = 0;
   std::uint32_t seats = 0;
+  std::uint32_t share_ppm = 0;  // held, in millionths of the device
 };
 
 struct WorkerView {

@@ -30,15 +30,16 @@ MAY_USE = {
     "coordinator/artifacts": {BASE, DOMAIN, PLAN, VERIFY, FORMATS, SECURITY},
     "coordinator/telemetry": {BASE, DOMAIN, SECURITY},
     # ledger: views carry a price book. verify, formats, security: the loop checks tiles with sketches
-    # from the system's randomness and names results by digest.
+    # from the system's randomness and names results by digest; policy: explain asks it why a job waits.
     "coordinator/runtime": {
         "coordinator/core", "coordinator/store", "coordinator/artifacts", "coordinator/telemetry",
-        "coordinator/notify", "coordinator/ledger", SPEC, PLAN, VERIFY, FORMATS, SECURITY, "proto",
-        BASE, DOMAIN},
+        "coordinator/notify", "coordinator/ledger", "coordinator/policy", SPEC, PLAN, VERIFY, FORMATS,
+        SECURITY, "proto", BASE, DOMAIN},
+    # ledger, plan, formats: price books, shapes to plan by and headers of matrices cross it.
     "coordinator/rpc": {
-        "coordinator/runtime", "coordinator/core", "coordinator/wire", "coordinator/store",
-        "coordinator/artifacts", "coordinator/telemetry", SPEC, WIRE, RPC, SECURITY, "proto", BASE,
-        DOMAIN},
+        "coordinator/runtime", "coordinator/core", "coordinator/ledger", "coordinator/wire",
+        "coordinator/store", "coordinator/artifacts", "coordinator/telemetry", SPEC, PLAN, FORMATS,
+        WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
     "coordinator/dashboard": {
         "coordinator/runtime", "coordinator/core", "coordinator/wire", "coordinator/store",
         "coordinator/artifacts", "coordinator/telemetry", WIRE, SECURITY, "proto", BASE, DOMAIN},

@@ -8,7 +8,7 @@
 #include "common/base/result.h"
 #include "coordinator/runtime/views.h"
 
-namespace overwinter::rpc {
+namespace overwinter::runtime {
 
 // `state=RUNNING AND labels.team=nlp`, `NOT state=FAILED`, `display_name != "a b"`. Terms are
 // joined by AND; there is no OR and there are no parentheses. Keys: state, name, display_name,
@@ -18,7 +18,7 @@ class JobFilter {
  public:
   // INVALID_ARGUMENT (field filter), one sentence with what is not understood.
   [[nodiscard]] static Result<JobFilter> parse(std::string_view text);
-  [[nodiscard]] bool matches(const runtime::JobView& job) const;
+  [[nodiscard]] bool matches(const JobView& job) const;
 
  private:
   struct Term {
@@ -37,4 +37,4 @@ class JobFilter {
 [[nodiscard]] std::string_view state_name(core::JobState state);
 [[nodiscard]] std::string_view priority_name(Priority priority);
 
-}  // namespace overwinter::rpc
+}  // namespace overwinter::runtime

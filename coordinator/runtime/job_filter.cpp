@@ -1,10 +1,10 @@
-#include "coordinator/rpc/list_filter.h"
+#include "coordinator/runtime/job_filter.h"
 
 #include <algorithm>
 #include <array>
 #include <optional>
 
-namespace overwinter::rpc {
+namespace overwinter::runtime {
 namespace {
 
 constexpr std::size_t kFilterBytesMax = 1024;
@@ -58,7 +58,7 @@ Result<std::vector<Token>> split(std::string_view text) {
   return out;
 }
 
-std::optional<std::string> value_of(const runtime::JobView& job, std::string_view key) {
+std::optional<std::string> value_of(const JobView& job, std::string_view key) {
   if (key == "state") return std::string(state_name(job.state));
   if (key == "name") return job.name;
   if (key == "display_name") return job.display_name;
@@ -114,7 +114,7 @@ Result<JobFilter> JobFilter::parse(std::string_view text) {
   return filter;
 }
 
-bool JobFilter::matches(const runtime::JobView& job) const {
+bool JobFilter::matches(const JobView& job) const {
   return std::all_of(terms_.begin(), terms_.end(), [&](const Term& term) {
     const auto value = value_of(job, term.key);
     const bool equal =
@@ -164,4 +164,4 @@ std::string_view priority_name(Priority priority) {
   return "normal";
 }
 
-}  // namespace overwinter::rpc
+}  // namespace overwinter::runtime

@@ -1,0 +1,101 @@
+#include "coordinator/dashboard/metrics.h"
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "overwinter/v1/admin.pb.h"
+#include "overwinter/v1/billing.pb.h"
+#include "overwinter/v1/job.pb.h"
+
+namespace overwinter::dashboard {
+namespace {
+
+class Text {
+ public:
+  void begin(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = "overwinter_" + std::string(name);
+    out_ += "# HELP " + name_ + " " + std::string(help) + "\n# TYPE " + name_ + " " +
+            std::string(type) + "\n";
+  }
+  void line(const std::string& labels, const std::string& value) {
+    out_ += name_ + (labels.empty() ? "" : "{" + labels + "}") + " " + value + "\n";
+  }
+  void one(std::string_view name, std::string_view type, std::string_view help,
+           std::uint64_t value) {
+    begin(name, type, help);
+    line({}, std::to_string(value));
+  }
+  [[nodiscard]] std::string take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+  std::string name_;
+};
+
+void add_states(const Sources& sources, const std::string& project, Text& text) {
+  std::array<std::uint64_t, v1::Job::State_ARRAYSIZE> jobs{};
+  for (const auto& job : sources.views.jobs(project))
+    ++jobs.at(static_cast<std::size_t>(job->state));
+  text.begin("jobs", "gauge", "Jobs that the coordinator holds, by state.");
+  for (int state = v1::Job::QUEUED; state < v1::Job::State_ARRAYSIZE; ++state) {
+    text.line("state=\"" + v1::Job::State_Name(state) + "\"",
+              std::to_string(jobs.at(static_cast<std::size_t>(state))));
+  }
+  std::array<std::uint64_t, v1::Worker::State_ARRAYSIZE> workers{};
+  for (const auto& worker : sources.views.workers()) {
+    ++workers.at(static_cast<std::size_t>(worker->state));
+  }
+  text.begin("workers", "gauge", "Workers by state.");
+  for (int state = v1::Worker::JOINED; state < v1::Worker::State_ARRAYSIZE; ++state) {
+    text.line("state=\"" + v1::Worker::State_Name(state) + "\"",
+              std::to_string(workers.at(static_cast<std::size_t>(state))));
+  }
+}
+
+void add_costs(const Sources& sources, const Principal& caller, Time now, Text& text) {
+  v1::ListMachineCostsResponse machines;
+  v1::ListJobCostsResponse jobs;
+  if (!sources.costs.list_jobs(caller.project, {}, {}, now, jobs).ok()) return;
+  const auto amount = [](const v1::Money& money) {
+    return format_money(Money{money.amount_micros()});
+  };
+  const std::string currency = "currency=\"" + jobs.total().currency_code() + "\"";
+  text.begin("jobs_cost", "gauge", "What jobs have cost, in units of the currency.");
+  text.line(currency, amount(jobs.total()));
+  if (!caller.project.empty() || !may(caller, Permission::kReadAllMoney)) return;
+  if (!sources.costs.list_machines({}, now, machines).ok()) return;
+  text.begin("machines_cost", "gauge",
+             "What all machines have cost, in units of the currency; the kinds sum to the whole.");
+  text.line(currency + ",kind=\"jobs\"", amount(machines.total().jobs()));
+  text.line(currency + ",kind=\"idle\"", amount(machines.total().idle()));
+  text.line(currency + ",kind=\"lost\"", amount(machines.total().lost()));
+}
+
+}  // namespace
+
+std::string metrics_text(const Sources& sources, const Principal& caller, Time now) {
+  Text text;
+  add_states(sources, caller.project, text);
+  text.one("workers_connected", "gauge", "Workers whose stream is open.",
+           sources.workers_connected());
+  add_costs(sources, caller, now, text);
+  const auto statistics = sources.store.statistics();
+  text.one("commits_total", "counter", "Commits of the store since the start.", statistics.commits);
+  text.one("log_turns", "gauge", "Turns in the log.", statistics.turns);
+  text.one("log_bytes", "gauge", "Size of the log on disk.", statistics.log_bytes);
+  const auto& counters = sources.loop.counters();
+  text.one("events_total", "counter", "Events stepped by the core.", counters.events);
+  text.one("turns_total", "counter", "Turns with facts.", counters.turns);
+  text.one("facts_total", "counter", "Facts decided.", counters.facts);
+  text.one("loop_stalls_total", "counter", "Times the loop stood still.", counters.stalls);
+  text.begin("turn_seconds_total", "counter",
+             "Time from a turn's first event to its effects, summed; by turns_total: the mean.");
+  text.line({}, std::to_string(static_cast<double>(counters.turn_us.load()) / 1e6));
+  text.one("events_waiting", "gauge", "Events in the core's queue.", sources.queue.size());
+  text.one("work_waiting", "gauge", "Tasks in the blocking pool's queues.", sources.pool.waiting());
+  return text.take();
+}
+
+}  // namespace overwinter::dashboard

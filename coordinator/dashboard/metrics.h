@@ -1,0 +1,14 @@
+// The cluster as Prometheus text: names begin with overwinter_, base units.
+#pragma once
+
+#include <string>
+
+#include "coordinator/dashboard/router.h"
+
+namespace overwinter::dashboard {
+
+// What `caller` may know: jobs and their cost of its project, machines' cost where it sees all
+// money. May wait for the disk (bills).
+[[nodiscard]] std::string metrics_text(const Sources& sources, const Principal& caller, Time now);
+
+}  // namespace overwinter::dashboard

@@ -1,0 +1,112 @@
+#include "coordinator/runtime/explain.h"
+
+#include <cstddef>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "coordinator/policy/placement.h"
+
+namespace overwinter::runtime {
+namespace {
+
+std::string_view not_ready(core::WorkerState state) {
+  switch (state) {
+    case core::WorkerState::kJoined:
+      return "has never connected";
+    case core::WorkerState::kDraining:
+      return "is draining";
+    case core::WorkerState::kLost:
+      return "is lost";
+    case core::WorkerState::kRemoved:
+      return "was removed";
+    case core::WorkerState::kReady:
+      break;
+  }
+  return {};
+}
+
+void add_candidates(const WorkerView& worker, std::vector<policy::Candidate>& out) {
+  for (std::size_t i = 0; i < worker.machine.devices.size(); ++i) {
+    policy::Candidate candidate;
+    candidate.worker = worker.id;
+    candidate.index = static_cast<DeviceIndex>(i);
+    candidate.worker_name = worker.name;
+    candidate.not_ready = not_ready(worker.state);
+    candidate.projects = &worker.projects;
+    candidate.spot = worker.spot;
+    candidate.device = &worker.machine.devices[i];
+    if (i < worker.uses.size()) {
+      candidate.memory_used = worker.uses[i].memory_reserved_bytes;
+      candidate.threads_used = worker.uses[i].threads_reserved;
+      candidate.share_used_ppm = worker.uses[i].share_ppm;
+    }
+    if (i < worker.device_prices.size()) candidate.price_per_hour = worker.device_prices[i];
+    out.push_back(candidate);
+  }
+}
+
+void explain_waiting(const Views& views, const JobView& job, v1::ExplainJobResponse& out) {
+  const auto workers = views.workers();
+  std::vector<policy::Candidate> candidates;
+  for (const auto& worker : workers) {
+    if (worker->state != core::WorkerState::kRemoved) add_candidates(*worker, candidates);
+  }
+  const auto why = policy::explain({&job.demand, job.project}, candidates);
+  out.set_summary(job.reason.empty() ? why.summary : job.reason);
+  out.set_smallest_change(why.would_help);
+  for (const auto& line : why.lines) {
+    v1::RuledOut& one = *out.add_workers();
+    one.set_what(line.worker + " device " + std::to_string(line.device));
+    one.set_why(line.why);
+  }
+}
+
+std::string running_summary(const JobView& job) {
+  std::set<WorkerId> workers;
+  for (const auto& seat : job.seats) workers.insert(seat.worker);
+  return "it runs on " + std::to_string(workers.size()) +
+         (workers.size() == 1 ? " worker: " : " workers: ") + std::to_string(job.done.count()) +
+         " of " + std::to_string(job.demand.units) + " units are done";
+}
+
+void explain_paused(const JobView& job, v1::ExplainJobResponse& out) {
+  out.set_summary(job.reason);
+  if (job.cause == core::Cause::kBudget && job.demand.cap) {
+    out.set_smallest_change("a cap above " + format_money(*job.demand.cap));
+    out.add_commands("overwinter jobs update " + job.name + " --cap AMOUNT");
+  }
+  out.add_commands("overwinter jobs resume " + job.name);
+}
+
+}  // namespace
+
+v1::ExplainJobResponse explain_job(const Views& views, const JobView& job) {
+  v1::ExplainJobResponse out;
+  switch (job.state) {
+    case core::JobState::kQueued:
+      explain_waiting(views, job, out);
+      out.add_commands("overwinter workers list");
+      break;
+    case core::JobState::kPaused:
+      explain_paused(job, out);
+      break;
+    case core::JobState::kStarting:
+    case core::JobState::kRunning:
+      out.set_summary(running_summary(job));
+      out.add_commands("overwinter jobs watch " + job.name);
+      break;
+    case core::JobState::kSucceeded:
+      out.set_summary("it succeeded");
+      out.add_commands("overwinter jobs download " + job.name + " -o C.npy");
+      break;
+    case core::JobState::kStopping:
+    case core::JobState::kFailed:
+    case core::JobState::kCancelled:
+      out.set_summary(job.reason);
+      break;
+  }
+  return out;
+}
+
+}  // namespace overwinter::runtime
