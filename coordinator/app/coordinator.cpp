@@ -149,13 +149,13 @@ Status Coordinator::Impl::open_artifacts() {
   artifacts::BlobStoreConfig blob_config;
   blob_config.free_bytes_min = kDiskKeptForUploads;
   auto opened =
-      artifacts::BlobStore::open(artifacts::posix_files(), folder.blobs().string(), blob_config);
+      artifacts::BlobStore::open(artifacts::posix_files(), folder.artifacts().string(), blob_config);
   if (!opened) return opened.error();
   blobs = std::move(*opened);
   artifacts::ResultStoreConfig result_config;
   result_config.free_bytes_min = kDiskKeptForResults;
   auto opened_results = artifacts::ResultStore::open(artifacts::posix_files(),
-                                                     folder.results().string(), result_config);
+                                                     folder.artifacts().string(), result_config);
   if (!opened_results) return opened_results.error();
   results = std::move(*opened_results);
   return Status::success();

@@ -15,6 +15,7 @@ Status DataFolder::make() const {
                                                 " cannot be made: " + failed.message());
   }
   if (Status status = ensure_private_folder(absolute); !status.ok()) return status;
+  if (Status status = ensure_private_folder(absolute / "artifacts"); !status.ok()) return status;
   return ensure_private_folder(absolute / "run");
 }
 

@@ -1,7 +1,7 @@
 // The coordinator's folder: what is where.
 //
 //   store/        the log of turns and its projection (coordinator/store)
-//   blobs/ results/   coordinator/artifacts
+//   artifacts/    uploaded matrices and results (coordinator/artifacts)
 //   ca/           the cluster's certificate authority; ca/root.pem is what clients pin
 //   leaf/         key and certificate of the servers, made anew at each start
 //   capability.key    signs artifact capabilities
@@ -20,8 +20,7 @@ struct DataFolder {
   explicit DataFolder(std::filesystem::path dir) : root(std::move(dir)) {}
   std::filesystem::path root;
   [[nodiscard]] std::filesystem::path store() const { return root / "store"; }
-  [[nodiscard]] std::filesystem::path blobs() const { return root / "blobs"; }
-  [[nodiscard]] std::filesystem::path results() const { return root / "results"; }
+  [[nodiscard]] std::filesystem::path artifacts() const { return root / "artifacts"; }
   [[nodiscard]] std::filesystem::path ca() const { return root / "ca"; }
   [[nodiscard]] std::filesystem::path leaf() const { return root / "leaf"; }
   [[nodiscard]] std::filesystem::path capability_key() const { return root / "capability.key"; }
@@ -33,7 +32,7 @@ struct DataFolder {
     return run() / "descriptors.sock";
   }
 
-  // Makes root and run, 0700, with their parents.
+  // Makes root, artifacts and run, 0700, with their parents.
   [[nodiscard]] Status make() const;
 };
 
