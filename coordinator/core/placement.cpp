@@ -214,6 +214,12 @@ bool Engine::try_place(JobId id) {
     if (!place_on(id, worker_id, device)) break;
     any = true;
   }
+  if (!any && !job_soft(placed).avoid.empty()) {
+    // What is left of its cap does not pay for these; a cheaper worker on which it failed may.
+    job_soft(placed).avoid.clear();
+    avoiding_.erase(id);
+    return try_place(id);
+  }
   update_waiting(id);
   return any;
 }
