@@ -1,0 +1,195 @@
+// From the call of SubmitJob to the moment at which its watcher reads that the job runs: over TLS,
+// on a warm cluster, beside the commits of the same disk.
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "common/rpc/channel.h"
+#include "common/security/random.h"
+#include "common/security/tls_credentials.h"
+#include "overwinter/v1/job.grpc.pb.h"
+#include "tests/bench/cluster.h"
+#include "tests/bench/commits.h"
+#include "tests/bench/matrices.h"
+#include "tests/bench/suites.h"
+
+namespace overwinter::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kJobs = 200;
+constexpr std::size_t kWarmUp = 20;
+constexpr std::size_t kCommitsBeforeEach = 5;
+constexpr std::uint64_t kSide = 32;  // one tile: one unit
+constexpr auto kJobWithin = std::chrono::seconds(30);
+
+// One WatchJobs stream of the project, opened before the submits: when each job was first read as
+// running, and as ended.
+class ProjectWatch {
+ public:
+  static Result<std::unique_ptr<ProjectWatch>> open(const client::Credentials& credentials) {
+    auto channel_credentials = people_client_credentials(credentials.root_pem, {});
+    if (!channel_credentials) return fail(channel_credentials.error());
+    std::unique_ptr<ProjectWatch> out(new ProjectWatch());
+    out->stub_ = v1::JobService::NewStub(make_channel(credentials.address, *channel_credentials));
+    out->context_.AddMetadata("authorization", "Bearer " + credentials.token);
+    v1::WatchJobsRequest request;
+    request.set_parent(std::string("projects/") + kProject);
+    out->stream_ = out->stub_->WatchJobs(&out->context_, request);
+    out->thread_ = std::thread([it = out.get()] { it->read(); });
+    return out;
+  }
+
+  ~ProjectWatch() {
+    context_.TryCancel();
+    if (thread_.joinable()) thread_.join();
+  }
+
+  struct Seen {
+    std::optional<Clock::time_point> running;
+    std::optional<Clock::time_point> ended;
+    bool succeeded = false;
+  };
+
+  // What was seen of the job once it has ended.
+  Result<Seen> wait_for_end(const std::string& job) {
+    std::unique_lock lock(mutex_);
+    const bool ended = changed_.wait_for(
+        lock, kJobWithin, [&] { return closed_ || interrupted() || seen_[job].ended.has_value(); });
+    const Seen seen = seen_[job];
+    if (!ended || !seen.succeeded) return fail(Code::kInternal, job + " did not succeed in time");
+    return seen;
+  }
+
+ private:
+  ProjectWatch() = default;
+
+  void read() {
+    v1::WatchJobsResponse response;
+    while (stream_->Read(&response)) {
+      const auto now = Clock::now();
+      const v1::Job& job = response.job();
+      const std::lock_guard lock(mutex_);
+      Seen& seen = seen_[job.name()];
+      // A job that is over has run: the later moment counts.
+      if (job.state() >= v1::Job::RUNNING && !seen.running) seen.running = now;
+      if (job.state() >= v1::Job::SUCCEEDED && !seen.ended) {
+        seen.ended = now;
+        seen.succeeded = job.state() == v1::Job::SUCCEEDED;
+      }
+      changed_.notify_all();
+    }
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    changed_.notify_all();
+  }
+
+  std::unique_ptr<v1::JobService::Stub> stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::WatchJobsResponse>> stream_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, Seen> seen_;
+  bool closed_ = false;
+  std::thread thread_;
+};
+
+double milliseconds(Clock::duration d) {
+  return std::chrono::duration<double, std::milli>(d).count();
+}
+
+struct Times {
+  std::vector<double> commits;
+  std::vector<double> answers;  // SubmitJob returned
+  std::vector<double> starts;   // read as running
+  std::vector<double> ends;     // read as succeeded
+};
+
+Result<v1::JobSpec> one_unit_job(Cluster& cluster) {
+  v1::JobSpec spec;
+  spec.set_project(kProject);
+  spec.set_name("latency");
+  spec.mutable_workers()->set_max(1);
+  for (const char* name : {"a.npy", "b.npy"}) {
+    const std::string path = cluster.path(name);
+    if (Status done = write_matrix(path, kSide, name[0]); !done.ok()) return fail(done);
+    auto uri = cluster.client().upload(kProject, path, {});
+    if (!uri) return fail(uri.error());
+    (name[0] == 'a' ? spec.mutable_matmul()->mutable_a() : spec.mutable_matmul()->mutable_b())
+        ->assign(*uri);
+  }
+  return spec;
+}
+
+Status submit_one(Cluster& cluster, ProjectWatch& watch, const v1::JobSpec& spec, Times& out) {
+  v1::SubmitJobRequest request;
+  *request.mutable_spec() = spec;
+  request.set_request_id(random_id(20));
+  const auto begin = Clock::now();
+  const auto job = cluster.client().submit(request);
+  const auto answered = Clock::now();
+  if (!job) return job.error();
+  const auto seen = watch.wait_for_end(job->name());
+  if (!seen) return seen.error();
+  out.answers.push_back(milliseconds(answered - begin));
+  out.starts.push_back(milliseconds(*seen->running - begin));
+  out.ends.push_back(milliseconds(*seen->ended - begin));
+  return Status::success();
+}
+
+Row row_of(const std::string& name, const std::vector<double>& ours, const Summary& commits) {
+  Row row;
+  row.name = name;
+  row.unit = "ms";
+  row.ours = summarize(ours);
+  row.peer = commits;
+  row.peer_name = "one commit of this disk, in between";
+  row.note = fmt::format("beyond the commit: p50 {:+.3f} ms, p99 {:+.3f} ms",
+                         row.ours.median - commits.median, row.ours.p99 - commits.p99);
+  return row;
+}
+
+}  // namespace
+
+Result<SuiteReport> run_latency(const Settings& settings) {
+  say("latency: starting a coordinator and two workers");
+  auto cluster = Cluster::up(settings, 2, "cpu:memory=512MiB,threads=1");
+  if (!cluster) return fail(cluster.error());
+  auto commits = TurnCommits::open((*cluster)->path("commits"));
+  if (!commits) return fail(commits.error());
+  auto watch = ProjectWatch::open((*cluster)->credentials());
+  if (!watch) return fail(watch.error());
+  const auto spec = one_unit_job(**cluster);
+  if (!spec) return fail(spec.error());
+  Times times;
+  Times warm_up;
+  const std::size_t jobs = settings.runs.value_or(kJobs);
+  for (std::size_t i = 0; i < jobs + kWarmUp && !interrupted(); ++i) {
+    if (i % 50 == 0) say(fmt::format("latency: job {} of {}", i, jobs + kWarmUp));
+    for (std::size_t j = 0; j < kCommitsBeforeEach; ++j) {
+      const auto ms = (*commits)->commit(1);
+      if (!ms) return fail(ms.error());
+      if (i >= kWarmUp) times.commits.push_back(*ms);
+    }
+    const Status done = submit_one(**cluster, **watch, *spec, i < kWarmUp ? warm_up : times);
+    if (!done.ok()) return fail(done);
+  }
+  const Summary disk = summarize(times.commits);
+  SuiteReport report;
+  Row start = row_of("submit to start: read as RUNNING", times.starts, disk);
+  start.target = "p50 at most commit p50 + 3 ms, p99 at most commit p99 + 10 ms";
+  start.met = start.ours.median <= disk.median + 3 && start.ours.p99 <= disk.p99 + 10;
+  start.note += "; RUNNING is read after a second commit, so the worker had its unit earlier";
+  report.rows.push_back(start);
+  report.rows.push_back(row_of("submit to its answer", times.answers, disk));
+  report.rows.push_back(row_of("submit to the end: read as SUCCEEDED", times.ends, disk));
+  return report;
+}
+
+}  // namespace overwinter::bench
