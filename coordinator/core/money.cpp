@@ -229,6 +229,8 @@ void Engine::cut_if_due(WorkerId id) {
   while (soft->second.next_cut && *soft->second.next_cut <= now_) {
     cut(id, *soft->second.next_cut);
     reprice_seats(id);
+    ++epoch_;  // the cheapest may be another now
+    update_slots(id);
   }
 }
 
