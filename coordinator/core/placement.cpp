@@ -214,6 +214,13 @@ bool Engine::try_place(JobId id) {
     if (!place_on(id, worker_id, device)) break;
     any = true;
   }
+  if (!any &&
+      queued) {  // a lower price an hour may cost more by a larger share: any that it can pay
+    const std::vector<policy::Score> scores(open_.begin(), open_.end());
+    for (const policy::Score& s : scores) {
+      any = any || place_on(id, s.worker, s.device);
+    }
+  }
   if (!any && !job_soft(placed).avoid.empty()) {
     // What is left of its cap does not pay for these; a cheaper worker on which it failed may.
     job_soft(placed).avoid.clear();
