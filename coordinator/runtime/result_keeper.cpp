@@ -206,10 +206,13 @@ Result<artifacts::ResultManifest> ResultKeeper::sealed(const JobView& job) {
   if (!geometry) return fail(geometry.error());
   UnitRanges all;
   if (geometry->grid().units() > 0) all.add({0, geometry->grid().units()});
-  if (Status status = prepare_store(job.id, *geometry, all); !status.ok()) {
-    return fail(std::move(status));
-  }
-  return results_.seal(job.id);
+  const Status prepared = prepare_store(job.id, *geometry, all);
+  auto made =
+      prepared.ok() ? results_.seal(job.id) : Result<artifacts::ResultManifest>(fail(prepared));
+  if (made) return made;
+  // The job's own sealing may have come to its end in between; then there is nothing left to seal.
+  manifest = results_.manifest(job.id);
+  return manifest ? manifest : made;
 }
 
 Result<artifacts::ResultReader> ResultKeeper::read(const JobView& job) {
