@@ -15,6 +15,7 @@
 #include "common/base/bytes.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/mutex.h"
 #include "common/base/version.h"
 #include "common/security/file_io.h"
 #include "common/security/host_id.h"
@@ -161,29 +162,40 @@ ComputePool make_devices(const Settings& settings) {
   return devices;
 }
 
-// Waits for a signal to end; the second one ends at once.
+// OpenBLAS starts threads before main that block no signal: a handler, not sigwait, sees every one.
+volatile sig_atomic_t signals_seen = 0;
+
+void note_signal(int /*signal*/) {
+  signals_seen = signals_seen + 1;
+}
+
+// Watches for a signal to end; the second one ends at once.
 class Signals {
  public:
   explicit Signals(std::function<void()> first) : first_(std::move(first)) {
+    struct sigaction action {};
+    action.sa_handler = note_signal;
+    action.sa_flags = SA_RESTART;
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) ::sigaction(signal, &action, nullptr);
     thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
 
  private:
   void run(const std::stop_token& stop) {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
-    bool again = false;
+    bool told = false;
+    std::unique_lock lock(mutex_);
     while (!stop.stop_requested()) {
-      const timespec wait{0, 200'000'000};
-      if (::sigtimedwait(&set, nullptr, &wait) < 0) continue;
-      if (std::exchange(again, true)) ::_exit(1);
+      changed_.wait_for(lock, stop, Duration(100), [] { return false; });
+      if (signals_seen > 1 && told) ::_exit(1);
+      if (signals_seen == 0 || std::exchange(told, true)) continue;
       log_info("stopping: work is handed back");
       first_();
     }
   }
 
   std::function<void()> first_;
+  Mutex mutex_;
+  Condition changed_;
   std::jthread thread_;
 };
 

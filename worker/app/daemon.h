@@ -5,8 +5,8 @@
 
 namespace overwinter::worker {
 
-// SIGTERM, SIGINT and SIGHUP must be blocked in every thread. Returns the exit code; everything to
-// say has been said.
+// Takes SIGTERM, SIGINT and SIGHUP: hands work back, then returns. Returns the exit code;
+// everything to say has been said.
 [[nodiscard]] int run_worker(const Options& options);
 
 }  // namespace overwinter::worker

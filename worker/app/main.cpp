@@ -8,11 +8,6 @@
 
 int main(int argc, char** argv) {
   using namespace overwinter;
-  // Before any thread: signals are taken by one thread alone.
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
-  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
   const auto parsed = worker::parse_options(argc, argv);
   if (parsed.exit) return *parsed.exit;
