@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kBarWidth = 20;
 constexpr auto kRedraw = std::chrono::milliseconds(100);
+constexpr auto kPlainEvery = std::chrono::seconds(5);
 
 }  // namespace
 
@@ -22,7 +23,7 @@ Progress::Progress(std::string what, bool quiet)
       quiet_(quiet),
       terminal_(isatty(STDERR_FILENO) == 1),
       started_(std::chrono::steady_clock::now()),
-      drawn_at_(started_ - kRedraw) {}
+      drawn_at_(terminal_ ? started_ - kRedraw : started_) {}
 
 Progress::~Progress() {
   if (drawn_ && terminal_) std::fputc('\n', stderr);
@@ -60,14 +61,15 @@ void Progress::line(std::string_view text) {
 void Progress::draw(double fraction, const std::string& detail, bool last) {
   fraction = std::clamp(fraction, 0.0, 1.0);
   const int percent = static_cast<int>(fraction * 100);
+  const auto now = std::chrono::steady_clock::now();
   if (!terminal_) {
-    const int tenth = percent / 10;
-    if (tenth == tenth_) return;
-    tenth_ = tenth;
+    // A log stays short: a line now and then, and one at the end.
+    if (ended_ || (!last && now - drawn_at_ < kPlainEvery)) return;
+    ended_ = last;
+    drawn_at_ = now;
     std::fprintf(stderr, "%s: %d %%  %s\n", what_.c_str(), percent, detail.c_str());
     return;
   }
-  const auto now = std::chrono::steady_clock::now();
   if (!last && now - drawn_at_ < kRedraw) return;
   drawn_at_ = now;
   drawn_ = true;

@@ -32,7 +32,7 @@ class Progress {
   bool quiet_;
   bool terminal_;
   bool drawn_ = false;
-  int tenth_ = -1;
+  bool ended_ = false;
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point drawn_at_;
 };

@@ -302,7 +302,8 @@ Result<ResultManifest> ResultStore::seal(JobId job) {
   }
   const ResultManifest sealed{result->spec, digester.finish(), digester.size_bytes()};
   MutexLock folder_lock(folder_mutex_);
-  if (find(job) != result) return fail(unknown_job(job));
+  // Another call sealed it first, or it was removed.
+  if (find(job) != result) return manifest(job);
   if (Status status =
           write_small_file(files_, job_folder(job), kManifestName, write_result_manifest(sealed));
       !status.ok())

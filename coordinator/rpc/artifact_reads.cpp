@@ -87,16 +87,17 @@ grpc::ServerUnaryReactor* ArtifactService::CheckArtifacts(grpc::CallbackServerCo
                                                           v1::CheckArtifactsResponse* response) {
   auto* reactor = call->DefaultReactor();
   const auto caller = context_.authorizer->caller(*call, Permission::kSubmitJobs);
-  Status status = caller ? check_project(context_, *caller, request->project()) : caller.error();
+  const std::string project = caller ? project_of(*caller, request->project()) : std::string();
+  Status status = caller ? check_project(context_, *caller, project) : caller.error();
   if (status.ok() && request->digests_size() > kCheckMax) {
     status = error(Code::kInvalidArgument, "at most 1,000 digests are asked at once", "digests");
   }
   if (status.ok()) {
-    status = context_.pool.run(runtime::Work::kRead, [this, reactor, request, response] {
+    status = context_.pool.run(runtime::Work::kRead, [this, project, reactor, request, response] {
       for (const auto& text : request->digests()) {
         const auto digest = parse_digest(text);
         if (!digest) return finish(reactor, digest.error());
-        if (context_.blobs.has({request->project(), *digest})) response->add_present(text);
+        if (context_.blobs.has({project, *digest})) response->add_present(text);
       }
       finish(reactor, Status::success());
     });
@@ -113,14 +114,14 @@ grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::Downloa
   if (!caller) return new RefusedStream<Response>(caller.error());
   if (request->has_blob()) {
     const auto& blob = request->blob();
-    if (Status status = check_project(context_, *caller, blob.project()); !status.ok()) {
+    const std::string project = project_of(*caller, blob.project());
+    if (Status status = check_project(context_, *caller, project); !status.ok()) {
       return new RefusedStream<Response>(status);
     }
-    return new ByteStream<Response>(
-        context_, *caller,
-        [this, project = blob.project(), digest = blob.digest()](Response& first) {
-          return open_blob(context_, project, digest, first);
-        });
+    return new ByteStream<Response>(context_, *caller,
+                                    [this, project, digest = blob.digest()](Response& first) {
+                                      return open_blob(context_, project, digest, first);
+                                    });
   }
   auto job = find_job(context_, *caller, request->job());
   if (!job) return new RefusedStream<Response>(job.error());

@@ -49,7 +49,8 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
       return end(error(Code::kInvalidArgument, "the first message names the blob", "begin"));
     }
     const auto& asked = message_.begin();
-    if (Status status = check_project(context_, caller_, asked.project()); !status.ok()) {
+    const std::string project = project_of(caller_, asked.project());
+    if (Status status = check_project(context_, caller_, project); !status.ok()) {
       return end(status);
     }
     const auto digest = parse_digest(asked.digest());
@@ -58,7 +59,7 @@ class Upload final : public grpc::ServerReadReactor<v1::UploadArtifactRequest> {
     uri_ = runtime::artifact_uri(*digest);
     context_.blobs.sweep(context_.now());
     auto upload =
-        context_.blobs.begin_upload({asked.project(), *digest}, asked.size_bytes(), context_.now());
+        context_.blobs.begin_upload({project, *digest}, asked.size_bytes(), context_.now());
     if (!upload && upload.error().code == Code::kAlreadyExists) {
       response_->set_uri(uri_);
       return end(Status::success());

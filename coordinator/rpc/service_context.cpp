@@ -27,6 +27,11 @@ Result<runtime::JobViewPtr> find_job(const ServiceContext& context, const Princi
   return runtime::find_job(context.views, caller, name);
 }
 
+std::string project_of(const Principal& caller, const std::string& asked) {
+  if (!asked.empty()) return asked;
+  return caller.project.empty() ? "default" : caller.project;
+}
+
 Status check_project(const ServiceContext& context, const Principal& caller,
                      std::string_view project) {
   return runtime::check_project(context.views, caller, project);

@@ -51,6 +51,8 @@ void finish(grpc::ServerUnaryReactor* reactor, const Status& status);
 // that does not exist.
 [[nodiscard]] Result<runtime::JobViewPtr> find_job(const ServiceContext& context,
                                                    const Principal& caller, std::string_view name);
+// The project that a request means: the one it names, else the token's, else "default".
+[[nodiscard]] std::string project_of(const Principal& caller, const std::string& asked);
 // OK when the project exists and the caller sees it; else NOT_FOUND.
 Status check_project(const ServiceContext& context, const Principal& caller,
                      std::string_view project);

@@ -41,7 +41,7 @@ void plan_and_post(const ServiceContext& context, const Principal& caller, v1::J
 
 Status complete(const ServiceContext& context, const Principal& caller, v1::JobSpec& spec) {
   const spec::SpecOptions options{.allow_test_workloads = context.allow_test_workloads};
-  const std::string project = caller.project.empty() ? "default" : caller.project;
+  const std::string project = project_of(caller, "");
   if (Status status = spec::to_status(spec::complete_and_validate(spec, project, options));
       !status.ok()) {
     return status;

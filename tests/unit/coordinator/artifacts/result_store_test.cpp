@@ -216,6 +216,19 @@ TEST_F(ResultStoreTest, RemovedAndBegunAnewWhileItIsSealed) {
   EXPECT_TRUE(store_->landed(kJob)->empty());
 }
 
+// A download asks for the seal while the job's end makes it.
+TEST_F(ResultStoreTest, SealedTwiceAtOnce) {
+  ASSERT_TRUE(store_->prepare(kJob, kSpec, {}).ok());
+  land_all(kJob, kSpec, c_);
+  files_.before_read = [this] {
+    files_.before_read = nullptr;
+    EXPECT_TRUE(store_->seal(kJob).has_value());
+  };
+  const auto sealed = store_->seal(kJob);
+  ASSERT_TRUE(sealed.has_value()) << sealed.error().message;
+  EXPECT_EQ(*sealed, *store_->manifest(kJob));
+}
+
 TEST_F(ResultStoreTest, RemovedWhileItIsSealed) {
   ASSERT_TRUE(store_->prepare(kJob, kSpec, {}).ok());
   land_all(kJob, kSpec, c_);
