@@ -148,8 +148,8 @@ Status Coordinator::Impl::restore() {
 Status Coordinator::Impl::open_artifacts() {
   artifacts::BlobStoreConfig blob_config;
   blob_config.free_bytes_min = kDiskKeptForUploads;
-  auto opened =
-      artifacts::BlobStore::open(artifacts::posix_files(), folder.artifacts().string(), blob_config);
+  auto opened = artifacts::BlobStore::open(artifacts::posix_files(), folder.artifacts().string(),
+                                           blob_config);
   if (!opened) return opened.error();
   blobs = std::move(*opened);
   artifacts::ResultStoreConfig result_config;
@@ -183,7 +183,7 @@ Status Coordinator::Impl::start_loop() {
   servers = std::make_unique<rpc::Servers>(
       rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, *tiles, *blobs, authority,
                        signer, [this] { return loop->now(); },
-                       [this] { return store->disk_room(); }, *costs},
+                       [this] { return store->disk_room(); }, *costs, store->history()},
       std::move(server_config));
 
   effects.emplace(runtime::Ports{&servers->link(), &requests, &*keeper, &*planner});

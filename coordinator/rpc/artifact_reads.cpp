@@ -6,6 +6,7 @@
 #include "coordinator/artifacts/block_reader.h"
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/byte_stream.h"
+#include "coordinator/runtime/job_queries.h"
 
 namespace overwinter::rpc {
 namespace {
@@ -124,10 +125,16 @@ grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::Downloa
                                     });
   }
   auto job = find_job(context_, *caller, request->job());
-  if (!job) return new RefusedStream<Response>(job.error());
-  return new ByteStream<Response>(context_, *caller, [this, job = *job](Response& first) {
-    return open_result(context_, *job, first);
-  });
+  if (!job && job.error().code != Code::kNotFound) return new RefusedStream<Response>(job.error());
+  return new ByteStream<Response>(
+      context_, *caller,
+      [this, job = std::move(job), caller = *caller,
+       name = request->job()](Response& first) -> Result<std::unique_ptr<ByteSource>> {
+        if (job) return open_result(context_, **job, first);
+        const auto past = runtime::find_past_job(context_.history, caller, name);
+        if (!past) return fail(past.error());
+        return open_result(context_, **past, first);
+      });
 }
 
 grpc::ServerWriteReactor<v1::ReadBlockResponse>* ArtifactService::ReadBlock(

@@ -153,7 +153,18 @@ grpc::ServerUnaryReactor* JobService::GetJob(grpc::CallbackServerContext* call,
   }
   const auto view = find_job(context_, *caller, request->name());
   if (view) *job = runtime::job_resource(context_.views, **view);
-  finish(reactor, view ? Status::success() : view.error());
+  if (view || view.error().code != Code::kNotFound) {
+    finish(reactor, view ? Status::success() : view.error());
+    return reactor;
+  }
+  // It may have left the core long ago.
+  const Status taken =
+      context_.pool.run(runtime::Work::kRead, [this, reactor, request, job, caller = *caller] {
+        const auto past = runtime::find_past_job(context_.history, caller, request->name());
+        if (past) *job = runtime::job_resource(context_.views, **past);
+        finish(reactor, past ? Status::success() : past.error());
+      });
+  if (!taken.ok()) finish(reactor, taken);
   return reactor;
 }
 

@@ -93,6 +93,7 @@ struct Servers::Impl {
                 need.now,
                 need.disk_room,
                 need.costs,
+                need.history,
                 config.allow_test_workloads,
                 need.authority,
                 {},

@@ -52,6 +52,7 @@ struct ServersNeed {
   std::function<Time()> now;
   std::function<Status()> disk_room;
   const runtime::Costs& costs;
+  store::History& history;
 };
 
 class Servers {

@@ -33,6 +33,7 @@ struct ServiceContext {
   // Not OK while the disk is too full for new work: what submits and uploads are refused with.
   std::function<Status()> disk_room;
   const runtime::Costs& costs;
+  store::History& history;  // on the pool alone
   bool allow_test_workloads = false;
 
   // What join files and login lines say, and who signs.

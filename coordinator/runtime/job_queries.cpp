@@ -6,6 +6,7 @@
 #include "common/security/encoding.h"
 #include "coordinator/runtime/job_filter.h"
 #include "coordinator/runtime/resources.h"
+#include "coordinator/runtime/snapshot.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -52,14 +53,33 @@ Status check_project(const Views& views, const Principal& caller, std::string_vi
                "overwinter projects list shows the projects that you see");
 }
 
+namespace {
+
+Status no_such_job(std::string_view name) {
+  return error(Code::kNotFound, "there is no job " + std::string(name), "name",
+               "overwinter jobs list shows the jobs that you see");
+}
+
+}  // namespace
+
+Result<JobViewPtr> find_past_job(store::History& history, const Principal& caller,
+                                 std::string_view name) {
+  const auto parsed = parse_job_name(name);
+  if (!parsed) return fail(parsed.error());
+  if (!sees_project(caller, parsed->project)) return fail(no_such_job(name));
+  const auto past = history.job(parsed->project, parsed->job);
+  if (!past) return fail(past.error());
+  if (!past->has_value()) return fail(no_such_job(name));
+  return view_of_past((*past)->job);
+}
+
 Result<JobViewPtr> find_job(const Views& views, const Principal& caller, std::string_view name) {
   const auto parsed = parse_job_name(name);
   if (!parsed) return fail(parsed.error());
   if (sees_project(caller, parsed->project)) {
     if (auto job = views.job(parsed->project, parsed->job)) return job;
   }
-  return fail(Code::kNotFound, "there is no job " + std::string(name), "name",
-              "overwinter jobs list shows the jobs that you see");
+  return fail(no_such_job(name));
 }
 
 Status list_jobs(const Views& views, const Principal& caller, const v1::ListJobsRequest& request,

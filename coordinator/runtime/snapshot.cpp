@@ -114,31 +114,47 @@ void replace_or_add(std::vector<Ptr>& list, Ptr view) {
 
 }  // namespace
 
+namespace {
+
+// What the facts say.
+void put_durable(const core::Job& job, Time now, JobView& view) {
+  view.id = job.id;
+  view.project = job.project;
+  view.name = job.name;
+  view.display_name = job.display_name;
+  view.labels = job.labels;
+  view.spec = job.spec;
+  view.plan = job.plan;
+  view.demand = job.demand;
+  view.state = job.state;
+  view.cause = job.cause;
+  view.reason = job.reason;
+  view.attempt = job.attempt;
+  view.submitter = job.submitter;
+  view.created = job.created_at;
+  view.started = job.started_at;
+  view.ended = job.ended_at;
+  view.running = job.ran + (job.running_since ? now - *job.running_since : Duration(0));
+  view.done = job.done;
+  view.failures = job.failures;
+}
+
+}  // namespace
+
+JobViewPtr view_of_past(const core::Job& job) {
+  auto view = std::make_shared<JobView>();
+  put_durable(job, job.state_at, *view);
+  view->charged = job.charged;
+  return view;
+}
+
 JobViewPtr snapshot_job(const core::Scheduler& core, JobId id, Time now) {
   const core::Job* job = core.state().find_job(id);
   if (job == nullptr) return nullptr;
   const auto soft_it = core.soft().jobs.find(id);
   const core::JobSoft* soft = soft_it == core.soft().jobs.end() ? nullptr : &soft_it->second;
   auto view = std::make_shared<JobView>();
-  view->id = job->id;
-  view->project = job->project;
-  view->name = job->name;
-  view->display_name = job->display_name;
-  view->labels = job->labels;
-  view->spec = job->spec;
-  view->plan = job->plan;
-  view->demand = job->demand;
-  view->state = job->state;
-  view->cause = job->cause;
-  view->reason = job->reason;
-  view->attempt = job->attempt;
-  view->submitter = job->submitter;
-  view->created = job->created_at;
-  view->started = job->started_at;
-  view->ended = job->ended_at;
-  view->running = job->ran + (job->running_since ? now - *job->running_since : Duration(0));
-  view->done = job->done;
-  view->failures = job->failures;
+  put_durable(*job, now, *view);
   for (const auto& [number, seat] : job->seats) view->open += open_use(seat, soft);
   view->charged = job->charged + view->open;
   view->reserved = job->reserved - std::min(job->reserved, view->open);
