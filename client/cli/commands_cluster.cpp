@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -122,11 +123,12 @@ Status start_coordinator(const Globals& globals, const ClusterFolder& folder,
   return start_failed(folder, "coordinator", "the coordinator did not answer within 60 s");
 }
 
-Status start_worker(const ClusterFolder& folder, const ClusterSettings& settings,
-                    client::Client& client, const std::string& name) {
-  if (running(folder, name, "overwinter-worker")) return Status::success();
+// The pid of the worker, running already or started now.
+Result<pid_t> start_worker(const ClusterFolder& folder, const ClusterSettings& settings,
+                           client::Client& client, const std::string& name) {
+  if (auto pid = running(folder, name, "overwinter-worker")) return *pid;
   auto program = program_path("overwinter-worker");
-  if (!program) return program.error();
+  if (!program) return fail(program.error());
   std::vector<std::string> command{*program, "--data-dir", folder.data(name)};
   std::error_code ignored;
   if (!std::filesystem::exists(folder.data(name) + "/joined", ignored)) {
@@ -135,21 +137,20 @@ Status start_worker(const ClusterFolder& folder, const ClusterSettings& settings
     request.mutable_ttl()->set_seconds(600);
     request.set_name(name);
     auto join = client.create_join_file(request);
-    if (!join) return join.error();
+    if (!join) return fail(join.error());
     const std::string file = folder.dir + "/run/" + name + ".join";
-    if (const Status s = write_file_atomically(file, join->join_file()); !s.ok()) return s;
+    if (const Status s = write_file_atomically(file, join->join_file()); !s.ok()) return fail(s);
     command.insert(command.end(), {"--join", file, "--name", name});
     for (const std::string& device : settings.devices) {
       command.insert(command.end(), {"--device", device});
     }
   }
-  auto pid = start_process(folder, name, command);
-  return pid ? Status::success() : pid.error();
+  return start_process(folder, name, command);
 }
 
 // Waits until every worker is READY; a worker that ended meanwhile is named with the end of its
 // log.
-Status wait_for_workers(const ClusterFolder& folder, const ClusterSettings& settings,
+Status wait_for_workers(const ClusterFolder& folder, const std::map<std::string, pid_t>& workers,
                         client::Client& client) {
   const auto deadline = Clock::now() + kStartTimeout;
   for (;;) {
@@ -160,19 +161,13 @@ Status wait_for_workers(const ClusterFolder& folder, const ClusterSettings& sett
         if (worker.state() == v1::Worker::READY || worker.state() == v1::Worker::DRAINING) ++ready;
       }
     }
-    if (ready >= settings.workers) return Status::success();
-    for (std::uint32_t i = 1; i <= settings.workers; ++i) {
-      const std::string name = "worker-" + std::to_string(i);
-      // Reaps it when it is this process's child, so that the pid file tells the truth.
-      while (waitpid(-1, nullptr, WNOHANG) > 0) {
-      }
-      if (!running(folder, name, "overwinter-worker")) {
-        return start_failed(folder, name, name + " ended at its start");
-      }
+    if (ready >= workers.size()) return Status::success();
+    for (const auto& [name, pid] : workers) {
+      if (ended(pid)) return start_failed(folder, name, name + " ended at its start");
     }
     if (Clock::now() > deadline) {
       return error(Code::kUnavailable,
-                   fmt::format("{} of {} workers were ready within 60 s", ready, settings.workers),
+                   fmt::format("{} of {} workers were ready within 60 s", ready, workers.size()),
                    "", "their logs are in " + folder.dir + "/log");
     }
     std::this_thread::sleep_for(kPoll);
@@ -211,11 +206,14 @@ Status bring_up(const Globals& globals, const ClusterFolder& folder, const UpOpt
   auto client = client::Client::create(*credentials, Duration(15'000));
   if (!client) return client.error();
   if (const Status s = load_example_prices(globals, **client); !s.ok()) return s;
+  std::map<std::string, pid_t> workers;
   for (std::uint32_t i = 1; i <= settings->workers; ++i) {
-    const Status s = start_worker(folder, *settings, **client, "worker-" + std::to_string(i));
-    if (!s.ok()) return s;
+    const std::string name = "worker-" + std::to_string(i);
+    auto pid = start_worker(folder, *settings, **client, name);
+    if (!pid) return pid.error();
+    workers[name] = *pid;
   }
-  if (const Status s = wait_for_workers(folder, *settings, **client); !s.ok()) return s;
+  if (const Status s = wait_for_workers(folder, workers, **client); !s.ok()) return s;
   for (std::uint32_t i = 1; i <= settings->workers; ++i) {
     std::error_code ignored;
     std::filesystem::remove(folder.dir + "/run/worker-" + std::to_string(i) + ".join", ignored);

@@ -75,7 +75,11 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
     return !ended(job) && !paused_for_good(job);
   };
   const auto stopped = [&] { return interrupted() || timed_out(globals); };
-  const Status status = client.watch(name, kOutage, seen, stopped);
+  const auto away = [&](const Status& status) {
+    bar.line("the coordinator is away (" + printable(status.message) +
+             "); trying again for up to " + format_duration(kOutage));
+  };
+  const Status status = client.watch(name, kOutage, seen, stopped, away);
   if (status.code == Code::kCancelled) {
     out.exit_code = interrupted() ? kInterrupted : kTimeout;
     bar.line(short_job_name(name) + " goes on; `overwinter jobs watch " + short_job_name(name) +

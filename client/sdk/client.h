@@ -1,5 +1,5 @@
-// Client: one coordinator, as one principal. Calls have deadlines; those that may be repeated are
-// retried with back-off while the coordinator cannot be reached. Thread-safe.
+// Client: one coordinator, as one principal. Calls have deadlines; one that finds nobody is made
+// once more, so that a restart is not noticed. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -46,9 +46,10 @@ class Client {
 
   // Calls `seen` with the job now and at each change, until it returns false. Sits out `outage`
   // without a coordinator (a restart); `stopped` is asked about ten times a second and ends the
-  // watch with CANCELLED.
+  // watch with CANCELLED; `away` is told once each time why the coordinator cannot be reached.
   [[nodiscard]] Status watch(const std::string& name, Duration outage, const JobSeen& seen,
-                             const std::function<bool()>& stopped);
+                             const std::function<bool()>& stopped,
+                             const std::function<void(const Status&)>& away);
 
   [[nodiscard]] Result<v1::ClusterStatus> status();
   [[nodiscard]] Result<v1::ListWorkersResponse> list_workers();

@@ -18,6 +18,8 @@
 
 namespace overwinter::client {
 
+inline constexpr Duration kRestart{3000};
+
 struct Client::Impl {
   std::string address;
   std::string token;
@@ -50,30 +52,34 @@ struct Client::Impl {
     return out;
   }
 
-  // A call that may be repeated: retried with back-off while the coordinator is away, within
-  // call_timeout.
+  // A call that may be repeated: made once more when the coordinator cannot be reached.
   template <class Stub, class Request, class Response>
   [[nodiscard]] Result<Response> call(Stub& stub,
                                       grpc::Status (Stub::*method)(grpc::ClientContext*,
                                                                    const Request&, Response*),
                                       const Request& request) const {
-    const auto deadline = std::chrono::system_clock::now() + call_timeout;
-    auto pause = std::chrono::milliseconds(100);
-    for (;;) {
-      grpc::ClientContext context;
-      prepare(context);
-      context.set_deadline(deadline);
-      Response response;
-      const grpc::Status status = (stub.*method)(&context, request, &response);
-      if (status.ok()) return response;
-      const bool refused_by_us = refusal && !refusal->reason().empty();
-      if (status.error_code() != grpc::StatusCode::UNAVAILABLE || refused_by_us ||
-          std::chrono::system_clock::now() + pause >= deadline) {
-        return fail(explained(status));
-      }
-      std::this_thread::sleep_for(pause);
-      pause = std::min(pause * 2, std::chrono::milliseconds(2000));
+    Response response;
+    grpc::Status status = attempt(stub, method, request, response, call_timeout, false);
+    const bool refused_by_us = refusal && !refusal->reason().empty();
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE && !refused_by_us) {
+      // A restart takes a moment. A connection makes progress only while a call waits for it.
+      const grpc::Status again =
+          attempt(stub, method, request, response, std::min(call_timeout, kRestart), true);
+      if (again.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED) status = again;
     }
+    if (!status.ok()) return fail(explained(status));
+    return response;
+  }
+
+  template <class Stub, class Request, class Response>
+  [[nodiscard]] grpc::Status attempt(
+      Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+      const Request& request, Response& response, Duration within, bool wait_for_ready) const {
+    grpc::ClientContext context;
+    prepare(context);
+    context.set_wait_for_ready(wait_for_ready);
+    context.set_deadline(std::chrono::system_clock::now() + within);
+    return (stub.*method)(&context, request, &response);
   }
 };
 

@@ -53,13 +53,17 @@ Result<std::string> Client::resolve_job(const std::string& text) {
 }
 
 Status Client::watch(const std::string& name, Duration outage, const JobSeen& seen,
-                     const std::function<bool()>& stopped) {
+                     const std::function<bool()>& stopped,
+                     const std::function<void(const Status&)>& away) {
   using Clock = std::chrono::steady_clock;
   auto last_contact = Clock::now();
+  bool told = false;
   auto pause = std::chrono::milliseconds(100);
   for (;;) {
     grpc::ClientContext context;
     impl_->prepare(context);
+    // A connection makes progress only while a call waits for it.
+    context.set_wait_for_ready(told);
     v1::WatchJobsRequest request;
     request.set_name(name);
     request.set_parent(name.substr(0, name.rfind("/jobs/")));
@@ -69,7 +73,7 @@ Status Client::watch(const std::string& name, Duration outage, const JobSeen& se
     std::jthread stopper([&](const std::stop_token& token) {
       std::unique_lock lock(mutex);
       while (!token.stop_requested()) {
-        if (stopped && stopped()) {
+        if ((stopped && stopped()) || (told && Clock::now() - last_contact > outage)) {
           context.TryCancel();
           return;
         }
@@ -81,6 +85,7 @@ Status Client::watch(const std::string& name, Duration outage, const JobSeen& se
     bool enough = false;
     while (!enough && stream->Read(&response)) {
       last_contact = Clock::now();
+      told = false;
       pause = std::chrono::milliseconds(100);
       enough = !seen(response.job());
     }
@@ -90,10 +95,12 @@ Status Client::watch(const std::string& name, Duration outage, const JobSeen& se
     stopper.join();
     if (enough) return Status::success();
     if (stopped && stopped()) return error(Code::kCancelled, "stopped watching " + name);
-    const bool away = status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+    const bool gone = status.ok() || status.error_code() == grpc::StatusCode::UNAVAILABLE ||
                       status.error_code() == grpc::StatusCode::CANCELLED ||
                       status.error_code() == grpc::StatusCode::OUT_OF_RANGE;
-    if (!away) return impl_->explained(status);
+    if (!gone) return impl_->explained(status);
+    if (!told) away(impl_->explained(status));
+    told = true;
     if (Clock::now() - last_contact > outage) return impl_->explained(status);
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(2000));

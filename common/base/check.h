@@ -1,4 +1,5 @@
-// check(): an invariant that holds in release builds too. A broken one ends the process; replay is the recovery.
+// check(): an invariant that holds in release builds too. A broken one ends the process; replay is
+// the recovery.
 #pragma once
 
 #include <source_location>

@@ -19,14 +19,16 @@ class Clock {
 // The machine's own clocks. Thread-safe.
 [[nodiscard]] Clock& system_clock();
 
-// Cluster time from a machine's clocks (ARCHITECTURE §3): wall clock at start, advanced by the monotonic
-// clock, slewed towards the wall clock by at most 500 ppm, never backwards. Not thread-safe: the core loop owns it.
+// Cluster time from a machine's clocks (ARCHITECTURE §3): wall clock at start, advanced by the
+// monotonic clock, slewed towards the wall clock by at most 500 ppm, never backwards. Not
+// thread-safe: the core loop owns it.
 class ClusterClock {
  public:
   // `last_durable`: the time of the last durable turn; the clock starts at max(wall, last_durable).
   ClusterClock(const Clock& clock, Time last_durable);
   [[nodiscard]] Time now();
-  // How far the wall clock is ahead of cluster time at the last now(); a jump shows here and moves no bill.
+  // How far the wall clock is ahead of cluster time at the last now(); a jump shows here and moves
+  // no bill.
   [[nodiscard]] Duration wall_ahead() const { return wall_ahead_; }
 
  private:

@@ -1,5 +1,5 @@
-// Logging: one line an entry, text or JSON, to standard error or a file. Thread-safe. User text is escaped
-// here, so that no entry can forge another.
+// Logging: one line an entry, text or JSON, to standard error or a file. Thread-safe. User text is
+// escaped here, so that no entry can forge another.
 #pragma once
 
 #include <fmt/core.h>

@@ -1,4 +1,5 @@
-// Result<T>: a value, or a Status that says what went wrong. No exception crosses a room (ARCHITECTURE §5).
+// Result<T>: a value, or a Status that says what went wrong. No exception crosses a room
+// (ARCHITECTURE §5).
 #pragma once
 
 #include <string>
@@ -32,7 +33,8 @@ enum class Code {
 // The code's name as gRPC writes it, for example "NOT_FOUND".
 [[nodiscard]] std::string_view code_name(Code code);
 
-// One sentence for a person, the field it is about (empty when none), and what to do next (may be empty).
+// One sentence for a person, the field it is about (empty when none), and what to do next (may be
+// empty).
 struct [[nodiscard]] Status {
   Code code = Code::kOk;
   std::string message;

@@ -23,8 +23,12 @@ using Duration = std::chrono::milliseconds;
 using Time = ClusterClockTag::time_point;
 
 // Milliseconds since 1970-01-01T00:00:00Z.
-[[nodiscard]] constexpr Time time_from_unix_ms(std::int64_t ms) { return Time(Duration(ms)); }
-[[nodiscard]] constexpr std::int64_t unix_ms(Time t) { return t.time_since_epoch().count(); }
+[[nodiscard]] constexpr Time time_from_unix_ms(std::int64_t ms) {
+  return Time(Duration(ms));
+}
+[[nodiscard]] constexpr std::int64_t unix_ms(Time t) {
+  return t.time_since_epoch().count();
+}
 
 // RFC 3339 in UTC with milliseconds: 2026-11-24T10:00:00.000Z.
 [[nodiscard]] std::string format_time(Time t);

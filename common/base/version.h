@@ -1,4 +1,5 @@
-// The release that a program belongs to. Programs one minor version apart work together (INTERFACE §4).
+// The release that a program belongs to. Programs one minor version apart work together (INTERFACE
+// §4).
 #pragma once
 
 namespace overwinter {

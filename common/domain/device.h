@@ -11,8 +11,8 @@ namespace overwinter {
 
 // One device of a worker. Its index is its place in the worker's list.
 struct DeviceInfo {
-  std::string kind;   // as in the price book: "cpu", later "H100", …
-  std::string model;  // for people: the processor's name
+  std::string kind;                // as in the price book: "cpu", later "H100", …
+  std::string model;               // for people: the processor's name
   std::uint64_t memory_bytes = 0;  // the budget that seats share
   std::uint32_t threads = 0;
   double gflops_fp32 = 0;  // measured at worker start on all threads; 0: not measured

@@ -1,4 +1,5 @@
-// The ids of the five words (ARCHITECTURE §1). Numbers are given by the core, start at 1 and are never reused.
+// The ids of the five words (ARCHITECTURE §1). Numbers are given by the core, start at 1 and are
+// never reused.
 #pragma once
 
 #include <compare>

@@ -25,12 +25,14 @@ struct Principal {
   PrincipalKind kind = PrincipalKind::kSystem;
   std::uint64_t id = 0;  // TokenId, WorkerId or JoinFileId by kind; 0 for the system
   Role role = Role::kNone;
-  std::string project;  // empty: all projects (operator, billing, auditor and admin tokens without --project)
+  std::string project;  // empty: all projects (operator, billing, auditor and admin tokens without
+                        // --project)
   std::string name;     // for people: the token's --for
   friend bool operator==(const Principal&, const Principal&) = default;
 };
 
-// What a call needs. Each gRPC method and HTTP route names exactly one (coordinator/rpc, coordinator/dashboard).
+// What a call needs. Each gRPC method and HTTP route names exactly one (coordinator/rpc,
+// coordinator/dashboard).
 enum class Permission : std::uint8_t {
   kReadJobs,      // get, list, watch, explain, plan, download within the principal's projects
   kSubmitJobs,    // submit, upload

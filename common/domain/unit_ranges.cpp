@@ -51,7 +51,9 @@ void UnitRanges::remove(const UnitRanges& other) {
   for (const UnitRange& range : other.ranges_) remove(range);
 }
 
-bool UnitRanges::contains(UnitNumber unit) const { return contains(UnitRange{unit, unit + 1}); }
+bool UnitRanges::contains(UnitNumber unit) const {
+  return contains(UnitRange{unit, unit + 1});
+}
 
 bool UnitRanges::contains(UnitRange range) const {
   if (range.begin >= range.end) return true;

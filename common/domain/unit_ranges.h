@@ -26,7 +26,10 @@ class UnitRanges {
   void add(const UnitRanges& other);
   void remove(UnitRange range);
   void remove(const UnitRanges& other);
-  void clear() { ranges_.clear(); count_ = 0; }
+  void clear() {
+    ranges_.clear();
+    count_ = 0;
+  }
 
   [[nodiscard]] bool contains(UnitNumber unit) const;
   [[nodiscard]] bool contains(UnitRange range) const;
@@ -34,7 +37,8 @@ class UnitRanges {
   [[nodiscard]] UnitRanges intersection(const UnitRanges& other) const;
   // Units of [0, total) that are not in this set.
   [[nodiscard]] UnitRanges complement(std::uint64_t total) const;
-  // The lowest up-to-`count` units, removed from this set and returned (hand-out order is unit order).
+  // The lowest up-to-`count` units, removed from this set and returned (hand-out order is unit
+  // order).
   [[nodiscard]] UnitRanges take_front(std::uint64_t count);
   [[nodiscard]] UnitRanges take_back(std::uint64_t count);
 

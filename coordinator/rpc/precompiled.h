@@ -1,4 +1,5 @@
-// Compiled once for this room: gRPC's and the services' headers are most of what its files would read.
+// Compiled once for this room: gRPC's and the services' headers are most of what its files would
+// read.
 #pragma once
 
 #include <grpcpp/support/server_callback.h>
