@@ -33,7 +33,7 @@ Result<SuiteReport> run_units(const Settings& settings) {
   // Ranges as they come by default, and one by one.
   for (const std::uint64_t range : {64, 1}) {
     std::vector<double> rates;
-    const std::uint64_t units = range == 1 ? kUnits / 4 : kUnits;
+    const std::uint64_t units = range == 1 ? kUnits / 20 : kUnits;
     for (std::size_t i = 0; i <= settings.runs.value_or(kRuns) && !interrupted(); ++i) {
       say(fmt::format("units: {} in ranges of at most {}, run {}", units, range, i));
       v1::JobSpec spec;
