@@ -244,7 +244,7 @@ Result<v1::Job> Cluster::run_job(const v1::JobSpec& spec) {
         last = seen;
         return seen.state() < v1::Job::SUCCEEDED && seen.state() != v1::Job::PAUSED;
       },
-      interrupted, {});
+      interrupted, [](const Status& why) { say(why.message); });
   if (!watched.ok()) return fail(watched);
   if (last.state() != v1::Job::SUCCEEDED) {
     return fail(Code::kInternal, "the job " + last.name() + " ended as " +
