@@ -1,5 +1,6 @@
 #include "coordinator/core/cluster_state.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace overwinter::core {
@@ -58,13 +59,29 @@ const Seat* ClusterState::find_seat(SeatKey key) const {
   return job == nullptr ? nullptr : job->find_seat(key);
 }
 
+const ledger::PriceBook& prices_at(const ClusterState& state, Time at) {
+  for (const EarlierPrices& earlier : state.earlier_prices) {
+    if (at < earlier.until) return earlier.book;
+  }
+  return state.prices;
+}
+
+std::optional<Time> next_price_change(const ClusterState& state, Time at) {
+  for (const EarlierPrices& earlier : state.earlier_prices) {
+    if (at >= earlier.until) continue;
+    return std::min(earlier.until, earlier.book.next_change(at).value_or(earlier.until));
+  }
+  return state.prices.next_change(at);
+}
+
 std::vector<Money> device_prices(const ClusterState& state, const Worker& worker, Time at) {
   const std::string* supplier = find_in(worker.labels, "supplier");
+  const ledger::PriceBook& book = prices_at(state, at);
   std::vector<Money> prices;
   prices.reserve(worker.machine.devices.size());
   for (const DeviceInfo& device : worker.machine.devices) {
     const auto entry =
-        state.prices.find(at, device.kind, supplier == nullptr ? "" : *supplier, worker.spot);
+        book.find(at, device.kind, supplier == nullptr ? "" : *supplier, worker.spot);
     prices.push_back(entry ? entry->per_hour : Money{});
   }
   return worker.price_per_hour ? spread(*worker.price_per_hour, prices) : prices;

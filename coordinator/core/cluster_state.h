@@ -160,6 +160,13 @@ struct JoinFile {
   friend bool operator==(const JoinFile&, const JoinFile&) = default;
 };
 
+// A book that was in force before the one that is now.
+struct EarlierPrices {
+  ledger::PriceBook book;
+  Time until;  // when the next one was set
+  friend bool operator==(const EarlierPrices&, const EarlierPrices&) = default;
+};
+
 class ClusterState {
  public:
   std::string cluster;  // empty: no coordinator ever started on this store
@@ -167,6 +174,8 @@ class ClusterState {
   Time last_time;  // of the last fact
 
   ledger::PriceBook prices;
+  // Oldest first; kept while a machine's open slice begins before its `until`.
+  std::vector<EarlierPrices> earlier_prices;
   std::string prices_source;
   Time prices_set_at;
 
@@ -199,6 +208,10 @@ class ClusterState {
 // cryptographic.
 [[nodiscard]] std::uint64_t digest(const ClusterState& state);
 
+// The book in force at `at`, as far back as books are kept.
+[[nodiscard]] const ledger::PriceBook& prices_at(const ClusterState& state, Time at);
+// The next instant after `at` at which any price may change, by its date or by a new book.
+[[nodiscard]] std::optional<Time> next_price_change(const ClusterState& state, Time at);
 // Prices an hour of a worker's devices at `at`: from the book, or its own price spread in the
 // book's proportions (evenly where the book has none). A device the book does not know costs
 // nothing.

@@ -103,6 +103,7 @@ class Hasher {
     all(e.from, e.device, e.supplier, e.spot, e.per_hour, e.minimum);
   }
   void add(const ledger::PriceBook& b) { all(b.currency, b.entries); }
+  void add(const EarlierPrices& e) { all(e.book, e.until); }
   void add(const Seat& s) {
     all(s.key, s.worker, s.incarnation, s.device, s.memory_bytes, s.threads, s.share_ppm,
         s.device_price_per_hour, s.funded_for, s.reserved, s.charged, s.used_charged, s.granted_at,
@@ -144,10 +145,10 @@ class Hasher {
 
 std::uint64_t digest(const ClusterState& s) {
   Hasher hasher;
-  hasher.all(s.cluster, s.seed, s.last_time, s.prices, s.prices_source, s.prices_set_at, s.projects,
-             s.tokens, s.join_files, s.workers, s.jobs, s.next_job, s.next_worker, s.next_token,
-             s.next_join_file, s.jobs_by_name, s.jobs_by_request_id, s.workers_by_key,
-             s.workers_by_name);
+  hasher.all(s.cluster, s.seed, s.last_time, s.prices, s.earlier_prices, s.prices_source,
+             s.prices_set_at, s.projects, s.tokens, s.join_files, s.workers, s.jobs, s.next_job,
+             s.next_worker, s.next_token, s.next_join_file, s.jobs_by_name, s.jobs_by_request_id,
+             s.workers_by_key, s.workers_by_name);
   return hasher.value();
 }
 

@@ -161,15 +161,14 @@ class Engine {
   [[nodiscard]] Duration used_about(const Seat& seat) const;  // now, at the most
   [[nodiscard]] std::string budget_reason(const Job& job) const;
   [[nodiscard]] Duration used_so_far(const Seat& seat) const;
-  [[nodiscard]] Duration used_at(const Seat& seat, Time at) const;
   void bill(const Seat& seat, Duration used_total, Time to);
   void cut_due(WorkerId id);
   void cut_if_due(WorkerId id);
-  void cut_if_sure(WorkerId id);
   [[nodiscard]] Time next_cut_after(Time from) const;
-  void cut(WorkerId id, Time at);
+  void cut_seat(SeatKey key, std::optional<Duration> final_use);
   void charge_machine(WorkerId id, Time to);
-  void reprice_seats(WorkerId id);
+  void reprice_seat(SeatKey key, bool ending);
+  [[nodiscard]] Money price_now(const Worker& worker, DeviceIndex device) const;
   void arm_cut(WorkerId id);
 
   // ---- admin.cpp
@@ -181,7 +180,6 @@ class Engine {
   [[nodiscard]] const Job& job(JobId id) const { return state_.jobs.find(id)->second; }
   [[nodiscard]] const Worker& worker(WorkerId id) const { return state_.workers.find(id)->second; }
 
-  std::vector<PriceBookSetRequested> deferred_prices_;  // until all who hold seats have returned
   SchedulerConfig config_;
   ClusterState state_;
   SoftState soft_;

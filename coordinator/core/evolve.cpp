@@ -18,12 +18,17 @@ class Evolver {
     state_.projects.try_emplace(f.project, Project{f.project, time_, {}});
   }
   void operator()(const PriceBookChanged& f) {
+    // A book set twice in one instant was never in force.
+    if (time_ > state_.prices_set_at) {
+      state_.earlier_prices.push_back({std::move(state_.prices), time_});
+    }
     state_.prices = f.book;
     state_.prices_source = f.source;
     state_.prices_set_at = time_;
     for (auto& [id, worker] : state_.workers) {
-      if (worker.state != WorkerState::kRemoved) reprice(worker, time_);
+      if (worker.state != WorkerState::kRemoved) reprice(worker, worker.slice_from);
     }
+    forget_earlier_prices();
   }
   void operator()(const TokenCreated& f) {
     Token token{f.id, f.hash, f.role, f.project, f.name, f.expires, time_, std::nullopt};
@@ -121,6 +126,18 @@ class Evolver {
     const auto it = job->seats.find(key.number);
     if (it == job->seats.end() || it->second.key.attempt != key.attempt) return nullptr;
     return &it->second;
+  }
+  // Books that no open slice needs. A machine that never connected has no prices yet: it takes
+  // those that are left.
+  void forget_earlier_prices() {
+    auto& earlier = state_.earlier_prices;
+    if (earlier.empty()) return;
+    Time oldest = time_;
+    for (const auto& [id, worker] : state_.workers) {
+      if (worker.state == WorkerState::kRemoved || !worker.incarnation.valid()) continue;
+      oldest = std::min(oldest, worker.slice_from);
+    }
+    std::erase_if(earlier, [oldest](const EarlierPrices& e) { return e.until <= oldest; });
   }
   void reprice(Worker& worker, Time at) {
     worker.device_prices = device_prices(state_, worker, at);
@@ -309,6 +326,7 @@ void Evolver::operator()(const MachineCharged& f) {
   worker->jobs_in_slice -= f.jobs;
   worker->slice_from = f.to;
   reprice(*worker, f.to);
+  forget_earlier_prices();
 }
 
 }  // namespace

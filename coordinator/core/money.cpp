@@ -12,9 +12,8 @@ using ledger::Charge;
 using ledger::charge_for;
 using ledger::charge_of;
 
-constexpr Duration kOutlived{5000};  // beyond funded_for, for the way of its last report
-constexpr std::size_t kDeferredMax = 16;
-constexpr Duration kMessageWay{250};  // of a word of a worker, as a rule less
+constexpr Duration kOutlived{5000};            // beyond funded_for, for the way of its last report
+constexpr std::size_t kEarlierPricesMax = 16;  // books kept for open slices
 constexpr std::int64_t kSecondSeatFactor =
     4;  // of the least funding: below it, one seat uses the cap better
 
@@ -150,19 +149,6 @@ Duration Engine::used_so_far(const Seat& seat) const {
   return std::clamp(used, Duration(0), seat.funded_for);
 }
 
-// Use until `at`, where a slice is cut. A word said after `at` fills the slice from its front; one
-// said shortly before is carried on to `at`, the way of a message included. So the slices sum to
-// the seat's last word, unless it ended within that time.
-Duration Engine::used_at(const Seat& seat, Time at) const {
-  Duration used = used_so_far(seat);
-  const SeatSoft* soft = find_soft(seat.key);
-  if (soft != nullptr && soft->known && soft->said_at < at &&
-      at - soft->said_at <= 2 * config_.heartbeat_every) {
-    used += at - soft->said_at + kMessageWay;
-  }
-  return std::clamp(used, Duration(0), std::min(seat.funded_for, at - seat.granted_at));
-}
-
 // Closes the open slice. Never below zero, never longer than the slice, never beyond the funding.
 void Engine::bill(const Seat& seat, Duration used_total, Time to) {
   if (!planted(Bug::kUsedBeyondFunding)) used_total = std::min(used_total, seat.funded_for);
@@ -178,7 +164,7 @@ void Engine::bill(const Seat& seat, Duration used_total, Time to) {
 Time Engine::next_cut_after(Time from) const {
   Time next = next_month_start(from);
   if (planted(Bug::kMonthCutSkipped)) next += std::chrono::hours(24 * 3650);
-  if (const auto change = state_.prices.next_change(from);
+  if (const auto change = next_price_change(state_, from);
       change && !planted(Bug::kPriceCutSkipped)) {
     next = std::min(next, *change);
   }
@@ -195,8 +181,10 @@ void Engine::charge_machine(WorkerId id, Time to) {
   const Duration length = std::max(Duration(0), to - machine.slice_from);
   const Charge total = charge_for(machine_price(machine), length, 1'000'000);
   const bool lost = machine.state == WorkerState::kLost;
-  emit(MachineCharged{id, machine.slice_from, to, total, machine.jobs_in_slice,
-                      lost ? total : Charge{}});
+  // A seat that was released before the others of its machine were cut was charged for a part of
+  // the next slice already: what does not fit here is carried over.
+  const Charge jobs = std::min(machine.jobs_in_slice, lost ? Charge{} : total);
+  emit(MachineCharged{id, machine.slice_from, to, total, jobs, lost ? total : Charge{}});
   touch(id);
   arm_cut(id);
 }
@@ -209,105 +197,105 @@ void Engine::arm_cut(WorkerId id) {
   timers_.set({TimerKind::kCut, id.value(), 0}, std::max(next, now_ + Duration(1)));
 }
 
-// At the instant itself. A worker with seats is asked first how much they used: its next sign of
-// life cuts.
+// At the instant itself. What starts from here on pays the new price; the open slices of seats are
+// cut by their words.
 void Engine::cut_due(WorkerId id) {
   const Worker* machine = state_.find_worker(id);
   if (machine == nullptr || machine->state == WorkerState::kRemoved) return;
-  if (machine->seats.empty() || machine->state == WorkerState::kLost) {
-    cut_if_due(id);
-  } else {
-    timers_.set({TimerKind::kCut, id.value(), 0}, now_ + 2 * config_.lost_after);
+  cut_if_due(id);
+  ++epoch_;
+  update_slots(id);
+  const auto next = soft_.workers[id].next_cut;
+  if (next && *next <= now_) {
+    timers_.set({TimerKind::kCut, id.value(), 0}, next_cut_after(now_));
   }
 }
 
-// Before anything is billed or granted there: slices never cross a change of price or the end of a
-// month.
+// Cuts the seats that have said enough, and then the machine if all have.
 void Engine::cut_if_due(WorkerId id) {
   const auto soft = soft_.workers.find(id);
   if (soft == soft_.workers.end()) return;
-  while (soft->second.next_cut && *soft->second.next_cut <= now_) {
-    cut(id, *soft->second.next_cut);
-    reprice_seats(id);
+  if (!soft->second.next_cut || *soft->second.next_cut > now_) return;
+  const std::vector<SeatKey> keys(worker(id).seats.begin(), worker(id).seats.end());
+  for (const SeatKey key : keys) cut_seat(key, std::nullopt);
+  while (*soft->second.next_cut <= now_) {
+    const Time at = *soft->second.next_cut;
+    for (const SeatKey key : worker(id).seats) {
+      if (state_.find_seat(key)->slice_from < at) return;
+    }
+    charge_machine(id, at);
     ++epoch_;  // the cheapest may be another now
     update_slots(id);
   }
 }
 
-// By a word that was surely said after the cut: none is under way for longer than a silence may
-// last.
-void Engine::cut_if_sure(WorkerId id) {
-  const auto soft = soft_.workers.find(id);
-  if (soft == soft_.workers.end() || !soft->second.next_cut) return;
-  if (*soft->second.next_cut + config_.lost_after <= now_) cut_if_due(id);
-}
-
-void Engine::cut(WorkerId id, Time at) {
-  const std::vector<SeatKey> keys(worker(id).seats.begin(), worker(id).seats.end());
-  for (const SeatKey key : keys) {
-    const Seat* seat = state_.find_seat(key);
-    if (seat->slice_from < at) bill(*seat, used_at(*seat, at), at);
+// Its slice is filled from the front: the use before the cut is all that fits between the grant and
+// it. So the slices sum to its last word exactly, as soon as it has used that much or has ended
+// (`final_use`), however long messages are under way.
+void Engine::cut_seat(SeatKey key, std::optional<Duration> final_use) {
+  while (const Seat* seat = state_.find_seat(key)) {
+    const Time at = next_cut_after(seat->slice_from);
+    if (at > now_) return;
+    const Duration fits = at - seat->granted_at;
+    if (!final_use) {
+      const SeatSoft* soft = find_soft(key);
+      if (soft == nullptr || !soft->known || used_so_far(*seat) < fits) return;
+    }
+    bill(*seat, std::min(fits, final_use.value_or(fits)), at);
+    reprice_seat(key, final_use.has_value());
     touch(key.job);
   }
-  charge_machine(id, at);
+}
+
+// Of one that takes a seat now; the open slice of the machine may still have the old one.
+Money Engine::price_now(const Worker& worker, DeviceIndex device) const {
+  const auto soft = soft_.workers.find(worker.id);
+  const bool old =
+      soft != soft_.workers.end() && soft->second.next_cut && *soft->second.next_cut <= now_;
+  const std::vector<Money> computed =
+      old ? device_prices(state_, worker, now_) : std::vector<Money>{};
+  const std::vector<Money>& prices = old ? computed : worker.device_prices;
+  return device < prices.size() ? prices[device] : Money{};
 }
 
 // A rise that the cap does not cover is not passed on: the seat keeps its price and stops.
-void Engine::reprice_seats(WorkerId id) {
-  const Worker& machine = worker(id);
-  const std::vector<SeatKey> keys(machine.seats.begin(), machine.seats.end());
-  for (const SeatKey key : keys) {
-    const Seat* seat = state_.find_seat(key);
-    const Money price = machine.device_prices[seat->device];
-    if (price == seat->device_price_per_hour) continue;
-    const Duration rest = std::max(Duration(0), seat->funded_for - seat->used_charged);
-    const Charge reserved = seat->charged + charge_for(price, rest, seat->share_ppm);
-    const auto left = room(job(key.job));
-    const bool rise = price > seat->device_price_per_hour;
-    if (rise && (seat->stopping || (left && reserved > seat->reserved + *left))) {
-      stop_seat(key, Cause::kBudget);
-      const JobState state = job(key.job).state;
-      if (state == JobState::kRunning || state == JobState::kStarting) out_of_budget(key.job);
-      continue;
-    }
-    emit(SeatFunded{key, seat->funded_for, reserved, price});
-    touch(key.job);
-  }
-}
-
-void Engine::on(const PriceBookSetRequested& event) {
-  std::vector<WorkerId> ids;
-  for (const auto& [id, worker] : state_.workers) {
-    if (worker.state == WorkerState::kRemoved || !worker.incarnation.valid()) continue;
-    ids.push_back(id);
-    if (worker.seats.empty() || soft_.workers[id].returned) continue;
-    // How much its seats have used so far is not known yet, and the old price is for that: the
-    // request waits until the worker has returned or is lost, which the grace period bounds.
-    if (deferred_prices_.size() >= kDeferredMax) {
-      reply(event.reply, error(Code::kUnavailable,
-                               "worker " + worker.name +
-                                   " has not returned since the coordinator started; prices can be "
-                                   "set when it has, or when it is lost",
-                               {}, "try again in a minute"));
-    } else {
-      deferred_prices_.push_back(event);
-    }
+void Engine::reprice_seat(SeatKey key, bool ending) {
+  const Seat* seat = state_.find_seat(key);
+  const Money price = device_prices(state_, worker(seat->worker), seat->slice_from)[seat->device];
+  if (price == seat->device_price_per_hour) return;
+  const Duration rest = std::max(Duration(0), seat->funded_for - seat->used_charged);
+  const Charge reserved = seat->charged + charge_for(price, rest, seat->share_ppm);
+  const auto left = room(job(key.job));
+  const bool rise = price > seat->device_price_per_hour;
+  if (rise && (seat->stopping || (left && reserved > seat->reserved + *left))) {
+    if (ending) return;
+    stop_seat(key, Cause::kBudget);
+    const JobState state = job(key.job).state;
+    if (state == JobState::kRunning || state == JobState::kStarting) out_of_budget(key.job);
     return;
   }
-  if (!planted(Bug::kPriceCutSkipped)) {
-    for (const WorkerId id : ids) {
-      cut_if_due(id);
-      cut(id, now_);
-    }
+  emit(SeatFunded{key, seat->funded_for, reserved, price});
+}
+
+// In force from now on. Open slices are cut at this instant when it is known what they hold.
+void Engine::on(const PriceBookSetRequested& event) {
+  if (state_.earlier_prices.size() >= kEarlierPricesMax) {
+    reply(event.reply,
+          error(Code::kUnavailable,
+                "prices were set " + std::to_string(kEarlierPricesMax) +
+                    " times while workers had not yet said what their seats used before",
+                {}, "try again in a minute"));
+    return;
   }
   emit(PriceBookChanged{event.book, event.source, event.by.id});
-  for (const WorkerId id : ids) {
+  ++epoch_;
+  for (const auto& [id, worker] : state_.workers) {
+    if (worker.state == WorkerState::kRemoved || !worker.incarnation.valid()) continue;
     arm_cut(id);
-    reprice_seats(id);
+    cut_if_due(id);
     update_slots(id);
     touch(id);
   }
-  ++epoch_;
   reply(event.reply, Status::success());
 }
 

@@ -54,7 +54,7 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
   }
   if (planted(Bug::kSeatOverDeviceMemory)) c.memory_used = c.threads_used = c.share_used_ppm = 0;
   if (planted(Bug::kSharesAboveOne)) c.share_used_ppm = c.threads_used = 0;
-  if (device < worker.device_prices.size()) c.price_per_hour = worker.device_prices[device];
+  c.price_per_hour = price_now(worker, device);
   return c;
 }
 

@@ -58,7 +58,6 @@ void Engine::step(Time now, const Event& event, Outcome& out) {
   out_ = &out;
   now_ = std::max(now, std::max(now_, state_.last_time));  // cluster time never goes back
   std::visit([this](const auto& e) { on(e); }, event);
-  for (const PriceBookSetRequested& waiting : std::exchange(deferred_prices_, {})) on(waiting);
   place();
   sort_unique(out.jobs_touched);
   sort_unique(out.workers_touched);

@@ -54,7 +54,7 @@ void Engine::grant(const Job& job, WorkerId worker_id, DeviceIndex device, Durat
   granted.memory_bytes = size.memory_bytes;
   granted.threads = size.threads;
   granted.share_ppm = size.share_ppm;
-  granted.device_price_per_hour = host.device_prices[device];
+  granted.device_price_per_hour = price_now(host, device);
   granted.funded_for = funded_for;
   granted.reserved = ledger::charge_for(granted.device_price_per_hour, funded_for, size.share_ppm);
   emit(granted);
@@ -115,7 +115,6 @@ void Engine::fence(SeatKey key, std::string why) {
 void Engine::release_lost(SeatKey key, std::string message) {
   const Seat* seat = state_.find_seat(key);
   if (seat == nullptr) return;
-  cut_if_due(seat->worker);
   const SeatSoft* soft = find_soft(key);
   const bool known = soft != nullptr && soft->known;
   const Time evidence = std::max(seat->slice_from, known ? soft->said_at : seat->evidence_at);
@@ -127,7 +126,7 @@ void Engine::release(SeatKey key, SeatEnd end, Duration used, Time to, std::uint
                      std::string message) {
   const Seat* seat = state_.find_seat(key);
   if (seat == nullptr || planted(Bug::kReleaseForgotten)) return;
-  cut_if_due(seat->worker);
+  cut_seat(key, used);
   const WorkerId worker_id = seat->worker;
   const DeviceIndex device = seat->device;
   bill(*seat, used, std::max(to, seat->slice_from));
@@ -147,6 +146,7 @@ void Engine::release(SeatKey key, SeatEnd end, Duration used, Time to, std::uint
     }
   }
   soft_.workers[worker_id].offer_after_reports.erase(key);
+  cut_if_due(worker_id);
   update_slots(worker_id);
   freed_.insert({worker_id, device});
   touch(key.job);

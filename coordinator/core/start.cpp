@@ -25,7 +25,6 @@ void Engine::rebuild() {
   held_.clear();
   eligible_.clear();
   avoiding_.clear();
-  deferred_prices_.clear();
   std::int64_t known = 0;
   for (const auto& [id, worker] : state_.workers) known += worker.state != WorkerState::kRemoved;
   soft_.grace_until = now_ + config_.grace_after_start + Duration(known);

@@ -140,7 +140,6 @@ void Engine::on(const WorkerHello& event) {
     workers_changed(event.worker);
   }
   touch(event.worker);
-  cut_if_sure(event.worker);
   returned(event.worker);
   welcome(event);
   update_slots(event.worker);
@@ -314,7 +313,7 @@ void Engine::on(const WorkerHeartbeat& event) {
     returned(event.worker);
     update_slots(event.worker);
   }
-  cut_if_sure(event.worker);
+  cut_if_due(event.worker);
   Welcome fence;
   for (const SeatStatus& status : event.seats) {
     if (seat_of(status.seat, event.worker) == nullptr && !planted(Bug::kFencedSeatKept)) {

@@ -303,6 +303,12 @@ std::string encode_cluster(const core::ClusterState& state) {
   out.set_next_worker(state.next_worker);
   out.set_next_token(state.next_token);
   out.set_next_join_file(state.next_join_file);
+  for (const core::EarlierPrices& earlier : state.earlier_prices) {
+    v1::EarlierPricesRecord* to = out.add_earlier_prices();
+    to->set_currency(earlier.book.currency);
+    for (const auto& entry : earlier.book.entries) put(entry, to->add_prices());
+    to->set_until_ms(unix_ms(earlier.until));
+  }
   return serialise(out);
 }
 
@@ -321,6 +327,14 @@ Status decode_cluster(std::string_view bytes, core::ClusterState& state) {
   state.next_worker = in.next_worker();
   state.next_token = in.next_token();
   state.next_join_file = in.next_join_file();
+  state.earlier_prices.clear();
+  for (const auto& from : in.earlier_prices()) {
+    core::EarlierPrices earlier;
+    earlier.book.currency = from.currency();
+    for (const auto& entry : from.prices()) earlier.book.entries.push_back(price_entry(entry));
+    earlier.until = time_of(from.until_ms());
+    state.earlier_prices.push_back(std::move(earlier));
+  }
   return Status::success();
 }
 

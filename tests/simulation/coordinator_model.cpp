@@ -101,7 +101,7 @@ void CoordinatorModel::step(const core::Event& event) {
   }
   for (const core::Effect& effect : soft) {
     if (!up()) return;
-    if (early) committed_->check_leaving(effect);
+    committed_->check_leaving(effect);
     leave_(effect);
   }
   hold_or_release();
@@ -158,6 +158,10 @@ void CoordinatorModel::committed(std::uint64_t life, std::size_t turns) {
     if (!turn.facts.empty()) log_.push_back(std::move(turn));
   }
   in_commit_ = 0;
+  if (random_.chance(scenario_.commit_fails)) {  // durable, and nobody was told
+    crash();
+    return;
+  }
   for (const core::Effect& effect : effects) {
     if (!up() || life != life_) return;
     committed_->check_leaving(effect);

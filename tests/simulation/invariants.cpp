@@ -9,8 +9,6 @@ namespace {
 
 using core::JobState;
 
-constexpr Duration kBookSettles{3000};
-
 std::string text(const SeatKey& k) {
   return fmt::format("seat {}/{}/{}", k.job.value(), k.attempt, k.number);
 }
@@ -87,9 +85,9 @@ void Invariants::after_step(Time now, const core::Event& event, const core::Outc
   if (const auto* hello = std::get_if<core::WorkerHello>(&event)) {
     check_welcome(*hello, out, state);
     const auto worker = workers_.find(hello->worker);
-    const bool refused = std::any_of(out.effects.begin(), out.effects.end(), [](const auto& effect) {
-      return std::holds_alternative<core::RefuseWorker>(effect);
-    });
+    const bool refused = std::any_of(
+        out.effects.begin(), out.effects.end(),
+        [](const auto& effect) { return std::holds_alternative<core::RefuseWorker>(effect); });
     if (!refused && worker != workers_.end()) {
       worker->second.connected = true;
       worker->second.last_contact = now;
@@ -126,8 +124,7 @@ void Invariants::apply(Time now, const core::Fact& fact, bool live) {
       [&](const auto& f) {
         using F = std::decay_t<decltype(f)>;
         if constexpr (std::is_same_v<F, core::PriceBookChanged>) {
-          book_ = f.book;
-          book_set_at_ = now;
+          books_[now] = f.book;
         } else if constexpr (std::is_same_v<F, core::WorkerRegistered>) {
           ShadowWorker worker;
           worker.own_price = f.price_per_hour;
@@ -141,6 +138,7 @@ void Invariants::apply(Time now, const core::Fact& fact, bool live) {
           if (worker.incarnation != f.incarnation) worker.processed = 0;
           worker.incarnation = f.incarnation;
           worker.machine = f.machine;
+          if (!worker.first_connected) worker.first_connected = now;
         } else if constexpr (std::is_same_v<F, core::JobUpdated>) {
           if (f.cap) jobs_[f.job].cap = f.cap;
         } else if constexpr (std::is_same_v<F, core::JobDemandChanged>) {
@@ -265,9 +263,7 @@ void Invariants::on(Time now, const core::SeatReleased& f, bool live) {
   require(seat.used_charged == f.used, rule::kBill,
           fmt::format("{} used {} ms and was charged for {}", text(f.seat), f.used.count(),
                       seat.used_charged.count()));
-  // A book set by hand cuts at once, on the seat's last word: an end within a second of it may differ by that much.
-  const bool just_cut = book_set_at_ && now - *book_set_at_ < kBookSettles;
-  if (live && reported_end_ && reported_end_->seat == f.seat && !just_cut) {
+  if (live && reported_end_ && reported_end_->seat == f.seat) {
     const Duration expected =
         std::min({reported_end_->used, seat.funded_for,
                   std::chrono::duration_cast<Duration>(now - seat.granted_at)});
@@ -286,10 +282,13 @@ void Invariants::on(Time now, const core::SeatReleased& f, bool live) {
   seats_.erase(found);
 }
 
-void Invariants::check_cuts(Time from, Time to, const char* what) const {
+void Invariants::check_cuts(Time from, Time to, Time books_from, const char* what) const {
   require(from <= to, rule::kSlices, std::string(what) + " ends before it begins");
   require(to <= next_month_start(from), rule::kMonthCut, what);
-  const auto change = book_.next_change(from);
+  const auto set = books_.upper_bound(std::max(from, books_from));  // the next book that was set
+  require(set == books_.end() || to <= set->first, rule::kPriceCut, what);
+  if (set == books_.begin() || from < books_from) return;
+  const auto change = std::prev(set)->second.next_change(from);
   require(!change || to <= *change, rule::kPriceCut, what);
 }
 
@@ -301,7 +300,7 @@ void Invariants::on(Time now, const core::UsageCharged& f) {
   require(f.from >= seat.slice_end, rule::kSlices, text(f.seat) + " is charged twice for one time");
   require(f.used <= f.to - f.from, rule::kSlices,
           text(f.seat) + ": a slice holds more use than time");
-  check_cuts(f.from, f.to, "a slice of a seat");
+  check_cuts(f.from, f.to, f.from, "a slice of a seat");
   const ledger::Int128 expected =
       ledger::Int128{f.device_price_per_hour.micros} * f.used.count() * seat.share_ppm;
   require(f.charge.units == expected, rule::kBill,
@@ -322,8 +321,11 @@ void Invariants::on(Time now, const core::UsageCharged& f) {
 Money Invariants::price_of_machine(const ShadowWorker& worker, Time at) const {
   if (worker.own_price) return *worker.own_price;
   Money sum;
+  auto book = books_.upper_bound(at);
+  if (book == books_.begin()) return sum;
+  --book;
   for (const DeviceInfo& device : worker.machine.devices) {
-    const auto entry = book_.find(at, device.kind, worker.supplier, worker.spot);
+    const auto entry = book->second.find(at, device.kind, worker.supplier, worker.spot);
     if (entry) sum = sum + entry->per_hour;
   }
   return sum;
@@ -333,13 +335,21 @@ void Invariants::on(Time now, const core::MachineCharged& f) {
   ShadowWorker& worker = workers_[f.worker];
   require(f.from == worker.slice_from && f.to <= now && f.from <= f.to, rule::kMachines,
           fmt::format("a gap or an overlap in the cost of machine {}", f.worker.value()));
-  check_cuts(f.from, f.to, "a slice of a machine");
-  require(f.jobs == worker.jobs_in_slice, rule::kMachines,
+  // Before its first Hello it has no devices and so no price that may change.
+  const Time connected = worker.first_connected.value_or(now);
+  check_cuts(f.from, f.to, connected, "a slice of a machine");
+  if (connected <= f.from) {
+    const ledger::Charge expected =
+        ledger::charge_for(price_of_machine(worker, f.from), f.to - f.from, 1'000'000);
+    require(f.total == expected, rule::kMachines,
+            fmt::format("machine {}: its cost is not price x time", f.worker.value()));
+  }
+  require(f.jobs <= worker.jobs_in_slice, rule::kMachines,
           fmt::format("machine {}: its jobs were charged another sum", f.worker.value()));
   require(f.jobs.units >= 0 && f.lost.units >= 0 && f.jobs + f.lost <= f.total, rule::kMachines,
           fmt::format("machine {}: idle would be negative", f.worker.value()));
   worker.slice_from = f.to;
-  worker.jobs_in_slice = {};
+  worker.jobs_in_slice -= f.jobs;
 }
 
 void Invariants::on(Time now, const core::WorkerStateChanged& f, bool live) {
@@ -348,6 +358,8 @@ void Invariants::on(Time now, const core::WorkerStateChanged& f, bool live) {
   if (f.state == core::WorkerState::kRemoved) {
     require(worker.slice_from == now, rule::kMachines,
             fmt::format("machine {} was removed before its cost was settled", f.worker.value()));
+    require(worker.jobs_in_slice.units == 0, rule::kMachines,
+            fmt::format("machine {}: a charge of its jobs is in no slice", f.worker.value()));
     for (const auto& [device, use] : worker.use) {
       require(use.seats == 0, rule::kMachines, "a removed worker holds a seat");
     }
@@ -393,6 +405,9 @@ void Invariants::check_job(Time now, const core::Job& job) const {
   }
   const bool may_hold = job.state == JobState::kStarting || job.state == JobState::kRunning ||
                         job.state == JobState::kStopping || job.state == JobState::kQueued;
+  require(
+      !is_terminal(job.state) || job.seats.empty(), rule::kTerminalFinal,
+      fmt::format("job {} has ended and holds seats that are still to be billed", job.id.value()));
   require(may_hold || job.seats.empty(), rule::kIdleHoldsNothing,
           fmt::format("job {} holds {} seats", job.id.value(), job.seats.size()));
   const auto shadow = jobs_.find(job.id);

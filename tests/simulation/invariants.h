@@ -106,7 +106,7 @@ class Invariants {
     ledger::Charge jobs_in_slice;
     std::optional<Time> last_contact;
     bool connected = false;
-    std::set<std::string> projects;
+    std::optional<Time> first_connected;
   };
 
   void apply(Time now, const core::Fact& fact, bool live);
@@ -121,7 +121,8 @@ class Invariants {
   void on(Time now, const core::ReportsProcessed& f);
   static void check_welcome(const core::WorkerHello& hello, const core::Outcome& out,
                             const core::ClusterState& state);
-  void check_cuts(Time from, Time to, const char* what) const;
+  // Books set before `books_from` do not count.
+  void check_cuts(Time from, Time to, Time books_from, const char* what) const;
   void check_stale(const core::Event& event, const core::Outcome& out) const;
   void check_touched(Time now, const core::Outcome& out, const core::ClusterState& state) const;
   void check_job(Time now, const core::Job& job) const;
@@ -133,8 +134,7 @@ class Invariants {
   std::map<SeatKey, ShadowSeat> seats_;
   std::map<WorkerId, ShadowWorker> workers_;
   std::set<std::pair<std::string, std::string>> requests_;
-  ledger::PriceBook book_;
-  std::optional<Time> book_set_at_;
+  std::map<Time, ledger::PriceBook> books_;  // by when they were set
   Time started_at_;
   core::ClusterState state_;  // evolved here from facts alone
   bool stale_event_ = false;

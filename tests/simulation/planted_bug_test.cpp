@@ -21,7 +21,7 @@ const Row kRows[] = {
     {"AttemptCheckDropped", core::Bug::kAttemptCheckDropped, ShellBug::kNone,
      rule::kUnitByHeldSeat},
     {"DoubleCharge", core::Bug::kDoubleCharge, ShellBug::kNone, rule::kSlices},
-    {"ReleaseForgotten", core::Bug::kReleaseForgotten, ShellBug::kNone, rule::kEnds},
+    {"ReleaseForgotten", core::Bug::kReleaseForgotten, ShellBug::kNone, rule::kStopDeadline},
     {"EffectNotDerivedAgain", core::Bug::kEffectNotDerivedAgain, ShellBug::kNone, rule::kEnds},
     {"ReportAcknowledgedEarly", core::Bug::kReportAcknowledgedEarly, ShellBug::kNone,
      rule::kAcknowledged},
@@ -82,8 +82,8 @@ TEST_P(PlantedBug, IsCaughtByItsRule) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, PlantedBug, testing::ValuesIn(kRows),
-                         [](const testing::TestParamInfo<Row>& info) {
-                           return std::string(info.param.name);
+                         [](const testing::TestParamInfo<Row>& row) {
+                           return std::string(row.param.name);
                          });
 
 }  // namespace

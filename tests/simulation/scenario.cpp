@@ -105,7 +105,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   s.freeze_every = sometimes(random, 0.4, 20 * kSecond, 2 * kMinute);
   s.person_acts_every = sometimes(random, 0.8, 2 * kSecond, kMinute);
   s.operator_acts_every = sometimes(random, 0.6, 10 * kSecond, 2 * kMinute);
-  s.commit_fails = random.chance(0.3) ? 0.002 : 0;
+  s.commit_fails = random.chance(0.3) ? 0.005 : 0;
   s.duplicate = random.chance(0.6) ? 0.1 : 0;
   s.delay_max = random.between(1, 200);
   s.config.forget_after = Duration(random.between(5, 600) * kSecond);

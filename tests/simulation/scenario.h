@@ -55,7 +55,7 @@ struct Scenario {
   Ms freeze_every = 0;
   Ms person_acts_every = 0;
   Ms operator_acts_every = 0;
-  double commit_fails = 0;  // chance of each commit
+  double commit_fails = 0;  // chance of each commit to fail, and to be the last of its process
   double duplicate = 0;     // chance of each submit and tile to arrive twice
   Ms delay_max = 20;        // of a message
 };

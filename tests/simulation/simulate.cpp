@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
       events += World(draw_scenario(seed)).run().events;
     } catch (const Violation& v) {
       fmt::print("seed {}: {}\n", seed, v.what());
-      if (++failures >= 20) break;
+      ++failures;
+      std::fflush(stdout);
     }
   }
   const double seconds =

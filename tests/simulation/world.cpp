@@ -93,9 +93,7 @@ void World::begin() {
   for (std::size_t i = 1; i < scenario_.books.size(); ++i) {
     time_.at(random_.between(0, scenario_.faults_until), [this, i] { set_prices(i); });
   }
-  core::ProjectCreateRequested project;
-  project.project = "other";
-  request(project, [](const core::Reply&) {}, {});
+  create_project();
   core::JoinFileCreateRequested file;
   file.uses = 1000;
   file.expires = coordinator_.now() + Duration(365LL * 86'400'000);
@@ -164,6 +162,13 @@ void World::submit(std::size_t index) {
     if (!submissions_[index].job) submit(index);
   });
   if (faulty() && random_.chance(scenario_.duplicate)) request(event, on_reply, {});
+}
+
+void World::create_project() {
+  core::ProjectCreateRequested project;
+  project.project = "other";
+  request(
+      project, [](const core::Reply&) {}, [this] { create_project(); });
 }
 
 void World::set_prices(std::size_t index) {

@@ -55,6 +55,7 @@ class World final : public WorkerPort {
   void leave(const core::Effect& effect);
   void to_worker(WorkerId worker, Incarnation incarnation, const core::Effect& effect);
   void break_link(std::size_t worker, bool deliver_what_is_under_way);
+  [[nodiscard]] bool of_old_daemon(const core::Event& event) const;
   void coordinator_crashed();
   void land(std::uint64_t life, std::size_t worker, SeatKey seat, UnitNumber unit);
 
@@ -63,6 +64,7 @@ class World final : public WorkerPort {
   void begin();
   void join(std::size_t worker, JoinFileId file);
   void submit(std::size_t index);
+  void create_project();
   void set_prices(std::size_t index);
   void person_acts();
   void operator_acts();

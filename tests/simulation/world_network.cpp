@@ -35,6 +35,16 @@ void World::hello(std::size_t worker, std::uint64_t epoch, core::WorkerHello eve
   say(worker, epoch, std::move(event));
 }
 
+bool World::of_old_daemon(const core::Event& event) const {
+  const auto is_old = [this](const auto* said) {
+    if (said == nullptr) return false;
+    const core::Worker* known = coordinator_.state().find_worker(said->worker);
+    return known != nullptr && known->incarnation != said->incarnation;
+  };
+  return is_old(std::get_if<core::WorkerHeartbeat>(&event)) ||
+         is_old(std::get_if<core::WorkerReported>(&event));
+}
+
 void World::say(std::size_t worker, std::uint64_t epoch, core::Event event) {
   Link& link = links_[worker];
   if (epoch == 0 || epoch != link.epoch) return;
@@ -44,7 +54,9 @@ void World::say(std::size_t worker, std::uint64_t epoch, core::Event event) {
   time_.at(at, [this, worker, epoch, life, event = std::move(event)] {
     if (!coordinator_.up() || coordinator_.life() != life) return;
     // What a broken stream had under way may still arrive, but not behind a newer stream's words.
-    if (links_[worker].epoch != epoch && links_[worker].epoch != 0) return;
+    // Words of an old daemon may, whenever they come: nobody listens to them any more.
+    const bool late = links_[worker].epoch != epoch && links_[worker].epoch != 0;
+    if (late && !of_old_daemon(event)) return;
     if (const auto* e = std::get_if<core::WorkerReported>(&event)) {
       if (const auto* units = std::get_if<core::UnitsReported>(&e->report)) {
         artifacts_.report(units->seat.job, units->units);

@@ -177,6 +177,25 @@ TEST(Money, ANewPriceCutsTheSliceAndTheOldKeepsItsPrice) {
   EXPECT_EQ(worker.jobs, worker.total);
 }
 
+TEST(Money, ASeatThatEndedBeforeTheNewPriceIsBilledWhatItReports) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(10));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  run.cluster.run_for(Duration(4'000));
+  run.cluster.beat(run.worker, {{seat, Duration(3'000), {}, 0, false}});
+  run.cluster.set_prices(a_book(3 * kHour));  // its last word is under way: nothing is cut yet
+  EXPECT_EQ(run.cluster.state().find_seat(seat)->used_charged, Duration(0));
+  EXPECT_EQ(run.cluster.state().earlier_prices.size(), 1U);
+  run.cluster.run_for(Duration(100));
+  run.cluster.end(seat, Duration(3'400));
+  EXPECT_EQ(rounded(run.cluster.job(id).charged), Money{3'400 * kSecond / 1000});
+  const Worker& worker = run.cluster.worker(run.worker);
+  EXPECT_EQ(worker.total, charge_for(Money{kHour}, Duration(4'000), 1'000'000));
+  EXPECT_EQ(worker.jobs, run.cluster.job(id).charged);
+  EXPECT_TRUE(run.cluster.state().earlier_prices.empty());
+}
+
 TEST(Money, ADatedPriceCutsAtItsInstantByTheNextSignOfLife) {
   TestCluster cluster;
   ledger::PriceBook book = a_book(kHour);

@@ -115,7 +115,8 @@ TEST(RecordCodec, AllFieldsThatACoreMaySet) {
 }
 
 TEST(RecordCodec, WhatAClusterHasOneOf) {
-  const core::ClusterState& state = a_busy_cluster().state();
+  core::ClusterState state = a_busy_cluster().state();
+  state.earlier_prices.push_back({state.prices, time_from_unix_ms(7)});
   core::ClusterState back;
   ASSERT_TRUE(decode_cluster(encode_cluster(state), back).ok());
   back.projects = state.projects;
