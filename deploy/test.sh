@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 labels='layout unit contract simulation integration'  # of ctest
 all_stages='layout format unit contract simulation integration sanitizers'
 # Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory and threads are handled by hand.
-sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker'
+sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker/core worker/memory'
 
 case ${1:-} in
   -h|--help) sed -n '2,7p' "$0"; exit 0 ;;

@@ -99,7 +99,7 @@ Status Client::watch(const std::string& name, Duration outage, const JobSeen& se
                       status.error_code() == grpc::StatusCode::CANCELLED ||
                       status.error_code() == grpc::StatusCode::OUT_OF_RANGE;
     if (!gone) return impl_->explained(status);
-    if (!told) away(impl_->explained(status));
+    if (away && !told) away(impl_->explained(status));
     told = true;
     if (Clock::now() - last_contact > outage) return impl_->explained(status);
     std::this_thread::sleep_for(pause);

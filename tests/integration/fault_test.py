@@ -1,5 +1,6 @@
 """kill -9 of the coordinator and of a worker in the middle of a product: it ends SUCCEEDED, once, with one bill."""
 
+import json
 import signal
 import unittest
 
@@ -28,7 +29,6 @@ class Faults(unittest.TestCase):
             if done.returncode != 0:
                 self.assertIsNone(process.poll(), "the product ended before a tile was seen")
                 return None
-            import json
             return int(json.loads(done.stdout)["progress"]["unitsDone"]) > 0
 
         wait_until("a tile lands", landed)
@@ -42,6 +42,29 @@ class Faults(unittest.TestCase):
         self.assertEqual(job["state"], "SUCCEEDED")
         self.assertEqual(job["progress"]["unitsDone"], job["progress"]["unitsTotal"])
         self.assertEqual(len(cluster.json("jobs", "list")["jobs"]), 1)
+        self.check_bill(cluster, job)
+
+    def check_bill(self, cluster, job):
+        """The bill, from the workers' own records and the price book alone: 0.36 USD an hour, whole devices."""
+        least = most = 0
+        for records in cluster.worker_records().values():
+            used, ended = {}, set()
+            for r in records:
+                if r["record"] == "began":
+                    used[r["seat"]] = 0
+                elif r["record"] in ("evidence", "ended"):
+                    used[r["seat"]] = r["used_ms"]
+                if r["record"] == "ended":
+                    ended.add(r["seat"])
+            for seat, ms in used.items():
+                least += ms
+                # A killed worker's last word may have been on its way; it speaks each second.
+                most += ms if seat in ended else ms + 1500
+        charged = int(job["cost"]["charged"]["amountMicros"])
+        self.assertGreaterEqual(charged, least * 360_000 // 3_600_000)
+        self.assertLessEqual(charged, -(-most * 360_000 // 3_600_000))
+        if least == most:
+            print(f"bill {charged} micro-USD = {least} ms of the workers' records")
 
     def test_a_worker_is_killed(self):
         with Cluster(workers=2, devices=("cpu:memory=64MiB,threads=1",)) as cluster:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -16,15 +17,15 @@ SOURCE = os.environ.get("OVERWINTER_SOURCE", os.path.join(os.path.dirname(__file
 CALL_TIMEOUT_S = 120
 
 
-def wait_until(what, condition, timeout_s=60):
+def wait_until(what, condition, timeout_s=60, pause_s=0.02):
     """Polls `condition` until it is true (and returns its value); fails naming `what` at the deadline."""
     deadline = time.monotonic() + timeout_s
-    pause = __import__("threading").Event()
+    pause = threading.Event()
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
-        pause.wait(0.02)
+        pause.wait(pause_s)
     raise AssertionError(f"{what}: not within {timeout_s} s")
 
 
@@ -83,6 +84,17 @@ class Cluster:
         return subprocess.Popen([os.path.join(self.bin, "overwinter"), *map(str, arguments)], env=self.env,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.home)
 
+    def start_worker(self, folder, *arguments):
+        """Starts another overwinter-worker, with a data folder of its own."""
+        return subprocess.Popen([os.path.join(self.bin, "overwinter-worker"), "--data-dir", self.path(folder),
+                                 "--device", "cpu:memory=128MiB,threads=1", *arguments], env=self.env,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def place(self):
+        """DIR/cluster.json: where things are."""
+        with open(os.path.join(self.dir, "cluster.json"), encoding="utf-8") as f:
+            return json.load(f)
+
     def job(self, name="@last"):
         return self.json("jobs", "get", name)
 
@@ -118,6 +130,15 @@ class Cluster:
             with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as f:
                 out.append(f"--- {name}\n" + "".join(f.readlines()[-lines:]))
         return "\n".join(out)
+
+    def worker_records(self):
+        """Per worker, the lines of its own record of seats (worker/runtime): what it says it used."""
+        out = {}
+        for i in range(1, self.workers + 1):
+            name = f"worker-{i}"
+            with open(os.path.join(self.dir, name, "seats.jsonl"), encoding="utf-8") as f:
+                out[name] = [json.loads(line) for line in f]
+        return out
 
     # ---- matrices
     def path(self, name):

@@ -14,6 +14,12 @@ def micros(money):
     return int(money["amountMicros"])
 
 
+def cpu_ticks(pid):
+    """User time of a process, in hundredths of a second."""
+    with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as f:
+        return int(f.read().rsplit(")", 1)[1].split()[11])
+
+
 class Caps(unittest.TestCase):
     def setUp(self):
         self.cluster = Cluster(workers=2, devices=("cpu:memory=64MiB,threads=1",)).__enter__()
@@ -58,7 +64,16 @@ class Caps(unittest.TestCase):
 
         wait_until("the job runs", running)
         self.cluster.kill("coordinator")
-        wait_until("the workers' funds end", lambda: self.cluster.logs().count("funds") >= 2, 30)
+        # Its funds end: the workers compute no more, though nobody told them to stop.
+        ticks = {}
+
+        def idle():
+            before = dict(ticks)
+            for name in ("worker-1", "worker-2"):
+                ticks[name] = cpu_ticks(self.cluster.pid(name))
+            return before and all(ticks[n] - before[n] <= 1 for n in ticks)
+
+        wait_until("the workers stop by themselves", idle, 60, pause_s=0.5)
         self.cluster.up_again()
         process.wait(timeout=120)
         job = self.cluster.job()

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <iostream>
 #include <memory>
 #include <thread>
@@ -213,6 +214,16 @@ int work(const Options& options, const Settings& settings) {
   session_config.addresses = settings.addresses;
   session_config.machine = machine_of(settings, devices);
   session_config.seed = incarnation->value() ^ settings.worker;
+  std::atomic<bool> dismissed = false;
+  session_config.dismissed = [&loop, &dismissed, &settings](const Status& status) {
+    Status said = status;
+    said.message =
+        "the cluster " + settings.cluster + " has dismissed this machine: " + status.message;
+    said.hint = "to come back: a new join file and an empty --data-dir";
+    (void)complain(said, kRefused);
+    dismissed = true;
+    loop->post(ShutDown{kShutDownWithin});
+  };
   Session session(session_config, [&loop](std::vector<Input> inputs) {
     return loop->post_orders(std::move(inputs));
   });
@@ -250,7 +261,7 @@ int work(const Options& options, const Settings& settings) {
   session.stop(kFlushWithin);
   loop.reset();
   log_info("stopped");
-  return 0;
+  return dismissed ? kRefused : 0;
 }
 
 }  // namespace

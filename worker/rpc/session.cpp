@@ -33,6 +33,7 @@ struct Session::Impl {
   void run(const std::stop_token& stop);
   // One connection from dialing to its end. True when it was welcomed.
   bool connect(const std::string& address, const std::stop_token& stop);
+  bool dismissed = false;  // the session's thread
   bool received(const v1::ConnectResponse& response);
   void renew_when_due(const std::shared_ptr<grpc::Channel>& channel);
   void pause(Duration time, const std::stop_token& stop);
@@ -113,14 +114,14 @@ std::string Session::descriptor_socket() const {
 void Session::Impl::run(const std::stop_token& stop) {
   Backoff backoff(config.first_pause, config.longest_pause, config.seed);
   std::size_t next = 0;
-  while (!stop.stop_requested()) {
+  while (!stop.stop_requested() && !dismissed) {
     const std::string& address = config.addresses[next];
     if (connect(address, stop)) {
       backoff.reset();
     } else {
       next = (next + 1) % config.addresses.size();
     }
-    pause(backoff.next(), stop);
+    if (!dismissed) pause(backoff.next(), stop);
   }
 }
 
@@ -165,10 +166,14 @@ bool Session::Impl::connect(const std::string& address, const std::stop_token& s
     was_welcomed = std::exchange(welcomed, false);
   }
   (void)post({StreamLost{}});
-  if (!stop.stop_requested()) {
+  const Status ended = wire::from_grpc(status);
+  if (ended.code == Code::kUnauthenticated || ended.code == Code::kPermissionDenied) {
+    dismissed = true;
+    config.dismissed(ended);
+  } else if (!stop.stop_requested()) {
     if (was_welcomed) said.clear();
     const std::string why = refusal->reason().empty()
-                                ? wire::from_grpc(status).message
+                                ? ended.message
                                 : "it is not the cluster's coordinator: " + refusal->reason();
     say_once((was_welcomed ? "lost the coordinator at " : "cannot reach the coordinator at ") +
              address + ": " + why + "; funded work goes on, trying again");

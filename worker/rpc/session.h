@@ -25,6 +25,9 @@ struct SessionConfig {
   std::uint64_t seed = 1;  // of the jitter
   Duration first_pause{200};
   Duration longest_pause{10'000};
+  // The coordinator will have no more of this worker (removed, its certificate revoked): called
+  // once, from the session's thread, which dials no more.
+  std::function<void(const Status&)> dismissed = [](const Status&) {};
 };
 
 class Session final : public CoordinatorLink {
