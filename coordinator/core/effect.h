@@ -1,5 +1,6 @@
-// Effects: what the shell must do. Each follows from the state, can be derived again after a restart, and is
-// idempotent by its key. All leave after their turn's commit, except the soft ones named below.
+// Effects: what the shell must do. Each follows from the state, can be derived again after a
+// restart, and is idempotent by its key. All leave after their turn's commit, except the soft ones
+// named below.
 #pragma once
 
 #include <cstdint>
@@ -77,7 +78,8 @@ struct AcknowledgeReports {
   Incarnation incarnation;
   std::uint64_t number = 0;
 };
-struct RefuseWorker {  // end its stream with this status (older incarnation, removed, two daemons with one id)
+struct RefuseWorker {  // end its stream with this status (older incarnation, removed, two daemons
+                       // with one id)
   WorkerId worker;
   Incarnation incarnation;
   Status status;
@@ -107,14 +109,16 @@ struct EndPrincipal {
   std::uint64_t id = 0;
 };
 
-using Effect = std::variant<Reply, OfferSeat, FundSeat, HandOutUnits, ReclaimUnits, StopSeat, Welcome,
-                            AcknowledgeReports, RefuseWorker, PrepareResult, FinishResult, DropResult,
-                            Replan, EndPrincipal>;
+using Effect = std::variant<Reply, OfferSeat, FundSeat, HandOutUnits, ReclaimUnits, StopSeat,
+                            Welcome, AcknowledgeReports, RefuseWorker, PrepareResult, FinishResult,
+                            DropResult, Replan, EndPrincipal>;
 
 // True for effects that may leave before their turn is committed.
 [[nodiscard]] inline bool is_soft(const Effect& effect) {
-  return std::holds_alternative<HandOutUnits>(effect) || std::holds_alternative<ReclaimUnits>(effect) ||
-         (planted(Bug::kReportAcknowledgedEarly) && std::holds_alternative<AcknowledgeReports>(effect));
+  return std::holds_alternative<HandOutUnits>(effect) ||
+         std::holds_alternative<ReclaimUnits>(effect) ||
+         (planted(Bug::kReportAcknowledgedEarly) &&
+          std::holds_alternative<AcknowledgeReports>(effect));
 }
 
 }  // namespace overwinter::core

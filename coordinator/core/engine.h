@@ -125,6 +125,7 @@ class Engine {
   Status check_join(const JoinFile* file, const WorkerJoinRequested& event) const;
   std::optional<Status> refusal(const WorkerHello& event, const Worker* worker) const;
   void welcome(const WorkerHello& event);
+  void settle_unsaid(const std::vector<SeatKey>& missing, bool reports_in, std::set<JobId>& jobs);
   void resync(const Seat& seat, const UnitRanges& held);
   void offer_again(const Seat& seat);
   void resume_worker(const Worker& drained, std::uint64_t actor);

@@ -1,5 +1,6 @@
-// Events: what arrived. The shell translates the outside into these and stamps the principal; the core turns
-// one event and the time into facts and effects (scheduler.h). Plain values, no behaviour.
+// Events: what arrived. The shell translates the outside into these and stamps the principal; the
+// core turns one event and the time into facts and effects (scheduler.h). Plain values, no
+// behaviour.
 #pragma once
 
 #include <cstdint>
@@ -22,15 +23,18 @@
 
 namespace overwinter::core {
 
-// Correlates a request with its Reply effect. Chosen by the shell, unique while it runs; 0: nobody waits.
+// Correlates a request with its Reply effect. Chosen by the shell, unique while it runs; 0: nobody
+// waits.
 using ReplyId = Id<struct ReplyTag>;
 using Labels = std::map<std::string, std::string>;
 // Bytes of a specification and of its plan (serialised protobuf). Shared, never changed.
 using SharedBytes = std::shared_ptr<const std::string>;
 
-// ---- people -------------------------------------------------------------------------------------------
+// ---- people
+// -------------------------------------------------------------------------------------------
 
-// One way to run a job, as `plan` found it: what is demanded, and what a worker needs to run it that way.
+// One way to run a job, as `plan` found it: what is demanded, and what a worker needs to run it
+// that way.
 struct Alternative {
   Demand demand;
   SharedBytes plan;  // overwinter.v1.Plan, opaque to the core
@@ -44,8 +48,9 @@ struct JobSubmitted {
   std::string display_name;
   std::string slug;  // of the display name; the resource name is this and five characters
   Labels labels;
-  SharedBytes spec;                       // overwinter.v1.JobSpec
-  std::vector<Alternative> alternatives;  // best first, never empty; the first whose seats fit a known worker is taken
+  SharedBytes spec;  // overwinter.v1.JobSpec
+  std::vector<Alternative>
+      alternatives;  // best first, never empty; the first whose seats fit a known worker is taken
 };
 
 // A waiting job planned anew on today's workers (answer to the effect Replan).
@@ -118,7 +123,8 @@ struct JoinFileCreateRequested {
   bool may_set_price = false;
 };
 
-// ---- workers ------------------------------------------------------------------------------------------
+// ---- workers
+// ------------------------------------------------------------------------------------------
 
 // A machine with a join file asks to become a worker.
 struct WorkerJoinRequested {
@@ -129,14 +135,14 @@ struct WorkerJoinRequested {
   std::vector<std::string> projects;  // narrows the join file's
   bool spot = false;
   std::optional<Money> price_per_hour;  // of the whole machine; instead of the book's
-  Digest public_key;                    // the same key joining twice is the same worker: no second use is counted
+  Digest public_key;  // the same key joining twice is the same worker: no second use is counted
 };
 
 // What a worker says of one seat that it holds.
 struct SeatStatus {
   SeatKey seat;
-  Duration used{0};          // since the seat began, on the worker's monotonic clock
-  UnitRanges held;           // handed to it, neither landed nor given back
+  Duration used{0};  // since the seat began, on the worker's monotonic clock
+  UnitRanges held;   // handed to it, neither landed nor given back
   std::uint64_t memory_peak_bytes = 0;
   bool stopping = false;
 };
@@ -161,11 +167,11 @@ struct WorkerDisconnected {
 };
 
 enum class SeatEnd : std::uint8_t {
-  kFinished = 1,   // stopped as asked, or nothing left to do
-  kFundsEnded = 2, // funded_for ran out
-  kRefused = 3,    // could not begin (memory, unknown workload)
-  kFailed = 4,     // the work itself failed
-  kLost = 5,       // said by the core alone: the worker is gone
+  kFinished = 1,    // stopped as asked, or nothing left to do
+  kFundsEnded = 2,  // funded_for ran out
+  kRefused = 3,     // could not begin (memory, unknown workload)
+  kFailed = 4,      // the work itself failed
+  kLost = 5,        // said by the core alone: the worker is gone
 };
 struct SeatEnded {
   SeatKey seat;
@@ -197,7 +203,8 @@ struct WorkerReported {
   Report report;
 };
 
-// Verified and durable in the artifact store: for Landing::kArtifact the only thing that makes units done.
+// Verified and durable in the artifact store: for Landing::kArtifact the only thing that makes
+// units done.
 struct UnitsLanded {
   SeatKey seat;  // that delivered them
   WorkerId worker;
@@ -212,12 +219,15 @@ struct UnitRejected {
   std::string message;
 };
 
-// ---- the shell itself ---------------------------------------------------------------------------------
+// ---- the shell itself
+// ---------------------------------------------------------------------------------
 
-// The store is open and replayed; the first event after every start. Deadlines start anew from here.
+// The store is open and replayed; the first event after every start. Deadlines start anew from
+// here.
 struct CoordinatorStarted {
   std::string cluster;  // first start only: its name
-  std::uint64_t seed = 0;  // first start only: from the system's random source; names derive from it
+  std::uint64_t seed =
+      0;  // first start only: from the system's random source; names derive from it
 };
 
 struct TimerFired {};
@@ -227,11 +237,10 @@ struct LoopStalled {
   Duration duration{0};
 };
 
-using Event = std::variant<JobSubmitted, JobReplanned, JobActionRequested, JobUpdateRequested,
-                           WorkerActionRequested, ProjectCreateRequested, PriceBookSetRequested,
-                           TokenCreateRequested, TokenRevokeRequested, JoinFileCreateRequested,
-                           WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
-                           WorkerReported, UnitsLanded, UnitRejected, CoordinatorStarted, TimerFired,
-                           LoopStalled>;
+using Event = std::variant<
+    JobSubmitted, JobReplanned, JobActionRequested, JobUpdateRequested, WorkerActionRequested,
+    ProjectCreateRequested, PriceBookSetRequested, TokenCreateRequested, TokenRevokeRequested,
+    JoinFileCreateRequested, WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
+    WorkerReported, UnitsLanded, UnitRejected, CoordinatorStarted, TimerFired, LoopStalled>;
 
 }  // namespace overwinter::core

@@ -1,5 +1,6 @@
-// Facts: what is now true, in the past tense. Durable; replay applies them in order through evolve() and
-// decides nothing. Field order and meaning are bound to proto/overwinter/v1/fact.proto (coordinator/wire).
+// Facts: what is now true, in the past tense. Durable; replay applies them in order through
+// evolve() and decides nothing. Field order and meaning are bound to proto/overwinter/v1/fact.proto
+// (coordinator/wire).
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,9 @@ enum class JobState : std::uint8_t {
   kFailed = 7,
   kCancelled = 8,
 };
-[[nodiscard]] constexpr bool is_terminal(JobState state) { return state >= JobState::kSucceeded; }
+[[nodiscard]] constexpr bool is_terminal(JobState state) {
+  return state >= JobState::kSucceeded;
+}
 
 // Why a job is paused or being stopped; tells whether it may go on by itself.
 enum class Cause : std::uint8_t {
@@ -40,11 +43,11 @@ enum class Cause : std::uint8_t {
 };
 
 enum class WorkerState : std::uint8_t {
-  kJoined = 1,    // has a certificate, was never here
+  kJoined = 1,  // has a certificate, was never here
   kReady = 2,
   kDraining = 3,  // takes no new seat
   kLost = 4,
-  kRemoved = 5,   // final; its certificate is on the deny list
+  kRemoved = 5,  // final; its certificate is on the deny list
 };
 
 struct ClusterCreated {
@@ -171,22 +174,24 @@ struct SeatGranted {
   DeviceIndex device = 0;
   std::uint64_t memory_bytes = 0;
   std::uint32_t threads = 0;
-  std::uint32_t share_ppm = 0;      // of the device, in millionths; shares of a device sum to <= 1,000,000
-  Money device_price_per_hour;      // in force at this instant
-  Duration funded_for{0};           // running time on the worker's clock, stop_time included
-  ledger::Charge reserved;          // the most that funded_for can cost
+  std::uint32_t share_ppm =
+      0;  // of the device, in millionths; shares of a device sum to <= 1,000,000
+  Money device_price_per_hour;  // in force at this instant
+  Duration funded_for{0};       // running time on the worker's clock, stop_time included
+  ledger::Charge reserved;      // the most that funded_for can cost
 };
 struct SeatFunded {
   SeatKey seat;
-  Duration funded_for{0};  // the new total
-  ledger::Charge reserved; // the new total
+  Duration funded_for{0};                      // the new total
+  ledger::Charge reserved;                     // the new total
   std::optional<Money> device_price_per_hour;  // when it changed: in force from here on
 };
 struct SeatStopping {
   SeatKey seat;
   Cause cause = Cause::kNone;
 };
-// The seat is over: its memory, its threads and the rest of its reservation are free, its bill is final.
+// The seat is over: its memory, its threads and the rest of its reservation are free, its bill is
+// final.
 struct SeatReleased {
   SeatKey seat;
   SeatEnd end = SeatEnd::kFinished;
@@ -203,7 +208,8 @@ struct UsageCharged {
   Money device_price_per_hour;
   ledger::Charge charge;
 };
-// A slice of a machine's cost; lost is the part of it in which the worker was lost. Idle is the remainder.
+// A slice of a machine's cost; lost is the part of it in which the worker was lost. Idle is the
+// remainder.
 struct MachineCharged {
   WorkerId worker;
   Time from;
@@ -213,11 +219,11 @@ struct MachineCharged {
   ledger::Charge lost;
 };
 
-using Fact = std::variant<ClusterCreated, ProjectCreated, PriceBookChanged, TokenCreated, TokenRevoked,
-                          JoinFileCreated, JoinFileRevoked, WorkerRegistered, WorkerConnected,
-                          WorkerStateChanged, ReportsProcessed, JobAccepted, JobDemandChanged,
-                          JobStateChanged, JobUpdated, UnitsDone, UnitsFailedCounted, JobForgotten,
-                          SeatGranted, SeatFunded, SeatStopping, SeatReleased, UsageCharged,
-                          MachineCharged>;
+using Fact =
+    std::variant<ClusterCreated, ProjectCreated, PriceBookChanged, TokenCreated, TokenRevoked,
+                 JoinFileCreated, JoinFileRevoked, WorkerRegistered, WorkerConnected,
+                 WorkerStateChanged, ReportsProcessed, JobAccepted, JobDemandChanged,
+                 JobStateChanged, JobUpdated, UnitsDone, UnitsFailedCounted, JobForgotten,
+                 SeatGranted, SeatFunded, SeatStopping, SeatReleased, UsageCharged, MachineCharged>;
 
 }  // namespace overwinter::core

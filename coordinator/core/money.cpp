@@ -239,7 +239,7 @@ void Engine::cut_seat(SeatKey key, std::optional<Duration> final_use) {
     const Duration fits = at - seat->granted_at;
     if (!final_use) {
       const SeatSoft* soft = find_soft(key);
-      if (soft == nullptr || !soft->known || used_so_far(*seat) < fits) return;
+      if (soft == nullptr || soft->said < fits) return;
     }
     bill(*seat, std::min(fits, final_use.value_or(fits)), at);
     reprice_seat(key, final_use.has_value());

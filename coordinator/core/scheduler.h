@@ -1,5 +1,5 @@
-// Scheduler: the state machine (ARCHITECTURE §3). Pure: time and chance come in as values. Not thread-safe:
-// one thread owns it.
+// Scheduler: the state machine (ARCHITECTURE §3). Pure: time and chance come in as values. Not
+// thread-safe: one thread owns it.
 #pragma once
 
 #include <memory>
@@ -17,13 +17,13 @@ class ClusterState;
 struct SoftState;
 
 struct SchedulerConfig {
-  Duration heartbeat_every{1000};        // what workers are told
-  Duration lost_after{15000};            // silence after which a worker is lost
-  Duration grace_after_start{30000};     // plus 1 ms a known worker; renewed while they return
+  Duration heartbeat_every{1000};     // what workers are told
+  Duration lost_after{15000};         // silence after which a worker is lost
+  Duration grace_after_start{30000};  // plus 1 ms a known worker; renewed while they return
   Duration funding_uncapped{24 * 3600 * 1000};  // the orphan limit
-  Duration funding_capped{60 * 1000};    // slice of a capped job far from its cap
-  Duration funding_min{1000};            // plus stop_time: the least slice near the cap
-  Duration forget_after{60 * 60 * 1000}; // an ended job leaves the core
+  Duration funding_capped{60 * 1000};           // slice of a capped job far from its cap
+  Duration funding_min{1000};                   // plus stop_time: the least slice near the cap
+  Duration forget_after{60 * 60 * 1000};        // an ended job leaves the core
   std::size_t jobs_waiting_max = 1'000'000;
 };
 

@@ -18,6 +18,7 @@ struct SeatSoft {
   UnitRanges out;    // handed to it, not landed
   Duration used{0};  // as the worker last said
   Time said_at;      // when it said so
+  Duration said{0};  // the most of its own words; `used` may be guessed from evidence
   std::uint64_t memory_peak_bytes = 0;
   std::uint64_t landed = 0;  // units, since `began_at`
   Time began_at;

@@ -182,6 +182,7 @@ void Engine::hear(WorkerId worker_id, const SeatStatus& status) {
     soft.began_at = now_;
   }
   soft.used = std::max(soft.used, used);
+  soft.said = std::max(soft.said, used);
   soft.said_at = now_;
   soft.memory_peak_bytes = std::max(soft.memory_peak_bytes, status.memory_peak_bytes);
   touch(status.seat.job);
@@ -196,6 +197,28 @@ void Engine::offer_again(const Seat& seat) {
     return;
   }
   effect(offer_of(job(key.job), seat));
+}
+
+// Seats of a worker that its Hello does not name: never begun, or ended in a report that is under
+// way.
+void Engine::settle_unsaid(const std::vector<SeatKey>& missing, bool reports_in,
+                           std::set<JobId>& jobs) {
+  for (const SeatKey key : missing) {
+    const Seat* seat = state_.find_seat(key);
+    if (seat == nullptr) continue;
+    SeatSoft& seat_state = seat_soft(key);
+    if (!seat_state.known) --soft_.jobs[key.job].unresolved;
+    seat_state.known = true;
+    if (reports_in) {
+      seat_state.said_at = now_;  // it never had it: nothing was used
+    } else if (seat_state.said_at < seat->evidence_at) {
+      seat_state.said_at = seat->evidence_at;
+      seat_state.used = std::max(seat_state.used,
+                                 std::min(seat->funded_for, seat->evidence_at - seat->granted_at));
+    }
+    resync(*seat, {});
+    jobs.insert(key.job);
+  }
 }
 
 // What the worker says it holds is the truth about ranges; what the core says is the truth about
@@ -242,22 +265,7 @@ void Engine::welcome(const WorkerHello& event) {
     jobs.insert(status.seat.job);
     if (seat->stopping) stop_seat(status.seat, seat->stop_cause);
   }
-  for (const SeatKey key : missing) {
-    const Seat* seat = state_.find_seat(key);
-    if (seat == nullptr) continue;
-    SeatSoft& seat_state = seat_soft(key);
-    if (!seat_state.known) --soft_.jobs[key.job].unresolved;
-    seat_state.known = true;
-    if (event.last_report <= answer_acknowledged) {
-      seat_state.said_at = now_;  // it never had it: nothing was used
-    } else if (seat_state.said_at < seat->evidence_at) {
-      seat_state.said_at = seat->evidence_at;
-      seat_state.used = std::max(seat_state.used,
-                                 std::min(seat->funded_for, seat->evidence_at - seat->granted_at));
-    }
-    resync(*seat, {});
-    jobs.insert(key.job);
-  }
+  settle_unsaid(missing, event.last_report <= answer_acknowledged, jobs);
   for (const SeatKey key : unsaid) {
     if (const Seat* seat = state_.find_seat(key)) offer_again(*seat);
   }

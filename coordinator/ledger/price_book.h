@@ -17,7 +17,7 @@ struct PriceEntry {
   std::string supplier;  // "any" or a name (a worker's label supplier=…)
   bool spot = false;
   Money per_hour;
-  Duration minimum{0};   // billed at least this long per machine; 0: none
+  Duration minimum{0};  // billed at least this long per machine; 0: none
   friend bool operator==(const PriceEntry&, const PriceEntry&) = default;
 };
 
@@ -25,7 +25,8 @@ struct PriceBook {
   std::string currency = "USD";
   std::vector<PriceEntry> entries;  // any order
 
-  // The entry in force: same device and spot, its supplier else "any", the latest `from` that has come.
+  // The entry in force: same device and spot, its supplier else "any", the latest `from` that has
+  // come.
   [[nodiscard]] std::optional<PriceEntry> find(Time at, std::string_view device,
                                                std::string_view supplier, bool spot) const;
   // The next instant after `at` at which any price may change; absent: never.
