@@ -151,6 +151,7 @@ void Invariants::apply(Time now, const core::Fact& fact, bool live) {
           const auto job = jobs_.find(f.job);
           require(job != jobs_.end() && is_terminal(job->second.state), rule::kAcknowledged,
                   fmt::format("job {} was forgotten before it ended", f.job.value()));
+          requests_.erase({job->second.project, job->second.request_id});
           jobs_.erase(job);
         } else if constexpr (std::is_same_v<F, core::SeatFunded>) {
           const auto seat = seats_.find(f.seat);
@@ -183,6 +184,8 @@ void Invariants::on(Time, const core::JobAccepted& f) {
   job.units = f.demand.units;
   job.stop_time = f.demand.stop_time;
   job.cap = f.demand.cap;
+  job.project = f.project;
+  job.request_id = f.request_id;
   require(jobs_.emplace(f.job, job).second, rule::kRequestOnce, "a job id was given twice");
   if (!f.request_id.empty()) {
     require(requests_.emplace(f.project, f.request_id).second, rule::kRequestOnce,
@@ -235,9 +238,9 @@ void Invariants::on(Time now, const core::SeatGranted& f) {
   require(use.memory_bytes <= device.memory_bytes, rule::kDeviceBudget,
           fmt::format("{} bytes of {} on device {} of worker {}", use.memory_bytes,
                       device.memory_bytes, f.device, f.worker.value()));
+  require(use.share_ppm <= 1'000'000, rule::kShares, fmt::format("{} millionths", use.share_ppm));
   require(use.threads <= device.threads, rule::kDeviceBudget,
           fmt::format("{} threads of {}", use.threads, device.threads));
-  require(use.share_ppm <= 1'000'000, rule::kShares, fmt::format("{} millionths", use.share_ppm));
   require(seats_.count(f.seat) == 0, rule::kSlices, text(f.seat) + " was granted twice");
   ShadowSeat seat;
   seat.worker = f.worker;
@@ -298,6 +301,8 @@ void Invariants::on(Time now, const core::UsageCharged& f) {
   ShadowSeat& seat = found->second;
   require(f.to <= now, rule::kSlices, "a slice of the future");
   require(f.from >= seat.slice_end, rule::kSlices, text(f.seat) + " is charged twice for one time");
+  require(seat.used_charged + f.used <= seat.funded_for, rule::kFunding,
+          fmt::format("{} is billed for more than {} ms", text(f.seat), seat.funded_for.count()));
   require(f.used <= f.to - f.from, rule::kSlices,
           text(f.seat) + ": a slice holds more use than time");
   check_cuts(f.from, f.to, f.from, "a slice of a seat");

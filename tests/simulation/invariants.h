@@ -85,6 +85,8 @@ class Invariants {
     std::optional<Time> stopping_at;
   };
   struct ShadowJob {
+    std::string project;
+    std::string request_id;  // good for as long as the job is kept
     std::uint64_t units = 0;
     Duration stop_time{0};
     UnitRanges done;
