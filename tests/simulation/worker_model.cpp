@@ -125,6 +125,7 @@ void WorkerModel::receive(std::uint64_t epoch, const core::Effect& effect) {
     return;
   }
   if (const auto* e = std::get_if<core::OfferSeat>(&effect)) {
+    landing_[e->seat.job] = e->landing;
     feed(to_worker(*e));
   } else if (const auto* f = std::get_if<core::FundSeat>(&effect)) {
     feed(worker::FundSeat{f->seat, f->funded_for, ""});
@@ -141,7 +142,10 @@ void WorkerModel::receive(std::uint64_t epoch, const core::Effect& effect) {
     welcome.acknowledged = w->acknowledged;
     for (const auto& keep : w->keep) welcome.keep.push_back({keep.seat, keep.funded_for, ""});
     welcome.drop = w->drop;
-    for (const auto& offer : w->start) welcome.start.push_back(to_worker(offer));
+    for (const auto& offer : w->start) {
+      landing_[offer.seat.job] = offer.landing;
+      welcome.start.push_back(to_worker(offer));
+    }
     welcome.generation = Generation(1);
     feed(welcome);
   }

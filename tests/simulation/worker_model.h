@@ -56,7 +56,6 @@ class WorkerModel {
   void receive(std::uint64_t epoch, const core::Effect& effect);
   [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
   void set_unit_ms(JobId job, std::int64_t ms) { unit_ms_[job] = ms; }
-  void set_landing(JobId job, Landing landing) { landing_[job] = landing; }
 
  private:
   struct Work {

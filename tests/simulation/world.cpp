@@ -156,7 +156,6 @@ void World::submit(std::size_t index) {
     s.job = reply.job;
     for (auto& worker : workers_) {
       worker->set_unit_ms(reply.job, scenario_.jobs[index].unit_ms);
-      worker->set_landing(reply.job, scenario_.jobs[index].demand.landing);
     }
   };
   request(event, on_reply, [this, index] {
