@@ -42,7 +42,7 @@ TEST(Simulation, FreshSeeds) {
   std::random_device device;
   const std::uint64_t base = (std::uint64_t{device()} << 32) | device();
   fmt::print("fresh seeds from {}\n", base);
-  for (std::uint64_t i = 0; i < seeds_wanted(300) && !HasFailure(); ++i) (void)run_seed(base + i);
+  for (std::uint64_t i = 0; i < seeds_wanted(100) && !HasFailure(); ++i) (void)run_seed(base + i);
 }
 
 TEST(Simulation, SameSeedSameTrace) {
