@@ -12,7 +12,7 @@ packages_build=(
 packages_numpy=(python3 python3-numpy)
 
 packages_tests=(
-  libgtest-dev libgmock-dev clang-format-14
+  libgtest-dev libgmock-dev clang-format-14 openssl
   python3 python3-numpy python3-grpcio python3-protobuf sqlite3
 )
 
