@@ -42,7 +42,7 @@ int print_result(const Globals& globals, const Result<v1::Job>& job) {
   if (is_machine(globals.output)) {
     print_message(globals.output, *job);
   } else {
-    print_line(short_job_name(job->name()) + " " + v1::Job::State_Name(job->state()) +
+    print_line(short_name(job->name()) + " " + v1::Job::State_Name(job->state()) +
                (job->state_reason().empty() ? "" : ": " + printable(job->state_reason())));
   }
   return kDone;
@@ -65,7 +65,7 @@ int run_jobs_list(const Globals& globals, const JobsListOptions& options) {
   }
   Table table({"JOB", "STATE", "PROGRESS", "WORKERS", "COST/CAP", "LEFT", "REASON"});
   for (const v1::Job& job : list->jobs()) {
-    table.add({short_job_name(job.name()), v1::Job::State_Name(job.state()),
+    table.add({short_name(job.name()), v1::Job::State_Name(job.state()),
                fmt::format("{:.0f} %", job.progress().fraction() * 100),
                std::to_string(job.worker_count()), cost_text(job), left_text(job),
                printable(job.state_reason())});
@@ -172,7 +172,7 @@ int run_jobs_update(const Globals& globals, const JobsUpdateOptions& options) {
     request.set_name(name);
     auto job = client.update(request);
     if (job && job->state() == v1::Job::PAUSED) {
-      say(globals.output, "`overwinter jobs resume " + short_job_name(name) + "` lets it go on");
+      say(globals.output, "`overwinter jobs resume " + short_name(name) + "` lets it go on");
     }
     return print_result(globals, job);
   });

@@ -1,8 +1,7 @@
 // prices get|set, cost, projects list|create
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
+#include <cstdio>
 
 #include "client/cli/commands.h"
 #include "client/cli/exit_codes.h"
@@ -12,10 +11,6 @@ namespace overwinter::cli {
 namespace {
 
 constexpr std::size_t kPriceBookBytesMax = 1024 * 1024;
-
-std::string short_name(const std::string& name) {
-  return name.substr(name.rfind('/') + 1);
-}
 
 int print_machine_costs(const Globals& globals, client::Client& client, const std::string& month) {
   auto costs = client.machine_costs(month);

@@ -81,7 +81,7 @@ int deliver(const Globals& globals, client::Client& client, const v1::Job& job,
       job.name(), output, [&](std::uint64_t done, std::uint64_t total) { bar.bytes(done, total); });
   if (!status.ok()) return report(status);
   say(globals.output,
-      fmt::format("{} cost {}", short_job_name(job.name()), money_text(job.cost().charged())));
+      fmt::format("{} cost {}", short_name(job.name()), money_text(job.cost().charged())));
   return kDone;
 }
 
@@ -121,7 +121,7 @@ int run_submit(const Globals& globals, const SubmitOptions& options) {
       print_message(globals.output, *job);
     } else {
       print_line(job->name());
-      say(globals.output, "`overwinter jobs watch " + short_job_name(job->name()) + "` follows it");
+      say(globals.output, "`overwinter jobs watch " + short_name(job->name()) + "` follows it");
     }
     return kDone;
   }

@@ -12,10 +12,6 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-std::string short_name(const std::string& name) {
-  return name.substr(name.rfind('/') + 1);
-}
-
 std::string full_name(const std::string& text) {
   return text.rfind("workers/", 0) == 0 ? text : "workers/" + text;
 }

@@ -50,10 +50,6 @@ int exit_code_of_job(const v1::Job& job) {
 
 }  // namespace
 
-std::string short_job_name(const std::string& name) {
-  return name.substr(name.rfind('/') + 1);
-}
-
 Result<Followed> follow_job(const Globals& globals, client::Client& client, const std::string& name,
                             bool progress) {
   Followed out;
@@ -65,7 +61,7 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
     if (state != last_state) {
       last_state = state;
       if (!ended(job)) {
-        bar.line(short_job_name(job.name()) + " " + state +
+        bar.line(short_name(job.name()) + " " + state +
                  (job.state_reason().empty() ? "" : ": " + printable(job.state_reason())));
       }
     }
@@ -82,8 +78,8 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
   const Status status = client.watch(name, kOutage, seen, stopped, away);
   if (status.code == Code::kCancelled) {
     out.exit_code = interrupted() ? kInterrupted : kTimeout;
-    bar.line(short_job_name(name) + " goes on; `overwinter jobs watch " + short_job_name(name) +
-             "` follows it, `overwinter jobs cancel " + short_job_name(name) + "` ends it");
+    bar.line(short_name(name) + " goes on; `overwinter jobs watch " + short_name(name) +
+             "` follows it, `overwinter jobs cancel " + short_name(name) + "` ends it");
     return out;
   }
   if (!status.ok()) return fail(status);
@@ -91,7 +87,7 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
   if (out.job.state() == v1::Job::SUCCEEDED) {
     bar.fraction(1.0, detail_of(out.job));
   } else {
-    bar.line(short_job_name(name) + " " + v1::Job::State_Name(out.job.state()) + ": " +
+    bar.line(short_name(name) + " " + v1::Job::State_Name(out.job.state()) + ": " +
              printable(out.job.state_reason()));
   }
   return out;
@@ -102,7 +98,7 @@ void print_job(const v1::Job& job) {
     if (!value.empty()) print_line(fmt::format("{:<12} {}", key, value));
   };
   row("job", job.name());
-  if (job.display_name() != short_job_name(job.name())) row("title", printable(job.display_name()));
+  if (job.display_name() != short_name(job.name())) row("title", printable(job.display_name()));
   row("state", v1::Job::State_Name(job.state()) +
                    (job.state_reason().empty() ? "" : "  " + printable(job.state_reason())));
   row("progress", fmt::format("{:.0f} %  {}", job.progress().fraction() * 100, detail_of(job)));

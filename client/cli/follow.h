@@ -20,6 +20,5 @@ struct Followed {
 
 // One job for people, all that is known of it.
 void print_job(const v1::Job& job);
-[[nodiscard]] std::string short_job_name(const std::string& name);
 
 }  // namespace overwinter::cli

@@ -172,6 +172,10 @@ std::string money_text(const v1::Money& money) {
   return amount_text(money) + (currency.empty() ? "" : " " + currency);
 }
 
+std::string short_name(const std::string& resource_name) {
+  return resource_name.substr(resource_name.rfind('/') + 1);
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   for (const char c : text) {

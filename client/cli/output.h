@@ -53,6 +53,8 @@ int report(const Status& status);
 
 [[nodiscard]] std::string money_text(const v1::Money& money);   // "0.0203 USD"
 [[nodiscard]] std::string amount_text(const v1::Money& money);  // "0.0203"
+// The last part of a resource name: what people type.
+[[nodiscard]] std::string short_name(const std::string& resource_name);
 // Control characters replaced, so that no name moves the cursor.
 [[nodiscard]] std::string printable(std::string_view text);
 
