@@ -19,9 +19,8 @@ std::string device_name(const WorkerOffer& worker, std::size_t index) {
   return worker.name + " device " + std::to_string(index);
 }
 
-std::string why_not(const WorkerOffer& worker, const DeviceInfo& device,
-                    const CandidateFilter& filter) {
-  if (!worker.unavailable.empty()) return worker.unavailable;
+std::string unsuitable(const WorkerOffer& worker, const DeviceInfo& device,
+                       const CandidateFilter& filter) {
   if (filter.spot == SpotUse::kNever && worker.spot)
     return "is a spot worker; the job says spot: never";
   if (filter.spot == SpotUse::kOnly && !worker.spot)
@@ -50,28 +49,34 @@ Candidate candidate(const WorkerOffer& worker, std::size_t index, Precision prec
           .price_per_hour = worker.devices[index].price_per_hour};
 }
 
+void sort_by_speed(std::vector<Candidate>& devices) {
+  std::stable_sort(devices.begin(), devices.end(), [](const Candidate& a, const Candidate& b) {
+    if (a.flops_per_second != b.flops_per_second) return a.flops_per_second > b.flops_per_second;
+    return a.name < b.name;
+  });
+}
+
 }  // namespace
 
 Candidates find_candidates(const ClusterOffer& offer, const CandidateFilter& filter) {
   Candidates out;
   for (const WorkerOffer& worker : offer.workers) {
     for (std::size_t i = 0; i < worker.devices.size(); ++i) {
-      const std::string why = why_not(worker, worker.devices[i].device, filter);
-      if (why.empty()) {
+      std::string why = unsuitable(worker, worker.devices[i].device, filter);
+      if (why.empty() && worker.unavailable.empty()) {
         out.devices.push_back(candidate(worker, i, filter.precision));
         continue;
       }
+      if (why.empty() && worker.may_return)
+        out.away.push_back(candidate(worker, i, filter.precision));
+      if (!worker.unavailable.empty()) why = worker.unavailable;
       v1::RuledOut& entry = out.ruled_out.emplace_back();
       entry.set_what(device_name(worker, i));
       entry.set_why(why);
     }
   }
-  std::stable_sort(out.devices.begin(), out.devices.end(),
-                   [](const Candidate& a, const Candidate& b) {
-                     if (a.flops_per_second != b.flops_per_second)
-                       return a.flops_per_second > b.flops_per_second;
-                     return a.name < b.name;
-                   });
+  sort_by_speed(out.devices);
+  sort_by_speed(out.away);
   return out;
 }
 

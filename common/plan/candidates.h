@@ -32,7 +32,8 @@ struct CandidateFilter {
 };
 
 struct Candidates {
-  std::vector<Candidate> devices;  // fastest first, ties by name
+  std::vector<Candidate> devices;  // available, fastest first, ties by name
+  std::vector<Candidate> away;     // suitable, of workers that may return; the same order
   std::vector<v1::RuledOut> ruled_out;
 };
 

@@ -21,8 +21,11 @@ struct WorkerOffer {
   bool same_host_as_coordinator = false;
   double link_bytes_per_second = 0;  // to the coordinator; 0: not measured
   // Why no seat may be placed there now ("drains", "serves other projects"); empty: it may. Such a
-  // worker is listed as ruled out and counts as one that is not known.
+  // worker is listed as ruled out.
   std::string unavailable;
+  // An unavailable worker that may take seats again (it drains, or is lost). A job is planned for
+  // these when no worker is available, and waits.
+  bool may_return = false;
 };
 
 struct ClusterOffer {

@@ -127,16 +127,24 @@ class MatmulPlanner {
     found_ = find_candidates(
         offer_, {.device = limits_.device, .spot = limits_.spot, .precision = problem_.precision});
     outcome_.ruled_out = found_.ruled_out;
-    if (found_.devices.empty()) {
+    const bool waits = found_.devices.empty();
+    if (waits && found_.away.empty()) {
       plan_for_unknown();
       return std::move(outcome_);
     }
+    if (waits) found_.devices = found_.away;
     for (std::uint64_t level : memory_levels()) plan_level(level);
     if (outcome_.alternatives.empty()) {
       explain_no_fit();
       return std::move(outcome_);
     }
     rank();
+    if (waits) {
+      for (Alternative& alternative : outcome_.alternatives)
+        alternative.plan.add_warnings(
+            "No worker can take it now: it waits until one of those that suit it is back.");
+      return std::move(outcome_);
+    }
     rule_out_small_devices();
     return std::move(outcome_);
   }

@@ -152,6 +152,29 @@ TEST(JobPlanner, WorkersAreRuledOutByTheirReason) {
   EXPECT_NE(outcome.ruled_out[1].why().find("spot"), std::string::npos);
 }
 
+// Planned for a guessed device, it could never start on the workers that are known.
+TEST(JobPlanner, WithEveryWorkerAwayItIsPlannedForThoseThatMayReturn) {
+  ClusterOffer offer = a_cluster(2, 64 * kMiB);
+  for (WorkerOffer& worker : offer.workers) {
+    worker.unavailable = "drains";
+    worker.may_return = true;
+  }
+  const auto outcome = plan_of(a_spec(), a_problem(3000, 2000, 2500), offer);
+  ASSERT_FALSE(outcome.alternatives.empty());
+  EXPECT_LE(outcome.alternatives.front().demand.memory_bytes, 64 * kMiB);
+  EXPECT_EQ(outcome.alternatives.front().plan.warnings_size(), 1);
+  ASSERT_EQ(outcome.ruled_out.size(), 2u);
+  EXPECT_EQ(outcome.ruled_out[0].why(), "drains");
+}
+
+TEST(JobPlanner, AWorkerThatServesOthersIsNotPlannedFor) {
+  ClusterOffer offer = a_cluster(1, 64 * kMiB);
+  offer.workers[0].unavailable = "serves other projects";
+  const auto outcome = plan_of(a_spec(), a_problem(3000, 2000, 2500), offer);
+  ASSERT_FALSE(outcome.alternatives.empty());
+  EXPECT_GT(outcome.alternatives.front().demand.memory_bytes, 64 * kMiB) << "a guess";
+}
+
 TEST(JobPlanner, ACapBelowThePredictionWarnsAndADeadlineRanks) {
   v1::JobSpec spec = a_spec();
   spec.mutable_budget()->mutable_cap()->set_amount_micros(1);
