@@ -5,6 +5,10 @@
 #include <limits>
 
 #include "common/wire/status_grpc.h"
+#include "common/wire/unknown_fields.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "overwinter/v1/job.pb.h"
 
 namespace overwinter::wire {
 namespace {
@@ -68,6 +72,63 @@ TEST(StatusGrpc, FieldHintAndRetryTravel) {
   EXPECT_TRUE(from_grpc(grpc::Status::OK).ok());
 }
 
+google::rpc::Status details_of(const grpc::Status& status) {
+  google::rpc::Status details;
+  EXPECT_TRUE(details.ParseFromString(status.error_details()));
+  return details;
+}
+
+template <class Detail>
+std::optional<Detail> detail(const grpc::Status& status) {
+  Detail out;
+  const google::rpc::Status details = details_of(status);
+  for (const auto& any : details.details()) {
+    if (any.UnpackTo(&out)) return out;
+  }
+  return std::nullopt;
+}
+
+TEST(StatusGrpc, EveryErrorSaysItsReasonAndWhatItIsAbout) {
+  const grpc::Status status = to_grpc(error(Code::kNotFound, "there is no job j", "name"),
+                                      std::nullopt, "projects/p/jobs/j");
+  const auto info = detail<google::rpc::ErrorInfo>(status);
+  ASSERT_TRUE(info);
+  EXPECT_EQ(info->reason(), "NOT_FOUND");
+  EXPECT_EQ(info->domain(), "overwinter");
+  EXPECT_EQ(info->metadata().at("field"), "name");
+  const auto resource = detail<google::rpc::ResourceInfo>(status);
+  ASSERT_TRUE(resource);
+  EXPECT_EQ(resource->resource_type(), "overwinter.v1/Job");
+  EXPECT_EQ(resource->resource_name(), "projects/p/jobs/j");
+  const auto request = detail<google::rpc::BadRequest>(status);
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->field_violations(0).field(), "name");
+  EXPECT_FALSE(detail<google::rpc::ResourceInfo>(
+      to_grpc(error(Code::kUnavailable, "x"), std::nullopt, "projects/p/jobs/j")));
+}
+
+TEST(UnknownFields, OnesBelowAreFoundToo) {
+  // What a newer client would send: the same message with one field more.
+  const auto with_unknown = [](auto& message, int number) {
+    message.GetReflection()->MutableUnknownFields(&message)->AddVarint(number, 1);
+  };
+  v1::SubmitJobRequest request;
+  request.mutable_spec()->mutable_matmul()->set_a("a");
+  (*request.mutable_spec()->mutable_labels())["team"] = "nlp";
+  EXPECT_TRUE(refuse_unknown_fields(request).ok());
+  with_unknown(*request.mutable_spec()->mutable_workers(), 900);
+  v1::SubmitJobRequest read;
+  ASSERT_TRUE(read.ParseFromString(request.SerializeAsString()));
+  const Status below = refuse_unknown_fields(read);
+  EXPECT_EQ(below.code, Code::kInvalidArgument);
+  EXPECT_EQ(below.field, "spec.workers");
+  EXPECT_NE(below.message.find("900"), std::string::npos) << below.message;
+  v1::BatchSubmitJobsRequest batch;
+  batch.add_requests();
+  with_unknown(*batch.add_requests(), 77);
+  EXPECT_EQ(refuse_unknown_fields(batch).field, "requests");
+}
+
 TEST(StatusGrpc, ForeignStatusesAndLongOnesDoNotBreak) {
   const Status foreign = from_grpc({grpc::StatusCode::UNAVAILABLE, "gone", "\xff not a message"});
   EXPECT_EQ(foreign.code, Code::kUnavailable);
@@ -75,6 +136,10 @@ TEST(StatusGrpc, ForeignStatusesAndLongOnesDoNotBreak) {
   EXPECT_TRUE(foreign.field.empty());
   const grpc::Status bounded = to_grpc(error(Code::kInternal, std::string(100'000, 'x')));
   EXPECT_LT(bounded.error_details().size() + bounded.error_message().size(), 8192U);
+  const std::string text(100'000, 'x');
+  const grpc::Status all =
+      to_grpc(error(Code::kNotFound, text, text, text), Duration(1), "projects/" + text);
+  EXPECT_LT(all.error_details().size() * 4 / 3 + all.error_message().size(), 8192U);
 }
 
 }  // namespace
