@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "coordinator/core/planted_bug.h"
+
 namespace overwinter::core {
 namespace {
 
@@ -74,6 +76,14 @@ std::optional<Time> next_price_change(const ClusterState& state, Time at) {
   return state.prices.next_change(at);
 }
 
+Time next_cut(const ClusterState& state, Time at) {
+  Time next = next_month_start(at);
+  if (planted(Bug::kMonthCutSkipped)) next += std::chrono::hours(24 * 3650);
+  if (planted(Bug::kPriceCutSkipped)) return next;
+  const auto change = next_price_change(state, at);
+  return change ? std::min(next, *change) : next;
+}
+
 std::vector<Money> device_prices(const ClusterState& state, const Worker& worker, Time at) {
   const std::string* supplier = find_in(worker.labels, "supplier");
   const ledger::PriceBook& book = prices_at(state, at);
@@ -85,6 +95,18 @@ std::vector<Money> device_prices(const ClusterState& state, const Worker& worker
     prices.push_back(entry ? entry->per_hour : Money{});
   }
   return worker.price_per_hour ? spread(*worker.price_per_hour, prices) : prices;
+}
+
+Duration machine_minimum(const ClusterState& state, const Worker& worker, Time at) {
+  const std::string* supplier = find_in(worker.labels, "supplier");
+  const ledger::PriceBook& book = prices_at(state, at);
+  Duration longest{0};
+  for (const DeviceInfo& device : worker.machine.devices) {
+    const auto entry =
+        book.find(at, device.kind, supplier == nullptr ? "" : *supplier, worker.spot);
+    if (entry) longest = std::max(longest, entry->minimum);
+  }
+  return longest;
 }
 
 Money machine_price(const Worker& worker) {

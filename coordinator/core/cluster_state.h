@@ -121,7 +121,10 @@ struct Worker {
 
   std::vector<Money> device_prices;  // an hour, of the open machine slice; one a device
   Time slice_from;                   // where the open machine slice begins
-  ledger::Charge jobs_in_slice;      // charged to seats since slice_from
+  ledger::Charge jobs_in_slice;      // charged to seats for the open slice
+  // Charged to seats for slices that begin later, by where these begin: while a cut waits for the
+  // words of other seats of the machine, one that ended is billed beyond it already.
+  std::map<Time, ledger::Charge> jobs_later;
   ledger::Charge total;              // closed machine slices: total = jobs + lost + idle
   ledger::Charge jobs;
   ledger::Charge lost;
@@ -212,11 +215,15 @@ class ClusterState {
 [[nodiscard]] const ledger::PriceBook& prices_at(const ClusterState& state, Time at);
 // The next instant after `at` at which any price may change, by its date or by a new book.
 [[nodiscard]] std::optional<Time> next_price_change(const ClusterState& state, Time at);
+// The next instant after `at` that ends every slice: a change of price or the end of a UTC month.
+[[nodiscard]] Time next_cut(const ClusterState& state, Time at);
 // Prices an hour of a worker's devices at `at`: from the book, or its own price spread in the
 // book's proportions (evenly where the book has none). A device the book does not know costs
 // nothing.
 [[nodiscard]] std::vector<Money> device_prices(const ClusterState& state, const Worker& worker,
                                                Time at);
 [[nodiscard]] Money machine_price(const Worker& worker);  // the sum of the open slice's prices
+// The longest minimum of its devices' entries in force at `at`: what it is charged for at least.
+[[nodiscard]] Duration machine_minimum(const ClusterState& state, const Worker& worker, Time at);
 
 }  // namespace overwinter::core

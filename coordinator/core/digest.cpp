@@ -96,8 +96,7 @@ class Hasher {
     all(d.kind, d.model, d.memory_bytes, d.threads, d.gflops_fp32, d.gflops_fp64);
   }
   void add(const MachineInfo& m) {
-    all(m.host_id, m.host_name, m.version, m.devices, m.link_bytes_per_second,
-        m.same_host_as_coordinator);
+    all(m.host_id, m.host_name, m.version, m.devices, m.same_host_as_coordinator);
   }
   void add(const ledger::PriceEntry& e) {
     all(e.from, e.device, e.supplier, e.spot, e.per_hour, e.minimum);
@@ -120,7 +119,7 @@ class Hasher {
     all(w.id, w.join_file, w.name, w.labels, w.projects, w.spot, w.price_per_hour, w.public_key,
         w.state, w.reason, w.draining, w.removing, w.incarnation, w.machine, w.reports_processed,
         w.registered_at, w.state_at, w.use, w.seats, w.device_prices, w.slice_from, w.jobs_in_slice,
-        w.total, w.jobs, w.lost);
+        w.jobs_later,        w.total, w.jobs, w.lost);
   }
   void add(const Project& p) { all(p.name, p.created_at, p.charged); }
   void add(const Token& t) {

@@ -314,7 +314,15 @@ void Evolver::operator()(const UsageCharged& f) {
   if (const auto it = state_.projects.find(job->project); it != state_.projects.end()) {
     it->second.charged += f.charge;
   }
-  if (Worker* worker = find(seat->worker)) worker->jobs_in_slice += f.charge;
+  Worker* worker = find(seat->worker);
+  if (worker == nullptr) return;
+  Time begin = worker->slice_from;
+  for (Time cut = next_cut(state_, begin); cut <= f.from; cut = next_cut(state_, begin)) begin = cut;
+  if (begin <= worker->slice_from) {
+    worker->jobs_in_slice += f.charge;
+  } else {
+    worker->jobs_later[begin] += f.charge;
+  }
 }
 
 void Evolver::operator()(const MachineCharged& f) {
@@ -324,6 +332,11 @@ void Evolver::operator()(const MachineCharged& f) {
   worker->jobs += f.jobs;
   worker->lost += f.lost;
   worker->jobs_in_slice -= f.jobs;
+  auto& later = worker->jobs_later;
+  while (!later.empty() && later.begin()->first <= f.to) {
+    worker->jobs_in_slice += later.begin()->second;
+    later.erase(later.begin());
+  }
   worker->slice_from = f.to;
   reprice(*worker, f.to);
   forget_earlier_prices();

@@ -134,6 +134,7 @@ void Engine::on(const JobReplanned& event) {
   demand.priority = found->demand.priority;
   if (demand.units == 0 || demand == found->demand) return;
   emit(JobDemandChanged{event.job, demand, chosen.plan});
+  soft_.jobs.erase(event.job);  // it never held a seat: what is known are the old plan's units
   touch(event.job);
   update_waiting(event.job);
   eager_.insert(event.job);

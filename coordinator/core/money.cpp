@@ -160,15 +160,8 @@ void Engine::bill(const Seat& seat, Duration used_total, Time to) {
                     charge_for(seat.device_price_per_hour, used, seat.share_ppm)});
 }
 
-// The next change of price or end of a month after `from`.
 Time Engine::next_cut_after(Time from) const {
-  Time next = next_month_start(from);
-  if (planted(Bug::kMonthCutSkipped)) next += std::chrono::hours(24 * 3650);
-  if (const auto change = next_price_change(state_, from);
-      change && !planted(Bug::kPriceCutSkipped)) {
-    next = std::min(next, *change);
-  }
-  return next;
+  return next_cut(state_, from);
 }
 
 void Engine::charge_machine(WorkerId id, Time to) {
@@ -181,12 +174,18 @@ void Engine::charge_machine(WorkerId id, Time to) {
   const Duration length = std::max(Duration(0), to - machine.slice_from);
   const Charge total = charge_for(machine_price(machine), length, 1'000'000);
   const bool lost = machine.state == WorkerState::kLost;
-  // A seat that was released before the others of its machine were cut was charged for a part of
-  // the next slice already: what does not fit here is carried over.
-  const Charge jobs = std::min(machine.jobs_in_slice, lost ? Charge{} : total);
-  emit(MachineCharged{id, machine.slice_from, to, total, jobs, lost ? total : Charge{}});
+  // Exactly what seats of it were charged for this time; a lost machine holds no seat.
+  emit(MachineCharged{id, machine.slice_from, to, total, machine.jobs_in_slice,
+                      lost ? total : Charge{}});
   touch(id);
   arm_cut(id);
+}
+
+// One that goes early costs as much as if it had stayed for the book's minimum: idle time.
+void Engine::charge_minimum(WorkerId id) {
+  const Worker& machine = worker(id);
+  const Time end = machine.registered_at + machine_minimum(state_, machine, now_);
+  if (end > machine.slice_from) charge_machine(id, end);
 }
 
 void Engine::arm_cut(WorkerId id) {

@@ -27,7 +27,7 @@ enum class Bug : std::uint8_t {
   kPriceCutSkipped,          // no slice crosses a change of price
   kMachineChargeAtRemovalSkipped,  // machines cost from joining until removed
   kFencedSeatKept,                 // Welcome drops every seat that the core does not hold
-  kUnitsOfLostSeatForgotten,       // when faults stop, every job ends
+  kUnitsOfLostSeatForgotten,       // a unit that is not done is waiting or handed out
   kUsedBeyondFunding,              // no seat is billed above its funding
   kMonthCutSkipped,                // no slice crosses the end of a month
   kOldReportProcessedAgain,        // reports are processed once, in order

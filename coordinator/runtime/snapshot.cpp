@@ -192,6 +192,7 @@ WorkerViewPtr snapshot_worker(const core::Scheduler& core, WorkerId id, Time now
   view->lost_since = worker->state_at;
   view->slice_price_per_hour = core::machine_price(*worker);
   view->open_jobs = worker->jobs_in_slice;
+  for (const auto& [from, charged] : worker->jobs_later) view->open_jobs += charged;
   for (const SeatKey& key : worker->seats) {
     const core::Seat* seat = core.state().find_seat(key);
     const auto soft = core.soft().jobs.find(key.job);

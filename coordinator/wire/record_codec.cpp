@@ -171,6 +171,11 @@ std::string encode_worker(const core::Worker& worker) {
   for (const Money price : worker.device_prices) out.add_device_prices_micros(price.micros);
   out.set_slice_from_ms(unix_ms(worker.slice_from));
   put(worker.jobs_in_slice, out.mutable_jobs_in_slice());
+  for (const auto& [from, charged] : worker.jobs_later) {
+    auto* added = out.add_jobs_later();
+    added->set_from_ms(unix_ms(from));
+    put(charged, added->mutable_charge());
+  }
   put(worker.total, out.mutable_total());
   put(worker.jobs, out.mutable_jobs());
   put(worker.lost, out.mutable_lost());
@@ -209,6 +214,9 @@ Result<core::Worker> decode_worker(std::string_view bytes) {
   }
   out.slice_from = time_of(in.slice_from_ms());
   out.jobs_in_slice = charge(in.jobs_in_slice());
+  for (const auto& later : in.jobs_later()) {
+    out.jobs_later[time_of(later.from_ms())] = charge(later.charge());
+  }
   out.total = charge(in.total());
   out.jobs = charge(in.jobs());
   out.lost = charge(in.lost());

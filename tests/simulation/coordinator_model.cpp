@@ -8,6 +8,19 @@ namespace {
 constexpr std::size_t kTurnsAheadMax = 4;
 constexpr std::uint64_t kFullCheckEvery = 1000;
 
+// Of an order to one incarnation of a worker; invalid for others.
+WorkerId worker_of(const core::Effect& effect) {
+  return std::visit(
+      [](const auto& e) {
+        if constexpr (requires { e.incarnation; }) {
+          return e.worker;
+        } else {
+          return WorkerId();
+        }
+      },
+      effect);
+}
+
 }  // namespace
 
 CoordinatorModel::CoordinatorModel(VirtualTime& time, Random& random, const Scenario& scenario,
@@ -23,8 +36,8 @@ CoordinatorModel::CoordinatorModel(VirtualTime& time, Random& random, const Scen
 void CoordinatorModel::start() {
   const bool first = life_ == 0;
   ++life_;
-  if (!first && random_.chance(0.2))
-    offset_ms_ += random_.between(0, 3'600'000);  // the wall clock jumped
+  if (!first && random_.chance(0.3))
+    offset_ms_ += random_.between(-3'600'000, 3'600'000);  // the wall clock jumped
   if (!log_.empty()) {
     const Ms durable = unix_ms(log_.back().time);
     offset_ms_ = std::max(offset_ms_, durable - virtual_.now());
@@ -39,7 +52,7 @@ void CoordinatorModel::start() {
     committed_->replayed(turn.time, turn.facts);
   }
   live_->coordinator_started(now());
-  live_->check_all(now(), scheduler_->state());
+  live_->check_all(now(), *scheduler_);
   core::CoordinatorStarted started;
   if (first) {
     started.cluster = "simulated";
@@ -76,20 +89,32 @@ void CoordinatorModel::drain() {
   draining_ = false;
 }
 
+// A soft effect never leaves before an order to the same worker that still waits for its commit.
+bool CoordinatorModel::waits(const Turn& turn, const core::Effect& soft) const {
+  const WorkerId worker = worker_of(soft);
+  const auto holds_up = [worker](const core::Effect& effect) {
+    return !std::holds_alternative<core::AcknowledgeReports>(effect) && worker_of(effect) == worker;
+  };
+  const auto any = [&](const Turn& t) {
+    return std::any_of(t.effects.begin(), t.effects.end(), holds_up);
+  };
+  return any(turn) || std::any_of(ahead_.begin(), ahead_.end(), any);
+}
+
 void CoordinatorModel::step(const core::Event& event) {
   const Time time = now();
   ++events_;
   live_->before_step(time, event);
   scheduler_->step(time, event, outcome_);
-  live_->after_step(time, event, outcome_, scheduler_->state());
-  if (events_ % kFullCheckEvery == 0) live_->check_all(time, scheduler_->state());
+  live_->after_step(time, event, outcome_, *scheduler_);
+  if (events_ % kFullCheckEvery == 0) live_->check_all(time, *scheduler_);
   Turn turn;
   turn.time = time;
-  turn.facts = outcome_.facts;
+  turn.facts = std::move(outcome_.facts);
   const bool early = scenario_.shell_bug == ShellBug::kEffectsBeforeCommit;
   std::vector<core::Effect> soft;
   for (core::Effect& effect : outcome_.effects) {
-    if (core::is_soft(effect) || early) {
+    if (early || (core::is_soft(effect) && !waits(turn, effect))) {
       soft.push_back(std::move(effect));
     } else {
       turn.effects.push_back(std::move(effect));
@@ -127,6 +152,12 @@ void CoordinatorModel::begin_commit() {
   virtual_.after(random_.between(0, 4), [this, life, turns] { committed(life, turns); });
 }
 
+void CoordinatorModel::check_log() const {
+  std::uint64_t facts = committed_->facts();
+  for (const Turn& turn : ahead_) facts += turn.facts.size();
+  require(facts == live_->facts(), rule::kReplay, "facts were stepped that are in no log");
+}
+
 void CoordinatorModel::committed(std::uint64_t life, std::size_t turns) {
   if (!up() || life != life_) return;
   if (random_.chance(scenario_.commit_fails)) {
@@ -134,16 +165,18 @@ void CoordinatorModel::committed(std::uint64_t life, std::size_t turns) {
       crash();
       return;
     }
-    // The turns are not durable, and their effects leave all the same.
-    for (std::size_t i = 0; i < turns; ++i) {
-      const Turn turn = std::move(ahead_.front());
-      ahead_.pop_front();
+    // Planted: the turns are not durable, and their effects leave all the same.
+    const std::deque<Turn> lost(ahead_.begin(),
+                                ahead_.begin() + static_cast<std::ptrdiff_t>(turns));
+    ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<std::ptrdiff_t>(turns));
+    in_commit_ = 0;
+    check_log();
+    for (const Turn& turn : lost) {
       for (const core::Effect& effect : turn.effects) {
         committed_->check_leaving(effect);
         leave_(effect);
       }
     }
-    in_commit_ = 0;
     hold_or_release();
     drain();
     return;
@@ -158,14 +191,21 @@ void CoordinatorModel::committed(std::uint64_t life, std::size_t turns) {
     if (!turn.facts.empty()) log_.push_back(std::move(turn));
   }
   in_commit_ = 0;
-  if (random_.chance(scenario_.commit_fails)) {  // durable, and nobody was told
-    crash();
-    return;
+  check_log();
+  // Durable, and nobody was told, or only those of the first effects.
+  const bool dies = random_.chance(scenario_.commit_fails);
+  if (dies) {
+    effects.resize(
+        static_cast<std::size_t>(random_.between(0, static_cast<std::int64_t>(effects.size()))));
   }
   for (const core::Effect& effect : effects) {
     if (!up() || life != life_) return;
     committed_->check_leaving(effect);
     leave_(effect);
+  }
+  if (dies) {
+    crash();
+    return;
   }
   hold_or_release();
   drain();
@@ -186,7 +226,7 @@ void CoordinatorModel::arm_timer() {
 }
 
 void CoordinatorModel::check_all() const {
-  live_->check_all(now(), scheduler_->state());
+  live_->check_all(now(), *scheduler_);
 }
 
 }  // namespace overwinter::simulation

@@ -36,6 +36,9 @@ class CoordinatorModel {
   [[nodiscard]] const core::ClusterState& state() const { return scheduler_->state(); }
   [[nodiscard]] std::uint64_t events() const { return events_; }
   [[nodiscard]] std::uint64_t trace() const { return live_->trace() ^ trace_; }
+  [[nodiscard]] bool remembers(JobId job, const std::string& request_id) const {
+    return live_->remembers(job, request_id);
+  }
   [[nodiscard]] std::uint64_t restarts() const { return life_ - 1; }
   void check_all() const;
 
@@ -47,12 +50,14 @@ class CoordinatorModel {
     std::vector<core::Fact> facts;
     std::vector<core::Effect> effects;
   };
+  [[nodiscard]] bool waits(const Turn& turn, const core::Effect& soft) const;
   void drain();
   void step(const core::Event& event);
   void hold_or_release();
   void begin_commit();
   void committed(std::uint64_t life, std::size_t turns);
   void arm_timer();
+  void check_log() const;  // each fact that was stepped is durable or waits for its commit
 
   VirtualTime& virtual_;
   Random& random_;

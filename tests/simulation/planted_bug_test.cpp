@@ -44,7 +44,14 @@ const Row kRows[] = {
      rule::kIdleHoldsNothing},
     {"EffectsBeforeCommit", core::Bug::kNone, ShellBug::kEffectsBeforeCommit, rule::kAcknowledged},
     {"LandedBeforeSync", core::Bug::kNone, ShellBug::kLandedBeforeSync, rule::kUnitLanded},
-    {"FailedCommitIgnored", core::Bug::kNone, ShellBug::kFailedCommitIgnored, rule::kUnitLanded},
+    {"FailedCommitIgnored", core::Bug::kNone, ShellBug::kFailedCommitIgnored, rule::kReplay},
+    {"IncarnationCheckDropped", core::Bug::kIncarnationCheckDropped, ShellBug::kNone,
+     rule::kOldIncarnation},
+    {"StopDeadlineSkipped", core::Bug::kStopDeadlineSkipped, ShellBug::kNone, rule::kStopDeadline},
+    {"UnitsOfLostSeatForgotten", core::Bug::kUnitsOfLostSeatForgotten, ShellBug::kNone,
+     rule::kUnitsKept},
+    {"OldReportProcessedAgain", core::Bug::kOldReportProcessedAgain, ShellBug::kNone,
+     rule::kReportsInOrder},
 };
 
 class PlantedBug : public testing::TestWithParam<Row> {
@@ -66,7 +73,8 @@ TEST_P(PlantedBug, IsCaughtByItsRule) {
     } catch (const Violation& v) {
       core::planted_bug = core::Bug::kNone;
       EXPECT_EQ(v.rule(), row.rule) << "seed " << seed << ": " << v.what();
-      fmt::print("{}: seed {}\n", row.name, seed);
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
+      fmt::print("{}: seed {}, {:.2f} s, {}\n", row.name, seed, took.count(), v.what());
       return;
     }
     core::planted_bug = core::Bug::kNone;

@@ -30,10 +30,11 @@ WorkerPlan draw_worker(Random& random, std::size_t index) {
     device.gflops_fp32 = static_cast<double>(random.between(10, 100));
     plan.machine.devices.push_back(device);
   }
-  plan.join_at = index == 0 ? 0 : random.between(0, 2 * kMinute);
+  plan.join_at = index == 0 && random.chance(0.7) ? 0 : random.between(0, 2 * kMinute);
   plan.speed = static_cast<double>(random.between(2, 20)) / 10;
   plan.lies = index != 0 && random.chance(0.1);
   plan.spot = index != 0 && random.chance(0.2);
+  plan.hangs = random.chance(0.15);
   return plan;
 }
 
@@ -52,7 +53,10 @@ JobPlan draw_job(Random& random) {
   d.landing = random.chance(0.8) ? Landing::kArtifact : Landing::kReport;
   d.stop_time = Duration(random.between(200, 3000));
   if (random.chance(0.5)) d.cap = Money{random.between(500, 40'000)};
-  if (random.chance(0.1)) d.time_limit = Duration(random.between(2, 40) * kSecond);
+  if (random.chance(0.1)) {
+    // Longer than the slowest worker needs for a unit, or a resumed job would never end.
+    d.time_limit = Duration(random.between(2, 40) * kSecond + 10 * plan.unit_ms);
+  }
   d.priority = static_cast<Priority>(random.between(1, 3));
   d.spot = random.chance(0.8) ? SpotUse::kAllowed : SpotUse::kNever;
   return plan;
@@ -107,6 +111,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   s.operator_acts_every = sometimes(random, 0.6, 10 * kSecond, 2 * kMinute);
   s.commit_fails = random.chance(0.3) ? 0.005 : 0;
   s.duplicate = random.chance(0.6) ? 0.1 : 0;
+  s.ghost = random.chance(0.5) ? 0.5 : 0;
   s.delay_max = random.between(1, 200);
   s.config.forget_after = Duration(random.between(5, 600) * kSecond);
   return s;

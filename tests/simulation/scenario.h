@@ -35,6 +35,7 @@ struct WorkerPlan {
   double speed = 1;
   bool lies = false;  // now and then a tile of it is wrong
   bool spot = false;
+  bool hangs = false;  // now and then a seat of it does not end when it is told to, for a while
 };
 
 struct Scenario {
@@ -56,7 +57,8 @@ struct Scenario {
   Ms person_acts_every = 0;
   Ms operator_acts_every = 0;
   double commit_fails = 0;  // chance of each commit to fail, and to be the last of its process
-  double duplicate = 0;     // chance of each submit and tile to arrive twice
+  double duplicate = 0;     // chance of each submit, tile and report to arrive twice
+  double ghost = 0;         // chance of each worker that crashes to be still there as a ghost
   Ms delay_max = 20;        // of a message
 };
 

@@ -3,6 +3,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace overwinter::simulation {
 
@@ -15,5 +16,17 @@ class Violation : public std::runtime_error {
  private:
   std::string rule_;
 };
+
+// `detail` is text, or a function that makes it: called only when the rule is broken.
+template <class Detail>
+inline void require(bool holds, const char* rule, const Detail& detail) {
+  if (holds) [[likely]]
+    return;
+  if constexpr (std::is_invocable_v<const Detail&>) {
+    throw Violation(rule, detail());
+  } else {
+    throw Violation(rule, detail);
+  }
+}
 
 }  // namespace overwinter::simulation

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "tests/simulation/invariants.h"
-
 #include <algorithm>
+#include <utility>
+
+#include "tests/simulation/invariants.h"
 
 namespace overwinter::simulation {
 namespace {
@@ -63,12 +64,14 @@ void WorkerModel::start() {
   config.devices = static_cast<std::uint32_t>(plan_.machine.devices.size());
   core_ = std::make_unique<worker::WorkerCore>(config);
   memory_held_.assign(plan_.machine.devices.size(), 0);
+  last_report_ = 0;
   port_.try_connect(index_);
 }
 
 void WorkerModel::crash() {
   core_.reset();
   work_.clear();
+  waiting_.clear();
   held_up_.clear();
   armed_.reset();
   frozen_ = false;
@@ -78,6 +81,7 @@ void WorkerModel::crash() {
 void WorkerModel::freeze(Ms until) {
   if (!alive() || frozen_) return;
   frozen_ = true;
+  for (auto& [seat, work] : work_) work.late = true;
   const std::uint64_t incarnation = incarnation_;
   time_.at(until, [this, incarnation] {
     if (!alive() || incarnation_ != incarnation) return;
@@ -126,8 +130,10 @@ void WorkerModel::receive(std::uint64_t epoch, const core::Effect& effect) {
   }
   if (const auto* e = std::get_if<core::OfferSeat>(&effect)) {
     landing_[e->seat.job] = e->landing;
+    funded(e->seat, e->funded_for);
     feed(to_worker(*e));
   } else if (const auto* f = std::get_if<core::FundSeat>(&effect)) {
+    funded(f->seat, f->funded_for);
     feed(worker::FundSeat{f->seat, f->funded_for, ""});
   } else if (const auto* h = std::get_if<core::HandOutUnits>(&effect)) {
     feed(worker::HandOutUnits{h->seat, h->units});
@@ -140,10 +146,14 @@ void WorkerModel::receive(std::uint64_t epoch, const core::Effect& effect) {
   } else if (const auto* w = std::get_if<core::Welcome>(&effect)) {
     worker::Welcome welcome;
     welcome.acknowledged = w->acknowledged;
-    for (const auto& keep : w->keep) welcome.keep.push_back({keep.seat, keep.funded_for, ""});
+    for (const auto& keep : w->keep) {
+      funded(keep.seat, keep.funded_for);
+      welcome.keep.push_back({keep.seat, keep.funded_for, ""});
+    }
     welcome.drop = w->drop;
     for (const auto& offer : w->start) {
       landing_[offer.seat.job] = offer.landing;
+      funded(offer.seat, offer.funded_for);
       welcome.start.push_back(to_worker(offer));
     }
     welcome.generation = Generation(1);
@@ -164,6 +174,14 @@ void WorkerModel::feed(const worker::Input& input) {
 
 void WorkerModel::act(const worker::Output& output) {
   if (const auto* b = std::get_if<worker::BeginSeat>(&output)) {
+    Work& work = work_[b->offer.seat];
+    work.offer = b->offer;
+    work.offered_at = time_.now();
+    work.funded_for = b->offer.funded_for;
+    if (plan_.hangs && random_.chance(0.1)) {
+      work.hangs_until = time_.now() + random_.between(20'000, 120'000);
+      work.late = true;
+    }
     begin(b->offer);
   } else if (const auto* s = std::get_if<worker::StartUnits>(&output)) {
     for (const UnitRange& range : s->units.ranges()) {
@@ -171,19 +189,15 @@ void WorkerModel::act(const worker::Output& output) {
     }
   } else if (const auto* a = std::get_if<worker::AbandonUnits>(&output)) {
     Work& work = work_[a->seat];
-    const UnitRanges given_up = work.computing.intersection(a->units);
+    UnitRanges given_up = work.computing.intersection(a->units);
+    given_up.add(work.delivering.intersection(a->units));
     work.computing.remove(given_up);
+    work.delivering.remove(given_up);
     if (!given_up.empty())
       later(0, [this, seat = a->seat, given_up] { feed(worker::UnitsAbandoned{seat, given_up}); });
   } else if (const auto* e = std::get_if<worker::EndSeat>(&output)) {
-    later(random_.between(0, 20), [this, seat = e->seat] {
-      const auto work = work_.find(seat);
-      if (work != work_.end()) {
-        memory_held_[work->second.offer.device] -= work->second.offer.memory_bytes;
-        work_.erase(work);
-      }
-      feed(worker::SeatClosed{seat, 0});
-    });
+    const Ms hangs = std::max<Ms>(0, work_[e->seat].hangs_until - time_.now());
+    later(hangs + random_.between(0, 20), [this, seat = e->seat] { close(seat); });
   } else if (const auto* hello = std::get_if<worker::SendHello>(&output)) {
     core::WorkerHello event;
     event.worker = id_;
@@ -196,6 +210,7 @@ void WorkerModel::act(const worker::Output& output) {
     port_.say(index_, epoch_,
               core::WorkerHeartbeat{id_, Incarnation(incarnation_), to_core(heartbeat->seats)});
   } else if (const auto* report = std::get_if<worker::SendReport>(&output)) {
+    last_report_ = std::max(last_report_, report->number);
     port_.say(
         index_, epoch_,
         core::WorkerReported{id_, Incarnation(incarnation_), report->number, to_core(*report)});
@@ -211,12 +226,50 @@ void WorkerModel::begin(const worker::OfferSeat& offer) {
   }
   if (memory_held_[offer.device] + offer.memory_bytes >
       plan_.machine.devices[offer.device].memory_bytes) {
-    later(10, [this, offer] { begin(offer); });
+    work_[offer.seat].late = true;
+    waiting_.push_back(offer);
     return;
   }
   memory_held_[offer.device] += offer.memory_bytes;
-  work_[offer.seat].offer = offer;
   later(random_.between(1, 100), [this, seat = offer.seat] { feed(worker::SeatReady{seat, 2}); });
+}
+
+// A cap holds with the coordinator down because of this alone: whatever arrives or does not, a seat
+// is over when what it was told to be funded for is.
+void WorkerModel::close(SeatKey seat) {
+  const auto found = work_.find(seat);
+  if (found != work_.end()) {
+    const Work& work = found->second;
+    const Ms ran = time_.now() - work.offered_at;
+    require(work.late || Duration(ran) <= work.funded_for, rule::kCap, [&] {
+      return fmt::format("a seat of job {} ran for {} ms and was funded for {}", seat.job.value(),
+                         ran, work.funded_for.count());
+    });
+    memory_held_[work.offer.device] -= work.offer.memory_bytes;
+    work_.erase(found);
+  }
+  for (const auto& offer : std::exchange(waiting_, {})) {
+    if (work_.count(offer.seat) > 0) begin(offer);
+  }
+  feed(worker::SeatClosed{seat, 0});
+}
+
+void WorkerModel::funded(SeatKey seat, Duration funded_for) {
+  const auto work = work_.find(seat);
+  if (work == work_.end()) return;
+  work->second.funded_for = std::max(work->second.funded_for, funded_for);
+}
+
+WorkerModel::Words WorkerModel::words() const {
+  Words words;
+  words.id = id_;
+  words.incarnation = incarnation();
+  words.machine = plan_.machine;
+  words.last_report = last_report_;
+  for (const auto& [seat, work] : work_) {
+    if (const auto status = core_->status(seat, moment())) words.seats.push_back(to_core(*status));
+  }
+  return words;
 }
 
 void WorkerModel::compute(SeatKey seat, UnitNumber unit) {
@@ -240,9 +293,17 @@ void WorkerModel::compute(SeatKey seat, UnitNumber unit) {
 void WorkerModel::deliver(SeatKey seat, UnitNumber unit) {
   const bool wrong = plan_.lies && random_.chance(0.2);
   const std::uint64_t incarnation = incarnation_;
-  const auto answered = [this, seat, unit, incarnation](WorkerPort::Verdict verdict) {
+  work_[seat].delivering.add({unit, unit + 1});
+  // A delivery that was given up meanwhile is answered already.
+  const auto still = [this, seat, unit] {
+    const auto work = work_.find(seat);
+    return work != work_.end() && work->second.delivering.contains(unit);
+  };
+  const auto answered = [this, seat, unit, incarnation, still](WorkerPort::Verdict verdict) {
     if (!alive() || incarnation_ != incarnation) return;
-    later(0, [this, seat, unit, verdict] {
+    later(0, [this, seat, unit, verdict, still] {
+      if (!still()) return;
+      work_[seat].delivering.remove({unit, unit + 1});
       const UnitRanges units({unit, unit + 1});
       if (verdict == WorkerPort::Verdict::kDelivered) {
         feed(worker::UnitsDelivered{seat, units});
@@ -251,9 +312,11 @@ void WorkerModel::deliver(SeatKey seat, UnitNumber unit) {
       }
     });
   };
-  const auto lost = [this, seat, unit, incarnation] {
+  const auto lost = [this, seat, unit, incarnation, still] {
     if (!alive() || incarnation_ != incarnation) return;
-    later(kTileRetry, [this, seat, unit] { deliver(seat, unit); });
+    later(kTileRetry, [this, seat, unit, still] {
+      if (still()) deliver(seat, unit);
+    });
   };
   port_.put_tile(index_, seat, unit, wrong, answered, lost);
 }

@@ -46,6 +46,15 @@ class WorkerModel {
   void start();  // a new incarnation
   void crash();
   void freeze(Ms until);  // it does nothing until then; its clock goes on
+  // What it holds and said last: of one that crashes now, the words of its ghost.
+  struct Words {
+    WorkerId id;
+    Incarnation incarnation;
+    MachineInfo machine;
+    std::vector<core::SeatStatus> seats;
+    std::uint64_t last_report = 0;
+  };
+  [[nodiscard]] Words words() const;
   void retire() {
     retired_ = true;
     crash();
@@ -62,11 +71,17 @@ class WorkerModel {
     worker::OfferSeat offer;
     bool ready = false;
     UnitRanges computing;
-    std::uint64_t generation = 0;  // units begun before an abandon are void
+    UnitRanges delivering;
+    Ms offered_at = 0;
+    Duration funded_for{0};  // the most that it was told
+    Ms hangs_until = 0;      // it does not end before
+    bool late = false;       // it hung, waited for one that does, or its process stood still
   };
   void feed(const worker::Input& input);
   void act(const worker::Output& output);
   void begin(const worker::OfferSeat& offer);
+  void close(SeatKey seat);
+  void funded(SeatKey seat, Duration funded_for);
   void compute(SeatKey seat, UnitNumber unit);
   void deliver(SeatKey seat, UnitNumber unit);
   void later(Ms delay, std::function<void()> action);
@@ -86,6 +101,8 @@ class WorkerModel {
   std::unique_ptr<worker::WorkerCore> core_;
   std::map<SeatKey, Work> work_;
   std::vector<std::uint64_t> memory_held_;
+  std::vector<worker::OfferSeat> waiting_;  // for memory of seats that are still closing
+  std::uint64_t last_report_ = 0;
   std::deque<std::function<void()>> held_up_;  // while frozen
   std::map<JobId, std::int64_t> unit_ms_;
   std::map<JobId, Landing> landing_;

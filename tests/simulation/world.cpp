@@ -11,6 +11,7 @@ constexpr Ms kRequestTimeout = 5000;
 constexpr Ms kNudgeEvery = 20'000;
 // After the faults: far more than any job here needs.
 constexpr Ms kPatience = 6 * 3'600'000;
+constexpr std::uint64_t kEventsMax = 200'000;
 
 Principal admin() {
   Principal p;
@@ -44,12 +45,14 @@ RunResult World::run() {
   schedule_faults();
   time_.at(scenario_.faults_until, [this] { end_faults(); });
   const Ms deadline = scenario_.faults_until + kPatience;
+  std::uint64_t events_max = 0;
   while (time_.step()) {
     if (time_.now() < scenario_.faults_until) continue;
     if (all_ended()) break;
-    if (time_.now() > deadline) {
+    if (events_max == 0) events_max = coordinator_.events() + kEventsMax;
+    if (time_.now() > deadline || coordinator_.events() > events_max) {
       if (coordinator_.up()) coordinator_.check_all();  // a rule that says more
-      std::string what = "not ended:";
+      std::string what = fmt::format("{} events so far;", coordinator_.events());
       for (const auto& [id, job] : coordinator_.state().jobs) {
         if (!job.terminal()) {
           what += fmt::format(" job {} state {} ({}) {} of {} units, {} seats;", id.value(),
@@ -69,6 +72,7 @@ RunResult World::run() {
   }
   coordinator_.check_all();
   check_acknowledged();
+  check_finished();
   return {coordinator_.events(), coordinator_.restarts(), coordinator_.trace(),
           submissions_.size()};
 }
@@ -254,18 +258,19 @@ bool World::all_ended() const {
 
 void World::check_acknowledged() const {
   for (const Submission& s : submissions_) {
+    require(!s.job || coordinator_.remembers(*s.job, s.request_id), rule::kAcknowledged,
+            [&] { return fmt::format("job {} is gone", s.job->value()); });
+  }
+}
+
+void World::check_finished() const {
+  for (const Submission& s : submissions_) {
     if (!s.job) continue;
-    // Forgotten jobs ended before; Invariants checks that. A job number that was never given is
-    // lost.
-    if (s.job->value() >= coordinator_.state().next_job) {
-      throw Violation(rule::kAcknowledged, fmt::format("job {} is gone", s.job->value()));
-    }
     const core::Job* job = coordinator_.state().find_job(*s.job);
-    if (job != nullptr && job->state == core::JobState::kSucceeded &&
-        job->demand.landing == Landing::kArtifact && results_finished_.count(*s.job) == 0) {
-      throw Violation(rule::kEnds,
-                      fmt::format("the result of job {} was never finished", s.job->value()));
-    }
+    if (job == nullptr || job->state != core::JobState::kSucceeded) continue;
+    require(job->demand.landing != Landing::kArtifact || results_finished_.count(*s.job) > 0,
+            rule::kEnds,
+            [&] { return fmt::format("the result of job {} was never finished", s.job->value()); });
   }
 }
 

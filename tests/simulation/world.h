@@ -57,6 +57,7 @@ class World final : public WorkerPort {
   void break_link(std::size_t worker, bool deliver_what_is_under_way);
   [[nodiscard]] bool of_old_daemon(const core::Event& event) const;
   void coordinator_crashed();
+  void arrive(const core::Event& event);
   void land(std::uint64_t life, std::size_t worker, SeatKey seat, UnitNumber unit);
 
   template <class E>
@@ -64,6 +65,9 @@ class World final : public WorkerPort {
   void begin();
   void join(std::size_t worker, JoinFileId file);
   void submit(std::size_t index);
+  void leave_ghost(const WorkerModel::Words& words);
+  void ghost_speaks(const WorkerModel::Words& words);
+  void plan_again(JobId job);
   void create_project();
   void set_prices(std::size_t index);
   void person_acts();
@@ -74,6 +78,7 @@ class World final : public WorkerPort {
   void nudge();
   [[nodiscard]] bool all_ended() const;
   void check_acknowledged() const;
+  void check_finished() const;
   [[nodiscard]] Ms delay() { return random_.between(0, scenario_.delay_max); }
   [[nodiscard]] WorkerModel* find_worker(WorkerId id);
   [[nodiscard]] bool faulty() const { return time_.now() < scenario_.faults_until; }

@@ -51,19 +51,31 @@ void World::say(std::size_t worker, std::uint64_t epoch, core::Event event) {
   const Ms at = std::max({link.up_free_at, time_.now() + delay(), link.up_blocked_until});
   link.up_free_at = at;
   const std::uint64_t life = coordinator_.life();
+  // A report may come a second time, on a stream that nobody has ended yet: after the end of what
+  // it reports, after a newer stream's words, after its daemon's death.
+  if (faulty() && std::holds_alternative<core::WorkerReported>(event) &&
+      random_.chance(scenario_.duplicate)) {
+    time_.at(at + random_.between(0, 30'000), [this, life, event] {
+      if (coordinator_.up() && coordinator_.life() == life) arrive(event);
+    });
+  }
   time_.at(at, [this, worker, epoch, life, event = std::move(event)] {
     if (!coordinator_.up() || coordinator_.life() != life) return;
     // What a broken stream had under way may still arrive, but not behind a newer stream's words.
     // Words of an old daemon may, whenever they come: nobody listens to them any more.
     const bool late = links_[worker].epoch != epoch && links_[worker].epoch != 0;
     if (late && !of_old_daemon(event)) return;
-    if (const auto* e = std::get_if<core::WorkerReported>(&event)) {
-      if (const auto* units = std::get_if<core::UnitsReported>(&e->report)) {
-        artifacts_.report(units->seat.job, units->units);
-      }
-    }
-    coordinator_.post(event);
+    arrive(event);
   });
+}
+
+void World::arrive(const core::Event& event) {
+  if (const auto* e = std::get_if<core::WorkerReported>(&event)) {
+    if (const auto* units = std::get_if<core::UnitsReported>(&e->report)) {
+      artifacts_.report(units->seat.job, units->units);
+    }
+  }
+  coordinator_.post(event);
 }
 
 void World::to_worker(WorkerId id, Incarnation incarnation, const core::Effect& effect) {
@@ -107,8 +119,10 @@ void World::coordinator_crashed() {
     links_[i].epoch = 0;
     if (epoch != 0) workers_[i]->disconnected(epoch);
   }
-  time_.after(random_.between(50, random_.chance(0.2) ? 120'000 : 5'000),
-              [this] { coordinator_.start(); });
+  time_.after(random_.between(50, random_.chance(0.2) ? 120'000 : 5'000), [this] {
+    coordinator_.start();
+    check_acknowledged();
+  });
 }
 
 // ---- effects
@@ -139,9 +153,10 @@ void World::leave(const core::Effect& effect) {
           results_prepared_.insert(e.job);
         } else if constexpr (std::is_same_v<E, core::FinishResult>) {
           results_finished_.insert(e.job);
-        } else if constexpr (std::is_same_v<E, core::DropResult> ||
-                             std::is_same_v<E, core::Replan>) {
-          // Nothing here depends on them: tiles are kept, and plans do not change.
+        } else if constexpr (std::is_same_v<E, core::Replan>) {
+          plan_again(e.job);
+        } else if constexpr (std::is_same_v<E, core::DropResult>) {
+          // Nothing here depends on it: tiles are kept.
         } else {
           to_worker(e.worker, e.incarnation, effect);
         }
@@ -215,6 +230,7 @@ void World::schedule_faults() {
   repeat(scenario_.worker_crash_every, [this, any_worker] {
     const std::size_t i = any_worker();
     if (!workers_[i]->alive()) return;
+    if (random_.chance(scenario_.ghost)) leave_ghost(workers_[i]->words());
     break_link(i, random_.chance(0.5));
     workers_[i]->crash();
     time_.after(random_.between(100, 60'000), [this, i] {

@@ -111,6 +111,7 @@ TEST(RecordCodec, AllFieldsThatACoreMaySet) {
   worker.reports_processed = 3;
   worker.lost.units = 4;
   worker.jobs_in_slice.units = 5;
+  worker.jobs_later[time_from_unix_ms(77)].units = 9;
   EXPECT_TRUE(decode_worker(encode_worker(worker)).value() == worker);
 }
 
