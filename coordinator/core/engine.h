@@ -168,6 +168,7 @@ class Engine {
   [[nodiscard]] Time next_cut_after(Time from) const;
   void cut_seat(SeatKey key, std::optional<Duration> final_use);
   void charge_machine(WorkerId id, Time to);
+  void charge_minimum(WorkerId id);
   void reprice_seat(SeatKey key, bool ending);
   [[nodiscard]] Money price_now(const Worker& worker, DeviceIndex device) const;
   void arm_cut(WorkerId id);

@@ -396,6 +396,7 @@ void Engine::remove_if_empty(WorkerId id) {
   if (!leaving.removing || !leaving.seats.empty() || leaving.state == WorkerState::kRemoved) return;
   cut_if_due(id);
   if (!planted(Bug::kMachineChargeAtRemovalSkipped)) charge_machine(id, now_);
+  charge_minimum(id);
   set_worker(id, WorkerState::kRemoved, "removed");
   effect(EndPrincipal{PrincipalKind::kWorker, id.value()});
   timers_.cancel({TimerKind::kLost, id.value(), 0});

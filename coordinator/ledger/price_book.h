@@ -17,7 +17,8 @@ struct PriceEntry {
   std::string supplier;  // "any" or a name (a worker's label supplier=…)
   bool spot = false;
   Money per_hour;
-  Duration minimum{0};  // billed at least this long per machine; 0: none
+  // A machine with such a device that is removed earlier after joining is charged to here; 0: none.
+  Duration minimum{0};
   friend bool operator==(const PriceEntry&, const PriceEntry&) = default;
 };
 
