@@ -28,6 +28,17 @@ Result<std::vector<Row>> rows_of(Statement& select, int columns, std::string_vie
   }
 }
 
+// The sum of the last column but the checksum.
+Result<ledger::Charge> sum_of(Statement& select, int columns, std::string_view table) {
+  const auto rows = rows_of<ledger::Charge>(select, columns, table, [&](const Statement& row) {
+    return Result<ledger::Charge>(charge_from(row.blob(columns - 1)));
+  });
+  if (!rows) return fail(rows.error());
+  ledger::Charge sum;
+  for (const ledger::Charge& part : *rows) sum += part;
+  return sum;
+}
+
 Result<PastJob> past_job(const Statement& row) {
   auto job = wire::decode_job(row.blob(6));
   if (!job) return fail(std::move(job.error()));
@@ -41,12 +52,21 @@ std::int64_t limit(std::size_t max) {
 constexpr const char* kJobColumns =
     "SELECT job, project, name, state, created_ms, forgotten, record, checksum FROM jobs ";
 
-std::string jobs_sql(const JobQuery& query) {
-  std::string sql = kJobColumns;
-  sql += "WHERE 1=1";
+std::string jobs_where(const JobQuery& query) {
+  std::string sql = "WHERE 1=1";
   if (!query.project.empty()) sql += " AND project = ?1";
   if (query.state) sql += " AND state = ?2";
   if (query.forgotten_only) sql += " AND forgotten = 1";
+  return sql;
+}
+
+void bind_where(const JobQuery& query, Statement& select) {
+  if (!query.project.empty()) select.bind_text(1, query.project);
+  if (query.state) select.bind(2, std::int64_t{static_cast<int>(*query.state)});
+}
+
+std::string jobs_sql(const JobQuery& query) {
+  std::string sql = kJobColumns + jobs_where(query);
   const char* way = query.newest_first ? "<" : ">";
   if (query.after) sql += std::string(" AND (created_ms, job) ") + way + " (?3, ?4)";
   const char* order = query.newest_first ? " DESC" : "";
@@ -58,6 +78,10 @@ std::string jobs_sql(const JobQuery& query) {
 
 std::string month_of(Time time) {
   return format_time(time).substr(0, 7);
+}
+
+std::string day_of(Time time) {
+  return format_time(time).substr(0, 10);
 }
 
 std::vector<Money> rounded_lines(std::span<const ledger::Charge> charges) {
@@ -112,8 +136,7 @@ Result<std::vector<PastJob>> SqliteHistory::jobs(const JobQuery& query) {
   MutexLock lock(mutex_);
   auto select = database_.prepare(jobs_sql(query));
   if (!select) return fail(std::move(select.error()));
-  if (!query.project.empty()) select->bind_text(1, query.project);
-  if (query.state) select->bind(2, std::int64_t{static_cast<int>(*query.state)});
+  bind_where(query, *select);
   if (query.after) select->bind(3, unix_ms(query.after->created)).bind(4, query.after->job.value());
   select->bind(5, limit(query.max));
   auto found = rows_of<PastJob>(*select, 7, "jobs", past_job);
@@ -122,6 +145,27 @@ Result<std::vector<PastJob>> SqliteHistory::jobs(const JobQuery& query) {
     if (Status status = add_bytes(past); !status.ok()) return fail(std::move(status));
   }
   return found;
+}
+
+Result<std::optional<core::JobState>> SqliteHistory::state_of(JobId job) {
+  MutexLock lock(mutex_);
+  auto select = database_.prepare(std::string(kJobColumns) + "WHERE job = ?");
+  if (!select) return fail(std::move(select.error()));
+  select->bind(1, job.value());
+  const auto found = rows_of<PastJob>(*select, 7, "jobs", past_job);
+  if (!found) return fail(found.error());
+  if (found->empty()) return std::optional<core::JobState>();
+  return std::optional(found->front().job.state);
+}
+
+Result<std::uint64_t> SqliteHistory::count_jobs(const JobQuery& query) {
+  MutexLock lock(mutex_);
+  auto select = database_.prepare("SELECT count(*) FROM jobs " + jobs_where(query));
+  if (!select) return fail(std::move(select.error()));
+  bind_where(query, *select);
+  const auto found = select->step();
+  if (!found) return fail(found.error());
+  return *found ? select->number(0) : 0;
 }
 
 Result<std::vector<UsageSlice>> SqliteHistory::usage(JobId job, std::size_t max) {
@@ -232,6 +276,26 @@ Result<std::vector<MachineCostRow>> SqliteHistory::machine_costs(const std::stri
     if (named != out->end()) row.name = named->name;
   }
   return rows;
+}
+
+Result<ledger::Charge> SqliteHistory::jobs_of_day(const std::string& day,
+                                                  const std::string& project) {
+  MutexLock lock(mutex_);
+  auto select =
+      database_.prepare(project.empty() ? "SELECT * FROM job_days WHERE day = ?"
+                                        : "SELECT * FROM job_days WHERE day = ? AND project = ?");
+  if (!select) return fail(std::move(select.error()));
+  select->bind_text(1, day);
+  if (!project.empty()) select->bind_text(2, project);
+  return sum_of(*select, 3, "job_days");
+}
+
+Result<ledger::Charge> SqliteHistory::machines_of_day(const std::string& day) {
+  MutexLock lock(mutex_);
+  auto select = database_.prepare("SELECT * FROM machine_days WHERE day = ?");
+  if (!select) return fail(std::move(select.error()));
+  select->bind_text(1, day);
+  return sum_of(*select, 2, "machine_days");
 }
 
 Result<std::vector<AuditLine>> SqliteHistory::audit(const AuditQuery& query) {

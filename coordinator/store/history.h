@@ -102,6 +102,8 @@ struct AuditQuery {
 
 // "2026-11".
 [[nodiscard]] std::string month_of(Time time);
+// "2026-11-24".
+[[nodiscard]] std::string day_of(Time time);
 // Amounts that sum to the rounded total: line n is rounded(total_n) - rounded(total_{n-1}).
 [[nodiscard]] std::vector<Money> rounded_lines(std::span<const ledger::Charge> charges);
 
@@ -113,6 +115,10 @@ class History {
   [[nodiscard]] virtual Result<std::optional<PastJob>> job(std::string_view project,
                                                            std::string_view name) = 0;
   [[nodiscard]] virtual Result<std::vector<PastJob>> jobs(const JobQuery& query) = 0;
+  // nullopt: there never was one.
+  [[nodiscard]] virtual Result<std::optional<core::JobState>> state_of(JobId job) = 0;
+  // How many jobs the query has, whatever its `after` and `max`.
+  [[nodiscard]] virtual Result<std::uint64_t> count_jobs(const JobQuery& query) = 0;
   // Oldest first, at most `max`.
   [[nodiscard]] virtual Result<std::vector<UsageSlice>> usage(JobId job, std::size_t max) = 0;
   [[nodiscard]] virtual Result<std::vector<JobStep>> steps(JobId job, std::size_t max) = 0;
@@ -121,6 +127,11 @@ class History {
   // By worker id; month empty: all time.
   [[nodiscard]] virtual Result<std::vector<MachineCostRow>> machine_costs(
       const std::string& month) = 0;
+  // Closed slices' parts of a UTC day (day_of): of a project's jobs (empty: of all), of all
+  // machines.
+  [[nodiscard]] virtual Result<ledger::Charge> jobs_of_day(const std::string& day,
+                                                           const std::string& project) = 0;
+  [[nodiscard]] virtual Result<ledger::Charge> machines_of_day(const std::string& day) = 0;
   // Newest first.
   [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(const AuditQuery& query) = 0;
 };

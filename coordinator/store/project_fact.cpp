@@ -1,6 +1,11 @@
 // One fact → history rows and what it touched. Looks at the state before the fact where a row needs
 // it.
 
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
 #include "coordinator/core/scheduler.h"
 #include "coordinator/store/history.h"
 #include "coordinator/store/projection_impl.h"
@@ -212,10 +217,62 @@ Status FactProjector::replace_plan(JobId job, const core::SharedBytes& plan) {
   return write_bytes(job, spec, plan);
 }
 
+// The columns that name a row of sums.
+struct Key {
+  std::string text;
+  std::optional<std::uint64_t> number;
+  std::optional<std::string> second;
+};
+
+// Adds to a row of sums: its key's columns, then one charge after the other.
+Status add_sums(Statement& read, Statement& write, std::string_view table, const Key& key,
+                std::vector<ledger::Charge> charges) {
+  int columns = 1;
+  read.bind_text(1, key.text);
+  if (key.number) read.bind(++columns, *key.number);
+  if (key.second) read.bind_text(++columns, *key.second);
+  const auto found = read.step();
+  if (!found) return found.error();
+  Status status;
+  if (*found) {
+    status = check_row(read, columns + static_cast<int>(charges.size()), table);
+    int at = columns;
+    for (ledger::Charge& charge : charges) charge += charge_from(read.blob(at++));
+  }
+  read.reset();
+  if (!status.ok()) return status;
+  RowWriter row(write);
+  row.text(key.text);
+  if (key.number) row.number(*key.number);
+  if (key.second) row.text(*key.second);
+  for (const ledger::Charge& charge : charges) row.charge(charge);
+  return row.run();
+}
+
+// Calls `add(day, part)` for each UTC day that a slice touches: its part in proportion to the time.
+// The parts sum to the charge.
+template <class Add>
+Status by_day(Time from, Time to, ledger::Charge charge, Add add) {
+  const std::int64_t whole = (to - from).count();
+  ledger::Charge given;
+  for (Time at = from;;) {
+    const Time next =
+        Time(std::chrono::floor<std::chrono::days>(at.time_since_epoch())) + std::chrono::days(1);
+    const bool last = next >= to;
+    const ledger::Charge until =
+        last ? charge : ledger::Charge{charge.units * (next - from).count() / whole};
+    if (Status status = add(day_of(at), until - given); !status.ok() || last) return status;
+    given = until;
+    at = next;
+  }
+}
+
 Status FactProjector::operator()(const core::UsageCharged& f) {
   touched_.jobs.insert(f.seat.job);
   const WorkerId worker = touch_worker_of(f.seat);
-  if (const core::Job* job = state_.find_job(f.seat.job)) touched_.projects.insert(job->project);
+  std::string project;
+  if (const core::Job* job = state_.find_job(f.seat.job)) project = job->project;
+  if (!project.empty()) touched_.projects.insert(project);
   Status status = row(statements_.usage)
                       .number(f.seat.job.value())
                       .integer(f.seat.attempt)
@@ -228,19 +285,13 @@ Status FactProjector::operator()(const core::UsageCharged& f) {
                       .charge(f.charge)
                       .run();
   if (!status.ok()) return status;
-  const std::string month = month_of(f.from);
-  Statement& select = statements_.read_job_month;
-  select.bind_text(1, month).bind(2, f.seat.job.value());
-  const auto found = select.step();
-  if (!found) return found.error();
-  ledger::Charge sum = f.charge;
-  if (*found) {
-    status = check_row(select, 3, "job_months");
-    sum += charge_from(select.blob(2));
-  }
-  select.reset();
+  status = add_sums(statements_.read_job_month, statements_.job_month, "job_months",
+                    {month_of(f.from), f.seat.job.value(), {}}, {f.charge});
   if (!status.ok()) return status;
-  return RowWriter(statements_.job_month).text(month).number(f.seat.job.value()).charge(sum).run();
+  return by_day(f.from, f.to, f.charge, [&](std::string day, ledger::Charge part) {
+    return add_sums(statements_.read_job_day, statements_.job_day, "job_days",
+                    {std::move(day), {}, project}, {part});
+  });
 }
 
 Status FactProjector::operator()(const core::MachineCharged& f) {
@@ -254,29 +305,13 @@ Status FactProjector::operator()(const core::MachineCharged& f) {
                       .charge(f.lost)
                       .run();
   if (!status.ok()) return status;
-  const std::string month = month_of(f.from);
-  Statement& select = statements_.read_machine_month;
-  select.bind_text(1, month).bind(2, f.worker.value());
-  const auto found = select.step();
-  if (!found) return found.error();
-  ledger::Charge total = f.total;
-  ledger::Charge jobs = f.jobs;
-  ledger::Charge lost = f.lost;
-  if (*found) {
-    status = check_row(select, 5, "machine_months");
-    total += charge_from(select.blob(2));
-    jobs += charge_from(select.blob(3));
-    lost += charge_from(select.blob(4));
-  }
-  select.reset();
+  status = add_sums(statements_.read_machine_month, statements_.machine_month, "machine_months",
+                    {month_of(f.from), f.worker.value(), {}}, {f.total, f.jobs, f.lost});
   if (!status.ok()) return status;
-  return RowWriter(statements_.machine_month)
-      .text(month)
-      .number(f.worker.value())
-      .charge(total)
-      .charge(jobs)
-      .charge(lost)
-      .run();
+  return by_day(f.from, f.to, f.total, [&](std::string day, ledger::Charge part) {
+    return add_sums(statements_.read_machine_day, statements_.machine_day, "machine_days",
+                    {std::move(day), {}, {}}, {part});
+  });
 }
 
 }  // namespace

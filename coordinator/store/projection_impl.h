@@ -22,7 +22,10 @@ struct Touched {
 
 struct ProjectionStatements {
   Statement job, job_bytes, worker, token, join_file, project, meta;
-  Statement usage, job_month, read_job_month, machine_slice, machine_month, read_machine_month;
+  Statement usage, machine_slice;
+  // Sums by month and by day: each is read, added to and written.
+  Statement job_month, read_job_month, machine_month, read_machine_month;
+  Statement job_day, read_job_day, machine_day, read_machine_day;
   Statement step, audit;
   [[nodiscard]] static Result<ProjectionStatements> prepare(Database& database);
 };

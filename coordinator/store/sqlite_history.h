@@ -15,10 +15,14 @@ class SqliteHistory final : public History {
                                                                    const std::string& vfs);
   Result<std::optional<PastJob>> job(std::string_view project, std::string_view name) override;
   Result<std::vector<PastJob>> jobs(const JobQuery& query) override;
+  Result<std::optional<core::JobState>> state_of(JobId job) override;
+  Result<std::uint64_t> count_jobs(const JobQuery& query) override;
   Result<std::vector<UsageSlice>> usage(JobId job, std::size_t max) override;
   Result<std::vector<JobStep>> steps(JobId job, std::size_t max) override;
   Result<std::vector<JobCostRow>> job_costs(const CostQuery& query) override;
   Result<std::vector<MachineCostRow>> machine_costs(const std::string& month) override;
+  Result<ledger::Charge> jobs_of_day(const std::string& day, const std::string& project) override;
+  Result<ledger::Charge> machines_of_day(const std::string& day) override;
   Result<std::vector<AuditLine>> audit(const AuditQuery& query) override;
 
  private:

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/security/file_io.h"
+#include "coordinator/store/commit_witness.h"
 #include "coordinator/store/data_folder.h"
 #include "coordinator/store/projection.h"
 #include "coordinator/store/sqlite_history.h"
@@ -24,12 +25,13 @@ constexpr std::chrono::seconds kRoomCheckEvery{1};
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(StoreConfig config, FolderLock lock, TurnLog log, Database reader,
-              Projection projection, std::unique_ptr<SqliteHistory> history)
+  SqliteStore(StoreConfig config, FolderLock lock, CommitWitness witness, TurnLog log,
+              Database reader, Projection projection, std::unique_ptr<SqliteHistory> history)
       : config_(std::move(config)),
         files_(config_.folder),
         lock_(std::move(lock)),
         reserve_(files_.reserve, config_.reserve_bytes),
+        witness_(std::move(witness)),
         log_(std::move(log)),
         reader_(std::move(reader)),
         projection_(std::move(projection)),
@@ -61,7 +63,8 @@ class SqliteStore final : public Store {
   FolderLock lock_;
   SpaceReserve reserve_;
 
-  TurnLog log_;  // the committing thread's
+  CommitWitness witness_;  // both the committing thread's
+  TurnLog log_;
   std::atomic<std::int64_t> wal_pages_{0};
   std::atomic<std::uint64_t> commits_{0};
   std::atomic<std::uint64_t> projected_{0};
@@ -100,6 +103,7 @@ Status SqliteStore::check_and_project() {
   MutexLock lock(projection_mutex_);
   const LogHead mark = projection_->head();
   const auto head = read_turns(log_.database(), LogHead{}, [&](const TurnRow& row) {
+    if (Status status = witness_.check_row(row); !status.ok()) return status;
     if (row.sequence < mark.sequence) return Status::success();
     if (row.sequence == mark.sequence) {
       return row.hash == mark.hash ? Status::success() : other_log(mark.sequence);
@@ -112,6 +116,7 @@ Status SqliteStore::check_and_project() {
   });
   if (!head) return head.error();
   if (head->sequence < mark.sequence) return log_lost_its_end(head->sequence, mark.sequence);
+  if (Status status = witness_.check_end(*head); !status.ok()) return status;
   if (Status status = projection_->flush(); !status.ok()) return status;
   log_.set_head(*head);
   projected_ = head->sequence;
@@ -139,6 +144,7 @@ Status SqliteStore::append_and_commit(std::span<const TurnRef> turns) {
     status = log_.append(turns);
   }
   if (!status.ok()) return status;
+  witness_.note(log_.head());
   wal_pages_ = log_.database().wal_pages();
   ++commits_;
   if (wal_bytes() > 4 * config_.wal_bytes) {
@@ -273,6 +279,8 @@ Result<std::unique_ptr<Store>> open_store(const StoreConfig& config) {
   if (!lock) return fail(std::move(lock.error()));
   const StoreFiles files(config.folder);
   if (Status status = check_wal(files.log + "-wal"); !status.ok()) return fail(std::move(status));
+  auto witness = CommitWitness::open(files.witness);
+  if (!witness) return fail(std::move(witness.error()));
   auto log = TurnLog::open(files.log, {.vfs = config.vfs});
   if (!log) return fail(std::move(log.error()));
   auto reader = Database::open(files.log, {.vfs = config.vfs, .create = false});
@@ -281,9 +289,9 @@ Result<std::unique_ptr<Store>> open_store(const StoreConfig& config) {
   if (!projection) return fail(std::move(projection.error()));
   auto history = SqliteHistory::open(files.projection, config.vfs);
   if (!history) return fail(std::move(history.error()));
-  auto store =
-      std::make_unique<SqliteStore>(config, std::move(*lock), std::move(*log), std::move(*reader),
-                                    std::move(*projection), std::move(*history));
+  auto store = std::make_unique<SqliteStore>(config, std::move(*lock), std::move(*witness),
+                                             std::move(*log), std::move(*reader),
+                                             std::move(*projection), std::move(*history));
   if (Status status = store->check_and_project(); !status.ok()) return fail(std::move(status));
   // The names of new files survive from here on.
   if (Status status = fsync_folder(config.folder); !status.ok()) return fail(std::move(status));

@@ -13,10 +13,12 @@ struct StoreFiles {
   explicit StoreFiles(const std::filesystem::path& folder)
       : log((folder / "log.db").string()),
         projection((folder / "projection.db").string()),
-        reserve(folder / "reserve") {}
+        reserve(folder / "reserve"),
+        witness(folder / "committed") {}
   std::string log;
   std::string projection;
   std::filesystem::path reserve;
+  std::filesystem::path witness;
 
   // Derived, so that removing it loses nothing.
   void remove_projection() const { remove_database(projection); }
@@ -34,7 +36,8 @@ struct StoreFiles {
                    " is not the one that the projection was made from: the log was changed or "
                    "replaced",
                "turn",
-               "if the log was restored on purpose, remove projection.db, its -wal and -shm");
+               "if the log was restored on purpose, remove projection.db, its -wal and -shm, and "
+               "committed");
 }
 
 [[nodiscard]] inline Status log_lost_its_end(std::uint64_t has, std::uint64_t had) {
@@ -43,7 +46,7 @@ struct StoreFiles {
                    " was durable: its end is lost",
                "turn",
                "restore the newest backup; if the log was restored on purpose, remove "
-               "projection.db, its -wal and -shm");
+               "projection.db, its -wal and -shm, and committed");
 }
 
 }  // namespace overwinter::store

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "coordinator/store/commit_witness.h"
 #include "coordinator/store/data_folder.h"
 #include "coordinator/store/projection.h"
 #include "coordinator/store/store.h"
@@ -26,10 +27,12 @@ struct Removed {
   Removed& operator=(const Removed&) = delete;
 };
 
-Status rebuild(Database& log, const LogHead& mark, const std::string& path, VerifyReport& report) {
+Status rebuild(Database& log, const CommitWitness& witness, const LogHead& mark,
+               const std::string& path, VerifyReport& report) {
   auto fresh = Projection::open(path, {});
   if (!fresh) return fresh.error();
   const auto head = read_turns(log, LogHead{}, [&](const TurnRow& row) {
+    if (Status status = witness.check_row(row); !status.ok()) return status;
     const auto turn = wire::decode_turn(row.bytes);
     if (!turn) return turn.error();
     ++report.turns;
@@ -42,6 +45,7 @@ Status rebuild(Database& log, const LogHead& mark, const std::string& path, Veri
   });
   if (!head) return head.error();
   if (head->sequence < mark.sequence) return log_lost_its_end(head->sequence, mark.sequence);
+  if (Status status = witness.check_end(*head); !status.ok()) return status;
   return fresh->flush();
 }
 
@@ -93,6 +97,8 @@ Result<VerifyReport> verify_store(const std::filesystem::path& folder) {
   const auto lock = FolderLock::take(folder);
   if (!lock) return fail(lock.error());
   if (Status status = check_wal(files.log + "-wal"); !status.ok()) return fail(std::move(status));
+  const auto witness = CommitWitness::open(files.witness);
+  if (!witness) return fail(witness.error());
   auto log = TurnLog::open(files.log, {});
   if (!log) return fail(std::move(log.error()));
   auto old = Database::open(files.projection, {});
@@ -101,7 +107,7 @@ Result<VerifyReport> verify_store(const std::filesystem::path& folder) {
   if (!mark) return fail(mark.error());
   const Removed fresh(files.projection + ".verify");
   VerifyReport report;
-  if (Status status = rebuild(log->database(), *mark, fresh.path, report); !status.ok()) {
+  if (Status status = rebuild(log->database(), *witness, *mark, fresh.path, report); !status.ok()) {
     return fail(std::move(status));
   }
   auto attach = old->prepare("ATTACH ? AS fresh");

@@ -157,6 +157,52 @@ TEST_F(HistoryTest, MachineCostsAreTheSumsOfTheirSlices) {
   }
 }
 
+// The days of a month sum to what its slices cost, wherever they were cut.
+TEST_F(HistoryTest, DaysSumToTheSlices) {
+  ledger::Charge machines;
+  ledger::Charge jobs;
+  for (const auto& slice : facts<core::MachineCharged>()) machines += slice.total;
+  for (const auto& usage : facts<core::UsageCharged>()) jobs += usage.charge;
+  ledger::Charge machine_days;
+  ledger::Charge job_days;
+  Time day = turns_.front().time - std::chrono::days(1);
+  for (; day < turns_.back().time + std::chrono::days(2); day += std::chrono::days(1)) {
+    machine_days += store_->history().machines_of_day(day_of(day)).value();
+    job_days += store_->history().jobs_of_day(day_of(day), "").value();
+  }
+  EXPECT_EQ(machine_days, machines);
+  EXPECT_EQ(job_days, jobs);
+  EXPECT_EQ(store_->history().jobs_of_day(day_of(turns_.back().time), "apollo").value(),
+            ledger::Charge{});
+}
+
+TEST_F(HistoryTest, ASliceOverMidnightIsSplitByTime) {
+  const Time midnight = Time(std::chrono::ceil<std::chrono::days>(
+      (turns_.back().time + std::chrono::days(3)).time_since_epoch()));
+  const test::Turn turn{
+      midnight + Duration(60'000),
+      {core::MachineCharged{
+          WorkerId(1), midnight - Duration(30'000), midnight + Duration(60'000), {900}, {}, {}}}};
+  const TurnRef ref = turn.ref();
+  ASSERT_TRUE(store_->append_and_commit(std::span(&ref, 1)).ok());
+  ASSERT_TRUE(store_->catch_up().ok());
+  EXPECT_EQ(store_->history().machines_of_day(day_of(midnight - Duration(1)))->units, 300);
+  EXPECT_EQ(store_->history().machines_of_day(day_of(midnight))->units, 600);
+}
+
+TEST_F(HistoryTest, JobsAreCountedAndKnownByTheirNumber) {
+  JobQuery all;
+  all.max = 2;
+  EXPECT_EQ(store_->history().count_jobs(all).value(), facts<core::JobAccepted>().size());
+  all.project = "apollo";
+  all.forgotten_only = true;
+  EXPECT_EQ(store_->history().count_jobs(all).value(), 1U);
+  all.project = "default";
+  EXPECT_EQ(store_->history().count_jobs(all).value(), facts<core::JobForgotten>().size() - 1);
+  EXPECT_EQ(store_->history().state_of(JobId(500)).value(), core::JobState::kCancelled);
+  EXPECT_EQ(store_->history().state_of(JobId(501)).value(), std::nullopt);
+}
+
 TEST_F(HistoryTest, AuditNamesWhoDecidedNewestFirst) {
   AuditQuery query;
   query.max = 2;
