@@ -195,6 +195,7 @@ class Engine {
   std::set<policy::Score> open_;                            // devices with room, best first
   std::set<std::pair<WorkerId, DeviceIndex>> freed_;        // in this step
   std::set<JobId> eager_;                                   // became placeable in this step
+  std::vector<SeatKey> granted_;                            // in this step
   std::set<JobId> avoiding_;                                // jobs whose work failed on some worker
   std::map<std::pair<WorkerId, DeviceIndex>, JobId> held_;  // kept free for a job that waited long
   std::map<Shape, Eligible> eligible_;

@@ -263,6 +263,8 @@ void Engine::place() {
   }
   for (const auto& [worker_id, device] : std::exchange(freed_, {})) fill(worker_id, device);
   freed_.clear();
+  // Once all are granted, so that the first does not take what is for the others too.
+  for (const SeatKey key : std::exchange(granted_, {})) refill(key);
 }
 
 // Gives a device that has room to those that wait, best first, as long as something fits.

@@ -62,6 +62,9 @@ void Engine::grant(const Job& job, WorkerId worker_id, DeviceIndex device, Durat
   soft.known = true;
   soft.said_at = now_;
   soft.slice = funded_for - job.demand.stop_time;
+  soft.offered = true;
+  soft.began_at = now_;
+  granted_.push_back(granted.seat);
   const Seat& seat = *state_.find_seat(granted.seat);
   effect(offer_of(job, seat));
   arm_funding(job, seat, soft);

@@ -13,7 +13,8 @@
 namespace overwinter::core {
 
 struct SeatSoft {
-  bool known = false;  // the worker has spoken of it since the coordinator started
+  bool known = false;    // the worker has spoken of it since the coordinator started
+  bool offered = false;  // its offer left on its worker's present stream: units may follow it
   bool began = false;
   UnitRanges out;    // handed to it, not landed
   Duration used{0};  // as the worker last said

@@ -43,17 +43,19 @@ void Engine::refill(SeatKey key) {
   const Job& of = job(key.job);
   JobSoft& all = job_soft(of);
   SeatSoft& soft = all.seats[key.number];
-  if (!soft.began || !hands_out(of) || all.unresolved > 0) return;
+  if (!(soft.began || soft.offered) || !hands_out(of) || all.unresolved > 0) return;
   const std::uint64_t seats = std::max<std::size_t>(1, of.seats.size());
   const std::uint64_t range = std::clamp<std::uint64_t>(
       all.pool.count() / (2 * seats), 1, std::max<std::uint64_t>(1, of.demand.units_per_range_max));
-  if (soft.out.count() > range) return;
+  // One range travels with the offer; the second follows when the seat has begun.
+  const std::uint64_t wanted = soft.began ? 2 * range : range;
+  if (soft.out.count() > range || soft.out.count() >= wanted) return;
   if (!all.pool.empty()) {
-    hand_out(*seat, soft, all.pool.take_front(2 * range - soft.out.count()));
+    hand_out(*seat, soft, all.pool.take_front(wanted - soft.out.count()));
     if (all.pool.empty()) update_waiting(of.id);
     return;
   }
-  if (!soft.out.empty() || hand_out_rest(of, *seat, soft)) return;
+  if (!soft.began || !soft.out.empty() || hand_out_rest(of, *seat, soft)) return;
   stop_seat(key, Cause::kDone);  // nothing is left for it: it need not cost
 }
 

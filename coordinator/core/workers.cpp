@@ -197,6 +197,10 @@ void Engine::offer_again(const Seat& seat) {
     return;
   }
   effect(offer_of(job(key.job), seat));
+  SeatSoft& soft = seat_soft(key);
+  soft.offered = true;
+  soft.began_at = now_;
+  refill(key);
 }
 
 // Seats of a worker that its Hello does not name: never begun, or ended in a report that is under
@@ -248,12 +252,16 @@ void Engine::welcome(const WorkerHello& event) {
   WorkerSoft& soft = soft_.workers[id];
   for (const SeatKey key : missing) {
     const Seat* seat = state_.find_seat(key);
+    SeatSoft& of_seat = seat_soft(key);
+    of_seat.offered = false;
     if (event.last_report > answer.acknowledged) {
       soft.offer_after_reports.insert(key);
     } else if (seat->stopping) {
       unsaid.push_back(key);
     } else {
       answer.start.push_back(offer_of(job(key.job), *seat));
+      of_seat.offered = true;
+      of_seat.began_at = now_;
     }
   }
   effect(std::move(answer));

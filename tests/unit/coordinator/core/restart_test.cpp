@@ -68,6 +68,43 @@ TEST(Restart, AnOfferThatWasLostIsMadeAgainAtHello) {
   EXPECT_EQ(welcome.start[0].seat, cluster.seat(id));
   EXPECT_TRUE(welcome.keep.empty());
   EXPECT_TRUE(welcome.drop.empty());
+  // With what it shall do first, behind it.
+  ASSERT_TRUE(std::holds_alternative<HandOutUnits>(cluster.out.effects.back()));
+  EXPECT_EQ(cluster.last<HandOutUnits>().units, units(0, 1));
+}
+
+TEST(Restart, UnitsThatWereLostWithTheirOfferAreHandedOutAgainWithTheNext) {
+  TestCluster cluster;
+  const WorkerId worker = cluster.joined(a_worker());
+  const JobId id = cluster.submit(a_job().with_units(3).with_range_max(1));
+  const SeatKey seat = cluster.seat(id);
+  ASSERT_EQ(cluster.last<HandOutUnits>().units, units(0, 1));
+  cluster.step(WorkerDisconnected{worker, Incarnation(1)});
+  cluster.hello(worker, a_worker());  // it never had the seat
+  EXPECT_EQ(cluster.last<Welcome>().start.at(0).seat, seat);
+  EXPECT_EQ(cluster.last<HandOutUnits>().units, units(0, 1));
+  cluster.began(seat);
+  EXPECT_EQ(cluster.last<HandOutUnits>().units, units(1, 2));
+}
+
+TEST(Restart, ASeatThatIsOfferedOnlyAfterOldReportsGetsItsUnitsThen) {
+  TestCluster cluster;
+  const WorkerId worker = cluster.joined(a_worker().with_device(4 * kGiB, 4).with_device(kGiB, 1));
+  const JobId first = cluster.submit(a_job().with_threads(4).with_units(1));
+  const SeatKey old = cluster.seat(first);
+  cluster.began(old);
+  const JobId second = cluster.submit(a_job().with_threads(1).with_units(1));
+  const SeatKey fresh = cluster.seat(second);
+  cluster.step(WorkerDisconnected{worker, Incarnation(1)});
+  // The end of the old seat is still to be reported; of the new one it never heard.
+  cluster.hello(worker, a_worker().with_device(4 * kGiB, 4).with_device(kGiB, 1), 1, {}, 2);
+  EXPECT_TRUE(cluster.last<Welcome>().start.empty());
+  for (const HandOutUnits& handed : cluster.all<HandOutUnits>()) EXPECT_NE(handed.seat, fresh);
+  EXPECT_EQ(cluster.soft().jobs.at(second).pool, units(0, 1));
+  cluster.end(old, Duration(0));
+  ASSERT_EQ(cluster.all<OfferSeat>().size(), 1U + 1U);  // and the old job's next seat
+  EXPECT_EQ(cluster.all<OfferSeat>()[0].seat, fresh);
+  EXPECT_EQ(cluster.all<HandOutUnits>().at(0).seat, fresh);
 }
 
 TEST(Restart, ASeatWhoseEndIsStillToBeReportedIsNotOfferedAgain) {
@@ -93,8 +130,12 @@ TEST(Restart, HeldRangesComeFromHelloAndOnlyTheRestIsHandedOut) {
   ASSERT_EQ(cluster.state().find_seat(seat_a)->worker, a);
   cluster.began(seat_a);
   cluster.began(seat_b);
-  const UnitRanges held_a = units(0, 20);
-  const UnitRanges held_b = units(20, 40);
+  // One range with the offer, the second once it had begun.
+  UnitRanges held_a = units(0, 10);
+  held_a.add({20, 30});
+  UnitRanges held_b = units(10, 20);
+  held_b.add({30, 40});
+  EXPECT_EQ(cluster.soft().jobs.at(id).seats.at(seat_a.number).out, held_a);
   EXPECT_EQ(cluster.soft().jobs.at(id).seats.at(seat_b.number).out, held_b);
   cluster.restart();
   cluster.hello(a, a_worker(), 1, {{seat_a, Duration(5), units(0, 3), 0, false}}, 1);
@@ -103,7 +144,8 @@ TEST(Restart, HeldRangesComeFromHelloAndOnlyTheRestIsHandedOut) {
   const auto handed = cluster.all<HandOutUnits>();
   ASSERT_EQ(handed.size(), 1U);
   EXPECT_EQ(handed[0].seat, seat_a);
-  UnitRanges expected = units(3, 20);  // what it held before the restart and holds no more
+  UnitRanges expected = units(3, 10);  // what it held before the restart and holds no more
+  expected.add({20, 30});
   EXPECT_EQ(handed[0].units, expected);
 }
 
