@@ -1,5 +1,6 @@
 #include "coordinator/runtime/blocking_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace overwinter::runtime {
@@ -86,11 +87,15 @@ void BlockingPool::work() {
     }
     task();
     task = nullptr;  // what it owns goes before the next waits
+    bool more = false;
     {
       MutexLock lock(mutex_);
       --running_[kind];
+      more =
+          std::any_of(queues_.begin(), queues_.end(), [](auto& queue) { return !queue.empty(); });
     }
-    changed_.notify_one();
+    // This thread takes one; another of the kind that was full may go to a thread that waits.
+    if (more) changed_.notify_one();
   }
 }
 

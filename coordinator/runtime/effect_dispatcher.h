@@ -19,9 +19,12 @@ class EffectDispatcher {
  public:
   // All ports are set and outlive this.
   explicit EffectDispatcher(Ports ports);
+  // Orders to workers leave first, in their order; then all else, in its order.
   void dispatch(std::span<const core::Effect> effects);
 
  private:
+  void dispatch_other(const core::Effect& effect);
+
   const Ports ports_;
 };
 
