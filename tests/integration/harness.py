@@ -29,21 +29,50 @@ def wait_until(what, condition, timeout_s=60, pause_s=0.02):
     raise AssertionError(f"{what}: not within {timeout_s} s")
 
 
-class Cluster:
-    """`overwinter up` in a folder of its own. Use as a context manager."""
+# A kernel for OpenBLAS that is many times slower than the machine's own: products of small files last seconds.
+SLOW = {"OPENBLAS_CORETYPE": "Prescott"}
 
-    def __init__(self, workers=2, devices=("cpu:memory=512MiB,threads=1",), bin_dir=BIN):
+
+class Cluster:
+    """`overwinter up` in a folder of its own. Use as a context manager.
+
+    coordinator_switches: given to overwinter-coordinator-test, which then stands for the shipped one. env: more
+    variables for all programs. prepare: called with the cluster before anything is started.
+    """
+
+    def __init__(self, workers=2, devices=("cpu:memory=512MiB,threads=1",), bin_dir=BIN, coordinator_switches=(),
+                 env=(), prepare=None):
         self.home = tempfile.mkdtemp(prefix="overwinter-test-")
         self.dir = os.path.join(self.home, "cluster")
         self.bin = bin_dir
         self.workers = workers
         self.devices = devices
+        self.prepare = prepare
+        self.started = []
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("OVERWINTER_")}
         self.env["XDG_CONFIG_HOME"] = os.path.join(self.home, "config")
         self.env["HOME"] = self.home
+        self.env.update(env)
+        if coordinator_switches:
+            self.bin = self.programs_with(coordinator_switches)
+
+    def programs_with(self, switches):
+        """A folder of the shipped programs whose coordinator is the one for tests, with `switches`."""
+        folder = os.path.join(self.home, "bin")
+        os.mkdir(folder)
+        shutil.copy(os.path.join(BIN, "overwinter"), folder)  # a copy: it starts what lies beside it
+        for name, command in (("overwinter-coordinator", ["overwinter-coordinator-test", *switches]),
+                              ("overwinter-worker", ["overwinter-worker"])):
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="ascii") as f:
+                f.write(f'#!/bin/sh\nexec {BIN}/{" ".join(command)} "$@"\n')
+            os.chmod(path, 0o755)
+        return folder
 
     def __enter__(self):
         try:
+            if self.prepare:
+                self.prepare(self)
             arguments = ["up", "--workers", str(self.workers), "--dir", self.dir]
             for device in self.devices:
                 arguments += ["--device", device]
@@ -57,6 +86,13 @@ class Cluster:
         self.close()
 
     def close(self):
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            for stream in (process.stdout, process.stderr):
+                if stream and not stream.closed:
+                    stream.close()
         self.call("down", "--dir", self.dir)
         for name in self.programs():
             self.kill(name, signal.SIGKILL, missing_ok=True)
@@ -80,15 +116,30 @@ class Cluster:
         return json.loads(self.run(*arguments, "--format", "json", code=code).stdout)
 
     def start(self, *arguments):
-        """Starts `overwinter ARGUMENTS` and returns the process."""
-        return subprocess.Popen([os.path.join(self.bin, "overwinter"), *map(str, arguments)], env=self.env,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=self.home)
+        """Starts `overwinter ARGUMENTS` and returns the process; close() ends it."""
+        return self.start_program([os.path.join(self.bin, "overwinter"), *map(str, arguments)])
 
-    def start_worker(self, folder, *arguments):
-        """Starts another overwinter-worker, with a data folder of its own."""
-        return subprocess.Popen([os.path.join(self.bin, "overwinter-worker"), "--data-dir", self.path(folder),
-                                 "--device", "cpu:memory=128MiB,threads=1", *arguments], env=self.env,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def start_worker(self, folder, *arguments, program="overwinter-worker", device="cpu:memory=128MiB,threads=1",
+                     log=None):
+        """Starts another worker, with a data folder of its own; `log`: a file for its standard error."""
+        return self.start_program([os.path.join(BIN, program), "--data-dir", self.path(folder), "--device", device,
+                                   *arguments], log)
+
+    def start_program(self, command, log=None):
+        with open(log or os.devnull, "ab") as errors:
+            process = subprocess.Popen(command, env=self.env, stdout=subprocess.PIPE,
+                                       stderr=errors if log else subprocess.PIPE, text=True, cwd=self.home)
+        self.started.append(process)
+        return process
+
+    def join_file(self, name="join.file", *options):
+        self.run("tokens", "create", "--role", "worker", "-o", self.path(name), *options)
+        return self.path(name)
+
+    def machines(self, state=None):
+        """Name → worker resource, of those that are in `state`."""
+        workers = self.json("workers", "list")["workers"]
+        return {w["name"].split("/")[-1]: w for w in workers if state in (None, w["state"])}
 
     def place(self):
         """DIR/cluster.json: where things are."""
@@ -133,12 +184,8 @@ class Cluster:
 
     def worker_records(self):
         """Per worker, the lines of its own record of seats (worker/runtime): what it says it used."""
-        out = {}
-        for i in range(1, self.workers + 1):
-            name = f"worker-{i}"
-            with open(os.path.join(self.dir, name, "seats.jsonl"), encoding="utf-8") as f:
-                out[name] = [json.loads(line) for line in f]
-        return out
+        names = [f"worker-{i}" for i in range(1, self.workers + 1)]
+        return {name: records(os.path.join(self.dir, name)) for name in names}
 
     # ---- matrices
     def path(self, name):
@@ -147,6 +194,29 @@ class Cluster:
     def save(self, name, array, fortran=False):
         np.save(self.path(name), np.asfortranarray(array) if fortran else np.ascontiguousarray(array))
         return self.path(name)
+
+
+def records(folder):
+    """The lines of seats.jsonl in a worker's data folder; one that a crash has cut is left out."""
+    out = []
+    with open(os.path.join(folder, "seats.jsonl"), encoding="utf-8") as f:
+        for line in f:
+            try:
+                out.append(json.loads(line))
+            except ValueError:
+                continue
+    return out
+
+
+def text_of(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read()
+
+
+def cpu_s(pid):
+    """User and system time of a process, in seconds."""
+    fields = text_of(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def alive(pid):
