@@ -9,6 +9,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/completion.h"
 #include "client/cli/exit_codes.h"
+#include "common/base/nearest_word.h"
 
 namespace overwinter::cli {
 namespace {
@@ -44,12 +45,22 @@ CLI::App* command(CLI::App& parent, Parsed& p, const std::string& name, const st
   return app;
 }
 
-// A command that takes one word and hands it on.
+// The one word that a command takes.
+struct Word {
+  const char* name;
+  const char* about;
+};
+constexpr Word kJob{"JOB", "Full name, last part, a unique prefix of that, or @last"};
+constexpr Word kWorker{"WORKER", "Its name, as `overwinter workers list` shows it"};
+
+// A command that takes one word and hands it on; `example` is the command line behind the name.
 void one_word(CLI::App& parent, Parsed& p, const std::string& name, const std::string& about,
-              const std::string& what, std::function<int(const std::string&)> run) {
+              const Word& what, const std::string& example,
+              std::function<int(const std::string&)> run) {
   CLI::App* app = command(parent, p, name, about);
   auto word = std::make_shared<std::string>();
-  app->add_option(what, *word, "Full name, last part, a unique prefix, or @last")->required();
+  app->add_option(what.name, *word, what.about)->required();
+  examples(app, "  " + example + "\n");
   app->callback([&p, word, run = std::move(run)] { p.run = [word, run] { return run(*word); }; });
 }
 
@@ -71,6 +82,7 @@ void declare_cluster(CLI::App& root, Parsed& p) {
   down->callback([&p, d] { p.run = [&p, d] { return run_down(p.globals, *d); }; });
 
   CLI::App* status = command(root, p, "status", "Coordinator, workers, jobs and money at a glance");
+  examples(status, "  overwinter status\n  overwinter status -o json\n");
   status->callback([&p] { p.run = [&p] { return run_status(p.globals); }; });
 
   CLI::App* login = command(root, p, "login", "Add a cluster that runs elsewhere");
@@ -82,6 +94,7 @@ void declare_cluster(CLI::App& root, Parsed& p) {
   login->callback([&p, l] { p.run = [&p, l] { return run_login(p.globals, *l); }; });
 
   CLI::App* version = command(root, p, "version", "The release of this command");
+  examples(version, "  overwinter version\n");
   version->callback([&p] { p.run = [&p] { return run_version(p.globals); }; });
 }
 
@@ -140,27 +153,32 @@ void declare_jobs(CLI::App& root, Parsed& p) {
   list_options(list);
   examples(list, "  overwinter jobs list --filter state=PAUSED\n");
   list->callback([&p, l] { p.run = [&p, l] { return run_jobs_list(p.globals, *l); }; });
+  examples(jobs,
+           "  overwinter jobs\n  overwinter jobs get @last\n  overwinter jobs explain @last\n");
   jobs->require_subcommand(0, 1);
   jobs->callback([&p, l, jobs] {
     if (jobs->get_subcommands().empty()) p.run = [&p, l] { return run_jobs_list(p.globals, *l); };
   });
-  one_word(*jobs, p, "get", "All that is known of a job", "JOB",
+  one_word(*jobs, p, "get", "All that is known of a job", kJob, "overwinter jobs get @last -o json",
            [&p](const std::string& job) { return run_jobs_get(p.globals, job); });
-  one_word(*jobs, p, "watch", "Follow a job to its end", "JOB",
+  one_word(*jobs, p, "watch", "Follow a job to its end", kJob, "overwinter jobs watch @last",
            [&p](const std::string& job) { return run_jobs_watch(p.globals, job); });
-  one_word(*jobs, p, "pause", "Stop it at a good place; what is done stays done", "JOB",
+  one_word(*jobs, p, "pause", "Stop it at a good place; what is done stays done", kJob,
+           "overwinter jobs pause @last",
            [&p](const std::string& job) { return run_jobs_act(p.globals, job, JobVerb::kPause); });
-  one_word(*jobs, p, "resume", "Let a paused job go on where it stood", "JOB",
+  one_word(*jobs, p, "resume", "Let a paused job go on where it stood", kJob,
+           "overwinter jobs resume @last",
            [&p](const std::string& job) { return run_jobs_act(p.globals, job, JobVerb::kResume); });
-  one_word(*jobs, p, "cancel", "End it for good", "JOB",
+  one_word(*jobs, p, "cancel", "End it for good", kJob, "overwinter jobs cancel @last",
            [&p](const std::string& job) { return run_jobs_act(p.globals, job, JobVerb::kCancel); });
-  one_word(*jobs, p, "explain", "Why it waits or stopped, and what would help", "JOB",
+  one_word(*jobs, p, "explain", "Why it waits or stopped, and what would help", kJob,
+           "overwinter jobs explain @last",
            [&p](const std::string& job) { return run_jobs_explain(p.globals, job); });
 
   CLI::App* download = command(*jobs, p, "download", "Its result", false);
   auto job = std::make_shared<std::string>();
   auto output = std::make_shared<std::string>();
-  download->add_option("JOB", *job, "The job")->required();
+  download->add_option(kJob.name, *job, kJob.about)->required();
   download->add_option("-o,--output", *output, "File or folder")->required();
   examples(download, "  overwinter jobs download @last -o C.npy\n");
   download->callback([&p, job, output] {
@@ -169,7 +187,7 @@ void declare_jobs(CLI::App& root, Parsed& p) {
 
   CLI::App* update = command(*jobs, p, "update", "Raise its cap or change its priority");
   auto u = std::make_shared<JobsUpdateOptions>();
-  update->add_option("JOB", u->job, "The job")->required();
+  update->add_option(kJob.name, u->job, kJob.about)->required();
   update->add_option("--cap", u->cap, "The most it may cost from now on in all");
   update->add_option("--priority", u->priority, "low, normal or high");
   examples(update, "  overwinter jobs update @last --cap 0.80 && overwinter jobs resume @last\n");
@@ -178,27 +196,35 @@ void declare_jobs(CLI::App& root, Parsed& p) {
 
 void declare_workers(CLI::App& root, Parsed& p) {
   CLI::App* workers = command(root, p, "workers", "List workers and act on one");
+  examples(workers, "  overwinter workers\n  overwinter workers drain worker-2\n");
   workers->require_subcommand(0, 1);
   workers->callback([&p, workers] {
     if (workers->get_subcommands().empty()) p.run = [&p] { return run_workers_list(p.globals); };
   });
   CLI::App* list = command(*workers, p, "list", "State, seats, price, devices");
+  examples(list, "  overwinter workers list -o wide\n");
   list->callback([&p] { p.run = [&p] { return run_workers_list(p.globals); }; });
-  one_word(*workers, p, "get", "All that is known of a worker", "WORKER",
+  one_word(*workers, p, "get", "All that is known of a worker", kWorker,
+           "overwinter workers get worker-1",
            [&p](const std::string& w) { return run_workers_get(p.globals, w); });
-  one_word(
-      *workers, p, "drain", "Give it no new work; what it does moves on", "WORKER",
-      [&p](const std::string& w) { return run_workers_act(p.globals, w, WorkerVerb::kDrain); });
-  one_word(
-      *workers, p, "resume", "Let a drained worker work again", "WORKER",
-      [&p](const std::string& w) { return run_workers_act(p.globals, w, WorkerVerb::kResume); });
-  one_word(
-      *workers, p, "remove", "Drain it, revoke its certificate, end its price", "WORKER",
-      [&p](const std::string& w) { return run_workers_act(p.globals, w, WorkerVerb::kRemove); });
+  one_word(*workers, p, "drain", "Give it no new work; what it does moves on", kWorker,
+           "overwinter workers drain worker-1", [&p](const std::string& w) {
+             return run_workers_act(p.globals, w, WorkerVerb::kDrain);
+           });
+  one_word(*workers, p, "resume", "Let a drained worker work again", kWorker,
+           "overwinter workers resume worker-1", [&p](const std::string& w) {
+             return run_workers_act(p.globals, w, WorkerVerb::kResume);
+           });
+  one_word(*workers, p, "remove", "Drain it, revoke its certificate, end its price", kWorker,
+           "overwinter workers remove worker-1", [&p](const std::string& w) {
+             return run_workers_act(p.globals, w, WorkerVerb::kRemove);
+           });
 }
 
 void declare_tokens(CLI::App& root, Parsed& p) {
   CLI::App* tokens = command(root, p, "tokens", "Who may come in");
+  examples(tokens,
+           "  overwinter tokens create --role submitter --for ann\n  overwinter tokens list\n");
   tokens->require_subcommand(1, 1);
   CLI::App* create = command(*tokens, p, "create",
                              "A login line for a person, or a join file for machines", false);
@@ -223,12 +249,14 @@ void declare_tokens(CLI::App& root, Parsed& p) {
            "  overwinter tokens create --role worker --uses 3 --ttl 24h -o join.file\n");
   create->callback([&p, t] { p.run = [&p, t] { return run_tokens_create(p.globals, *t); }; });
   CLI::App* list = command(*tokens, p, "list", "Every token and join file");
+  examples(list, "  overwinter tokens list\n");
   list->callback([&p] { p.run = [&p] { return run_tokens_list(p.globals); }; });
   CLI::App* revoke = command(*tokens, p, "revoke", "End a token or a join file at once");
   auto id = std::make_shared<std::uint64_t>(0);
   auto join = std::make_shared<bool>(false);
   revoke->add_option("ID", *id, "As `tokens list` shows it")->required();
   revoke->add_flag("--join-file", *join, "The id is a join file's");
+  examples(revoke, "  overwinter tokens revoke 7\n  overwinter tokens revoke 3 --join-file\n");
   revoke->callback([&p, id, join] {
     p.run = [&p, id, join] { return run_tokens_revoke(p.globals, *id, *join); };
   });
@@ -236,23 +264,30 @@ void declare_tokens(CLI::App& root, Parsed& p) {
 
 void declare_money(CLI::App& root, Parsed& p) {
   CLI::App* projects = command(root, p, "projects", "List projects, or make one");
+  examples(projects, "  overwinter projects\n  overwinter projects create demo\n");
   projects->require_subcommand(0, 1);
   projects->callback([&p, projects] {
     if (projects->get_subcommands().empty()) p.run = [&p] { return run_projects_list(p.globals); };
   });
   CLI::App* list = command(*projects, p, "list", "Names");
+  examples(list, "  overwinter projects list\n");
   list->callback([&p] { p.run = [&p] { return run_projects_list(p.globals); }; });
-  one_word(*projects, p, "create", "A new project", "PROJECT",
+  one_word(*projects, p, "create", "A new project",
+           {"PROJECT", "Its name: lower-case letters, digits and dashes"},
+           "overwinter projects create demo",
            [&p](const std::string& name) { return run_projects_create(p.globals, name); });
 
   CLI::App* prices = command(root, p, "prices", "The price book");
+  examples(prices, "  overwinter prices\n  overwinter prices set book.yaml\n");
   prices->require_subcommand(0, 1);
   prices->callback([&p, prices] {
     if (prices->get_subcommands().empty()) p.run = [&p] { return run_prices_get(p.globals); };
   });
   CLI::App* get = command(*prices, p, "get", "As it is");
+  examples(get, "  overwinter prices get > book.yaml\n");
   get->callback([&p] { p.run = [&p] { return run_prices_get(p.globals); }; });
-  one_word(*prices, p, "set", "Replace it (YAML, - is standard input)", "FILE",
+  one_word(*prices, p, "set", "Replace it", {"FILE", "The book, YAML; - is standard input"},
+           "overwinter prices set deploy/examples/prices.yaml",
            [&p](const std::string& file) { return run_prices_set(p.globals, file); });
 
   CLI::App* cost = command(root, p, "cost", "What jobs or machines cost");
@@ -263,6 +298,28 @@ void declare_money(CLI::App& root, Parsed& p) {
   cost->add_flag("--machines", c->machines, "Machines: jobs, idle and lost");
   examples(cost, "  overwinter cost @last\n  overwinter cost --machines --month 2026-11\n");
   cost->callback([&p, c] { p.run = [&p, c] { return run_cost(p.globals, *c); }; });
+}
+
+// A word where a command should be: CLI11 says only that a command is missing.
+Status unknown_command(const CLI::App& root) {
+  const CLI::App* app = &root;
+  std::string path = "overwinter";
+  while (!app->get_subcommands().empty()) {
+    app = app->get_subcommands().front();
+    path += " " + app->get_name();
+  }
+  const auto commands = app->get_subcommands([](const CLI::App*) { return true; });
+  const auto words = app->remaining();
+  if (commands.empty() || words.empty() || words.front().starts_with("-")) {
+    return Status::success();
+  }
+  std::vector<std::string> names;
+  for (const CLI::App* command : commands) names.push_back(command->get_name());
+  const std::string near = nearest_word(words.front(), names);
+  return error(Code::kInvalidArgument, "there is no command \"" + path + " " + words.front() + "\"",
+               "",
+               near.empty() ? "`" + path + " --help` lists them"
+                            : "the nearest is `" + path + " " + near + "`");
 }
 
 // Parsed texts into the values that commands use.
@@ -327,6 +384,7 @@ int run_command_line(int argc, char** argv) {
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
+    if (const Status unknown = unknown_command(root); !unknown.ok()) return report(unknown);
     const int code = root.exit(e, std::cout, std::cerr);
     return code == 0 ? kDone : kBadInput;
   }

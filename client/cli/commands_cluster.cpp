@@ -131,7 +131,7 @@ Result<pid_t> start_worker(const ClusterFolder& folder, const ClusterSettings& s
   if (!program) return fail(program.error());
   std::vector<std::string> command{*program, "--data-dir", folder.data(name)};
   std::error_code ignored;
-  if (!std::filesystem::exists(folder.data(name) + "/joined", ignored)) {
+  if (!std::filesystem::exists(folder.data(name) + "/settings.json", ignored)) {
     v1::CreateJoinFileRequest request;
     request.set_uses(1);
     request.mutable_ttl()->set_seconds(600);
@@ -324,8 +324,7 @@ int run_status(const Globals& globals) {
     return kDone;
   }
   print_line(fmt::format("coordinator  {}  version {}, up since {}", status->cluster(),
-                         status->version(),
-                         google::protobuf::util::TimeUtil::ToString(status->started())));
+                         status->version(), time_text(status->started())));
   print_line(fmt::format("workers      {} ready, {} draining, {} lost", status->workers_ready(),
                          status->workers_draining(), status->workers_lost()));
   print_line(fmt::format("jobs         {} running, {} waiting, {} paused", status->jobs_running(),

@@ -16,6 +16,8 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
+constexpr int kJobsListed = 50;  // unless --limit says more
+
 std::string cost_text(const v1::Job& job) {
   std::string text = amount_text(job.cost().charged());
   if (job.cost().has_cap()) text += "/" + amount_text(job.cost().cap());
@@ -48,6 +50,25 @@ int print_result(const Globals& globals, const Result<v1::Job>& job) {
   return kDone;
 }
 
+// Pages until there are as many as wanted or no more; a page may be short and still have a next
+// one.
+Result<v1::ListJobsResponse> list_jobs(client::Client& client, v1::ListJobsRequest request,
+                                       int limit) {
+  const int wanted = limit > 0 ? limit : kJobsListed;
+  v1::ListJobsResponse all;
+  for (;;) {
+    request.set_page_size(wanted - all.jobs_size());
+    auto page = client.list_jobs(request);
+    if (!page) return page;
+    all.mutable_jobs()->MergeFrom(page->jobs());
+    all.set_next_page_token(page->next_page_token());
+    if (all.total_size() == 0) all.set_total_size(page->total_size());
+    if (all.event() == 0) all.set_event(page->event());
+    if (all.next_page_token().empty() || all.jobs_size() >= wanted) return all;
+    request.set_page_token(all.next_page_token());
+  }
+}
+
 }  // namespace
 
 int run_jobs_list(const Globals& globals, const JobsListOptions& options) {
@@ -56,8 +77,7 @@ int run_jobs_list(const Globals& globals, const JobsListOptions& options) {
   v1::ListJobsRequest request;
   request.set_parent("projects/" + (options.project.empty() ? std::string("-") : options.project));
   request.set_filter(options.filter);
-  request.set_page_size(options.limit);
-  auto list = (*client)->list_jobs(request);
+  auto list = list_jobs(**client, request, options.limit);
   if (!list) return report(list.error());
   if (is_machine(globals.output)) {
     print_message(globals.output, *list);
@@ -76,8 +96,8 @@ int run_jobs_list(const Globals& globals, const JobsListOptions& options) {
   }
   table.print(globals.output);
   if (!list->next_page_token().empty()) {
-    say(globals.output,
-        fmt::format("{} of {} shown; --limit shows more", list->jobs_size(), list->total_size()));
+    const std::string of = list->total_size() > 0 ? fmt::format(" of {}", list->total_size()) : "";
+    say(globals.output, fmt::format("{}{} shown; --limit shows more", list->jobs_size(), of));
   }
   return kDone;
 }

@@ -24,11 +24,33 @@ std::string duration_text(const google::protobuf::Duration& d) {
   return format_duration(Duration(TimeUtil::DurationToMilliseconds(d)));
 }
 
-// Checks and uploads the inputs, then submits.
-Result<v1::Job> send_job(const Globals& globals, client::Client& client, v1::JobSpec spec,
-                         const std::string& request_id) {
+// What the job will need, on one line.
+std::string predicted(const v1::Plan& plan) {
+  return fmt::format("planned: {} on each of up to {} device{}, {}, {}",
+                     format_bytes(plan.memory_bytes()), plan.workers_max(),
+                     plan.workers_max() == 1 ? "" : "s", duration_text(plan.duration()),
+                     money_text(plan.cost()));
+}
+
+Result<v1::PlanJobResponse> plan_job(client::Client& client, const v1::JobSpec& spec) {
   auto shapes = read_shapes(spec);
   if (!shapes) return fail(shapes.error());
+  v1::PlanJobRequest request;
+  *request.mutable_spec() = spec;
+  for (const auto& [name, shape] : *shapes) (*request.mutable_shapes())[name] = shape;
+  return client.plan(request);
+}
+
+// Plans, uploads the inputs, then submits: what cannot run is refused before anything is sent.
+Result<v1::Job> send_job(const Globals& globals, client::Client& client, v1::JobSpec spec,
+                         const std::string& request_id) {
+  auto planned = plan_job(client, spec);
+  if (!planned) return fail(planned.error());
+  if (!planned->has_plan()) {
+    return fail(Code::kFailedPrecondition, planned->reason(), "",
+                "overwinter plan FILE shows what was ruled out");
+  }
+  say(globals.output, predicted(planned->plan()));
   if (const Status s = upload_inputs(globals, client, spec); !s.ok()) return fail(s);
   v1::SubmitJobRequest request;
   *request.mutable_spec() = std::move(spec);
@@ -112,6 +134,7 @@ Result<v1::JobSpec> matmul_spec(const MatmulOptions& options) {
 int run_submit(const Globals& globals, const SubmitOptions& options) {
   auto spec = read_job_file(options.file, options.settings);
   if (!spec) return report(spec.error());
+  if (auto shapes = read_shapes(*spec); !shapes) return report(shapes.error());
   auto client = globals.connect();
   if (!client) return report(client.error());
   auto job = send_job(globals, **client, std::move(*spec), options.request_id);
@@ -125,7 +148,7 @@ int run_submit(const Globals& globals, const SubmitOptions& options) {
     }
     return kDone;
   }
-  auto followed = follow_job(globals, **client, job->name(), true);
+  auto followed = follow_job(globals, **client, job->name(), options.waiting.follow);
   if (!followed) return report(followed.error());
   return finish(globals, *followed);
 }
@@ -133,14 +156,11 @@ int run_submit(const Globals& globals, const SubmitOptions& options) {
 int run_plan(const Globals& globals, const PlanOptions& options) {
   auto spec = read_job_file(options.file, options.settings);
   if (!spec) return report(spec.error());
-  auto shapes = read_shapes(*spec);
-  if (!shapes) return report(shapes.error());
+  // Unreadable inputs are told without a coordinator too.
+  if (auto shapes = read_shapes(*spec); !shapes) return report(shapes.error());
   auto client = globals.connect();
   if (!client) return report(client.error());
-  v1::PlanJobRequest request;
-  *request.mutable_spec() = *spec;
-  for (const auto& [name, shape] : *shapes) (*request.mutable_shapes())[name] = shape;
-  auto answer = (*client)->plan(request);
+  auto answer = plan_job(**client, *spec);
   if (!answer) return report(answer.error());
   const int code = answer->has_plan() ? kDone : kRefused;
   if (is_machine(globals.output)) {

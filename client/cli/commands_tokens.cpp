@@ -44,8 +44,7 @@ int create_join_file(const Globals& globals, client::Client& client, const Token
   say(globals.output,
       fmt::format(
           "good for {} machine{} until {}. Copy it to the machine (it is a secret), then there:",
-          options.uses, options.uses == 1 ? "" : "s",
-          TimeUtil::ToString(made->token().expire_time())));
+          options.uses, options.uses == 1 ? "" : "s", time_text(made->token().expire_time())));
   say(globals.output, "  overwinter-worker --join " + file + " --data-dir /var/lib/overwinter");
   say(globals.output, "at each later start --data-dir alone is enough.");
   return kDone;
@@ -112,7 +111,7 @@ int run_tokens_list(const Globals& globals) {
     table.add({std::to_string(token.id()), token.role(),
                token.project().empty() ? "all" : token.project(),
                token.revoked() ? "revoked" : "good", join ? std::to_string(token.uses_left()) : "-",
-               token.has_expire_time() ? TimeUtil::ToString(token.expire_time()) : "never",
+               token.has_expire_time() ? time_text(token.expire_time()) : "never",
                printable(token.name())});
   }
   table.print(globals.output);

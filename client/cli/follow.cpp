@@ -53,7 +53,7 @@ int exit_code_of_job(const v1::Job& job) {
 Result<Followed> follow_job(const Globals& globals, client::Client& client, const std::string& name,
                             bool progress) {
   Followed out;
-  Progress bar("run", globals.output.quiet || !progress);
+  Progress bar("run", globals.output.quiet);
   std::string last_state;
   const auto seen = [&](const v1::Job& job) {
     out.job = job;
@@ -65,7 +65,7 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
                  (job.state_reason().empty() ? "" : ": " + printable(job.state_reason())));
       }
     }
-    if (job.state() == v1::Job::RUNNING || job.state() == v1::Job::SUCCEEDED) {
+    if (progress && (job.state() == v1::Job::RUNNING || job.state() == v1::Job::SUCCEEDED)) {
       bar.fraction(job.progress().fraction(), detail_of(job));
     }
     return !ended(job) && !paused_for_good(job);
@@ -84,7 +84,7 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
   }
   if (!status.ok()) return fail(status);
   out.exit_code = exit_code_of_job(out.job);
-  if (out.job.state() == v1::Job::SUCCEEDED) {
+  if (out.job.state() == v1::Job::SUCCEEDED && progress) {
     bar.fraction(1.0, detail_of(out.job));
   } else {
     bar.line(short_name(name) + " " + v1::Job::State_Name(out.job.state()) + ": " +
@@ -115,10 +115,10 @@ void print_job(const v1::Job& job) {
                   format_duration(Duration(TimeUtil::DurationToMilliseconds(plan.duration()))),
                   money_text(plan.cost())));
   row("transport", plan.transport());
-  row("submitted", TimeUtil::ToString(job.create_time()) +
+  row("submitted", time_text(job.create_time()) +
                        (job.submitter().empty() ? "" : " by " + printable(job.submitter())));
-  if (job.has_start_time()) row("started", TimeUtil::ToString(job.start_time()));
-  if (job.has_end_time()) row("ended", TimeUtil::ToString(job.end_time()));
+  if (job.has_start_time()) row("started", time_text(job.start_time()));
+  if (job.has_end_time()) row("ended", time_text(job.end_time()));
   for (const v1::Seat& seat : job.seats()) {
     row("seat",
         fmt::format("{}  device {}, {}, {} threads, {} used", seat.worker(), seat.device(),

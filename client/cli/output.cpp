@@ -1,9 +1,11 @@
 #include "client/cli/output.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "client/cli/exit_codes.h"
@@ -170,6 +172,17 @@ std::string amount_text(const v1::Money& money) {
 std::string money_text(const v1::Money& money) {
   const std::string currency = money.currency_code();
   return amount_text(money) + (currency.empty() ? "" : " " + currency);
+}
+
+std::string time_text(const google::protobuf::Timestamp& time) {
+  const std::time_t seconds = time.seconds();
+  std::tm local{};
+  char text[64];
+  if (localtime_r(&seconds, &local) == nullptr ||
+      std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S %Z", &local) == 0) {
+    return google::protobuf::util::TimeUtil::ToString(time);
+  }
+  return text;
 }
 
 std::string short_name(const std::string& resource_name) {

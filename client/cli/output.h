@@ -3,6 +3,7 @@
 #pragma once
 
 #include <google/protobuf/message.h>
+#include <google/protobuf/timestamp.pb.h>
 
 #include <string>
 #include <string_view>
@@ -53,6 +54,8 @@ int report(const Status& status);
 
 [[nodiscard]] std::string money_text(const v1::Money& money);   // "0.0203 USD"
 [[nodiscard]] std::string amount_text(const v1::Money& money);  // "0.0203"
+// Local time with its zone, to the second: "2026-11-24 15:04:26 CET".
+[[nodiscard]] std::string time_text(const google::protobuf::Timestamp& time);
 // The last part of a resource name: what people type.
 [[nodiscard]] std::string short_name(const std::string& resource_name);
 // Control characters replaced, so that no name moves the cursor.

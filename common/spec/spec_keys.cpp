@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "common/base/bytes.h"
+#include "common/base/nearest_word.h"
 #include "common/spec/spec_node.h"
 
 namespace overwinter::spec {
@@ -177,27 +178,6 @@ std::string_view parent(std::string_view path) {
   return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
 }
 
-// Edits (insert, delete, replace, swap of neighbours) from one word to the other; words are cut
-// at 40.
-std::size_t edits(std::string_view a, std::string_view b) {
-  constexpr std::size_t kLongest = 40;
-  a = a.substr(0, kLongest);
-  b = b.substr(0, kLongest);
-  std::array<std::array<std::size_t, kLongest + 1>, kLongest + 1> d{};
-  for (std::size_t i = 0; i <= a.size(); ++i)
-    for (std::size_t j = 0; j <= b.size(); ++j) {
-      if (i == 0 || j == 0) {
-        d[i][j] = i + j;
-        continue;
-      }
-      const std::size_t change = a[i - 1] == b[j - 1] ? 0 : 1;
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + change});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-    }
-  return d[a.size()][b.size()];
-}
-
 std::string nearest_key(std::string_view path) {
   const std::string_view word = last_part(path);
   std::string_view best;
@@ -205,7 +185,7 @@ std::string nearest_key(std::string_view path) {
   for (const Key& key : kKeys) {
     // A key of the same section is nearer than one of another by one edit.
     const std::size_t away = parent(key.path) == parent(path) ? 0 : 1;
-    const std::size_t distance = edits(word, last_part(key.path)) + away;
+    const std::size_t distance = word_edits(word, last_part(key.path)) + away;
     if (distance >= best_edits || key.path.substr(0, 13) == "workload.noop") continue;
     best_edits = distance;
     best = key.path;

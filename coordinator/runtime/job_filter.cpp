@@ -68,6 +68,28 @@ std::optional<std::string> value_of(const JobView& job, std::string_view key) {
   return it->second;
 }
 
+// All that a key can be; empty: any text.
+std::vector<std::string_view> known_values(std::string_view key) {
+  std::vector<std::string_view> out;
+  if (key == "state") {
+    for (auto i = static_cast<int>(core::JobState::kQueued);
+         i <= static_cast<int>(core::JobState::kCancelled); ++i)
+      out.push_back(state_name(static_cast<core::JobState>(i)));
+  }
+  if (key == "priority") {
+    for (const Priority priority : {Priority::kLow, Priority::kNormal, Priority::kHigh})
+      out.push_back(priority_name(priority));
+  }
+  return out;
+}
+
+template <class Term>
+bool knows(const std::vector<std::string_view>& known, const Term& term) {
+  return std::any_of(known.begin(), known.end(), [&](std::string_view one) {
+    return term.prefix ? one.starts_with(term.value) : one == term.value;
+  });
+}
+
 }  // namespace
 
 Result<JobFilter> JobFilter::parse(std::string_view text) {
@@ -106,6 +128,11 @@ Result<JobFilter> JobFilter::parse(std::string_view text) {
     if (term.value.ends_with('*')) {
       term.prefix = true;
       term.value.pop_back();
+    }
+    if (const auto known = known_values(term.key); !known.empty() && !knows(known, term)) {
+      std::string message = "there is no " + term.key + " \"" + value.text + "\"; there are";
+      for (const std::string_view one : known) message += " " + std::string(one);
+      return refuse(std::move(message));
     }
     filter.terms_.push_back(std::move(term));
     if (filter.terms_.size() > kTermsMax) return refuse("it has more than 16 terms");

@@ -32,6 +32,14 @@ TEST(Output, JsonPrintsEveryField) {
   }
 }
 
+TEST(Output, TimesAreLocalWithTheirZone) {
+  setenv("TZ", "XYZ-2", 1);  // two hours east of Greenwich
+  tzset();
+  google::protobuf::Timestamp time;
+  time.set_seconds(1'764'000'000);  // 2025-11-24T16:00:00Z
+  EXPECT_EQ(time_text(time), "2025-11-24 18:00:00 XYZ");
+}
+
 TEST(Output, NoNameMovesTheCursor) {
   EXPECT_EQ(printable("a\x1b[2Jb\nc"), "a?[2Jb c");
 }

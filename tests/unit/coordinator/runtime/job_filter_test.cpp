@@ -39,7 +39,8 @@ TEST(JobFilterTest, WhatIsNotUnderstoodIsRefusedWithItsField) {
   for (const char* text :
        {"state", "state=", "=RUNNING", "colour=red", "state=RUNNING OR state=FAILED",
         "state=RUNNING state=FAILED", "(state=RUNNING)", "state>RUNNING", "labels.=x",
-        "display_name=\"open", "state=RUNNING AND", "NOT", "!"}) {
+        "display_name=\"open", "state=RUNNING AND", "NOT", "!", "state=RUNING", "state=running",
+        "state=X*", "priority=urgent"}) {
     const auto parsed = JobFilter::parse(text);
     ASSERT_FALSE(parsed.has_value()) << text;
     EXPECT_EQ(parsed.error().code, Code::kInvalidArgument);
