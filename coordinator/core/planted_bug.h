@@ -10,10 +10,10 @@ namespace overwinter::core {
 // Behind each: the invariant of the simulation that must catch it.
 enum class Bug : std::uint8_t {
   kNone = 0,
-  kAttemptCheckDropped,    // a unit is done only by a seat that is held now
-  kDoubleCharge,           // bills equal the seats' use
-  kReleaseForgotten,       // a seat told to stop is gone after its deadline
-  kEffectNotDerivedAgain,  // when faults stop, every job ends; its result is prepared and finished
+  kAttemptCheckDropped,      // a unit is done only by a seat that is held now
+  kDoubleCharge,             // bills equal the seats' use
+  kReleaseForgotten,         // a seat told to stop is gone after its deadline
+  kEffectNotDerivedAgain,    // what a lost effect was for is done after a restart
   kReportAcknowledgedEarly,  // no acknowledged report is lost: acknowledged <= processed in the
                              // committed state
   kGracePeriodSkipped,       // a coordinator restart ends no seat of a worker that returns in time

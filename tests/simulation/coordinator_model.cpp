@@ -44,13 +44,12 @@ void CoordinatorModel::start() {
   }
   scheduler_ = std::make_unique<core::Scheduler>(scenario_.config);
   if (live_) trace_ ^= live_->trace() * 31;
-  live_ = std::make_unique<Invariants>(scenario_.config, artifacts_);
-  committed_ = std::make_unique<Invariants>(scenario_.config, artifacts_);
   for (const Turn& turn : log_) {
     for (const core::Fact& fact : turn.facts) scheduler_->replay(turn.time, fact);
-    live_->replayed(turn.time, turn.facts);
-    committed_->replayed(turn.time, turn.facts);
   }
+  // What is stepped goes on from what was durable, and the replay must be equal to that.
+  if (!committed_) committed_ = std::make_unique<Invariants>(scenario_.config, artifacts_);
+  live_ = std::make_unique<Invariants>(*committed_);
   live_->coordinator_started(now());
   live_->check_all(now(), *scheduler_);
   core::CoordinatorStarted started;

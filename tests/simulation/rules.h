@@ -13,6 +13,7 @@ inline constexpr const char* kRequestOnce = "one job a request id, while the job
 inline constexpr const char* kTerminalFinal = "terminal is final, its bill too";
 inline constexpr const char* kIdleHoldsNothing = "a job that does not run holds no seat";
 inline constexpr const char* kStopDeadline = "a seat told to stop is gone after its deadline";
+inline constexpr const char* kDerivedAgain = "what a lost effect was for is done after a restart";
 inline constexpr const char* kEnds = "when faults stop, every job ends";
 
 // ---- devices

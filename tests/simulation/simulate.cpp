@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 
 #include "tests/simulation/world.h"
 
@@ -40,7 +41,11 @@ int main(int argc, char** argv) {
   }
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  fmt::print("{} seeds, {} events, {:.1f} s, {:.0f} events a second, {} failures\n", count, events,
-             seconds, static_cast<double>(events) / seconds, failures);
+  const double cpu = static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  fmt::print(
+      "{} seeds, {} events, {:.1f} s, {:.0f} events a second ({:.1f} s and {:.0f} of processor), "
+      "{} failures\n",
+      count, events, seconds, static_cast<double>(events) / seconds, cpu,
+      static_cast<double>(events) / cpu, failures);
   return failures == 0 ? 0 : 1;
 }

@@ -56,6 +56,19 @@ WorkerModel::WorkerModel(VirtualTime& time, Random& random, const WorkerPlan& pl
                          std::size_t index, WorkerPort& port)
     : time_(time), random_(random), plan_(plan), index_(index), port_(port) {}
 
+template <class Action>
+void WorkerModel::later(Ms delay, Action action) {
+  const std::uint64_t incarnation = incarnation_;
+  time_.after(delay, [this, incarnation, action = std::move(action)]() mutable {
+    if (!alive() || incarnation_ != incarnation) return;
+    if (frozen_) {
+      held_up_.emplace_back(std::move(action));
+    } else {
+      action();
+    }
+  });
+}
+
 void WorkerModel::start() {
   if (retired_) return;
   ++incarnation_;
@@ -90,18 +103,6 @@ void WorkerModel::freeze(Ms until) {
     held_up_.clear();
     for (auto& action : waiting) {
       if (alive() && incarnation_ == incarnation) action();
-    }
-  });
-}
-
-void WorkerModel::later(Ms delay, std::function<void()> action) {
-  const std::uint64_t incarnation = incarnation_;
-  time_.after(delay, [this, incarnation, action = std::move(action)]() mutable {
-    if (!alive() || incarnation_ != incarnation) return;
-    if (frozen_) {
-      held_up_.push_back(std::move(action));
-    } else {
-      action();
     }
   });
 }
@@ -292,33 +293,35 @@ void WorkerModel::compute(SeatKey seat, UnitNumber unit) {
 
 void WorkerModel::deliver(SeatKey seat, UnitNumber unit) {
   const bool wrong = plan_.lies && random_.chance(0.2);
-  const std::uint64_t incarnation = incarnation_;
   work_[seat].delivering.add({unit, unit + 1});
-  // A delivery that was given up meanwhile is answered already.
-  const auto still = [this, seat, unit] {
-    const auto work = work_.find(seat);
-    return work != work_.end() && work->second.delivering.contains(unit);
-  };
-  const auto answered = [this, seat, unit, incarnation, still](WorkerPort::Verdict verdict) {
-    if (!alive() || incarnation_ != incarnation) return;
-    later(0, [this, seat, unit, verdict, still] {
-      if (!still()) return;
-      work_[seat].delivering.remove({unit, unit + 1});
-      const UnitRanges units({unit, unit + 1});
-      if (verdict == WorkerPort::Verdict::kDelivered) {
-        feed(worker::UnitsDelivered{seat, units});
-      } else {
-        feed(worker::UnitsFailed{seat, units, "the tile failed its check"});
-      }
-    });
-  };
-  const auto lost = [this, seat, unit, incarnation, still] {
-    if (!alive() || incarnation_ != incarnation) return;
-    later(kTileRetry, [this, seat, unit, still] {
-      if (still()) deliver(seat, unit);
-    });
-  };
-  port_.put_tile(index_, seat, unit, wrong, answered, lost);
+  port_.put_tile(index_, incarnation(), seat, unit, wrong);
+}
+
+// A delivery that was given up meanwhile is answered already.
+bool WorkerModel::delivering(SeatKey seat, UnitNumber unit) const {
+  const auto work = work_.find(seat);
+  return work != work_.end() && work->second.delivering.contains(unit);
+}
+
+void WorkerModel::tile_answered(Incarnation from, SeatKey seat, UnitNumber unit, Verdict verdict) {
+  if (!alive() || incarnation() != from) return;
+  later(0, [this, seat, unit, verdict] {
+    if (!delivering(seat, unit)) return;
+    work_[seat].delivering.remove({unit, unit + 1});
+    const UnitRanges units({unit, unit + 1});
+    if (verdict == Verdict::kDelivered) {
+      feed(worker::UnitsDelivered{seat, units});
+    } else {
+      feed(worker::UnitsFailed{seat, units, "the tile failed its check"});
+    }
+  });
+}
+
+void WorkerModel::tile_lost(Incarnation from, SeatKey seat, UnitNumber unit) {
+  if (!alive() || incarnation() != from) return;
+  later(kTileRetry, [this, seat, unit] {
+    if (delivering(seat, unit)) deliver(seat, unit);
+  });
 }
 
 void WorkerModel::arm() {

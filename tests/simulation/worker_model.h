@@ -23,11 +23,10 @@ class WorkerPort {
   virtual ~WorkerPort() = default;
   virtual void hello(std::size_t worker, std::uint64_t epoch, core::WorkerHello event) = 0;
   virtual void say(std::size_t worker, std::uint64_t epoch, core::Event event) = 0;
-  enum class Verdict : std::uint8_t { kDelivered, kRejected };
-  // A tile on its way; answered some time, unless the coordinator is away: then the worker tries
-  // again.
-  virtual void put_tile(std::size_t worker, SeatKey seat, UnitNumber unit, bool wrong,
-                        std::function<void(Verdict)> answered, std::function<void()> lost) = 0;
+  // A tile on its way: answered by tile_answered some time, or by tile_lost when the coordinator is
+  // away; then the worker tries again.
+  virtual void put_tile(std::size_t worker, Incarnation from, SeatKey seat, UnitNumber unit,
+                        bool wrong) = 0;
   virtual void try_connect(std::size_t worker) = 0;
 };
 
@@ -45,6 +44,9 @@ class WorkerModel {
 
   void start();  // a new incarnation
   void crash();
+  enum class Verdict : std::uint8_t { kDelivered, kRejected };
+  void tile_answered(Incarnation from, SeatKey seat, UnitNumber unit, Verdict verdict);
+  void tile_lost(Incarnation from, SeatKey seat, UnitNumber unit);
   void freeze(Ms until);  // it does nothing until then; its clock goes on
   // What it holds and said last: of one that crashes now, the words of its ghost.
   struct Words {
@@ -84,7 +86,9 @@ class WorkerModel {
   void funded(SeatKey seat, Duration funded_for);
   void compute(SeatKey seat, UnitNumber unit);
   void deliver(SeatKey seat, UnitNumber unit);
-  void later(Ms delay, std::function<void()> action);
+  [[nodiscard]] bool delivering(SeatKey seat, UnitNumber unit) const;
+  template <class Action>
+  void later(Ms delay, Action action);
   void arm();
   [[nodiscard]] worker::Moment moment() const {
     return worker::Moment(Duration(time_.now() + 1'000'000));

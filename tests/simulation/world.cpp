@@ -269,7 +269,7 @@ void World::check_finished() const {
     const core::Job* job = coordinator_.state().find_job(*s.job);
     if (job == nullptr || job->state != core::JobState::kSucceeded) continue;
     require(job->demand.landing != Landing::kArtifact || results_finished_.count(*s.job) > 0,
-            rule::kEnds,
+            rule::kDerivedAgain,
             [&] { return fmt::format("the result of job {} was never finished", s.job->value()); });
   }
 }

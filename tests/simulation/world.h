@@ -48,8 +48,8 @@ class World final : public WorkerPort {
   // WorkerPort
   void hello(std::size_t worker, std::uint64_t epoch, core::WorkerHello event) override;
   void say(std::size_t worker, std::uint64_t epoch, core::Event event) override;
-  void put_tile(std::size_t worker, SeatKey seat, UnitNumber unit, bool wrong,
-                std::function<void(Verdict)> answered, std::function<void()> lost) override;
+  void put_tile(std::size_t worker, Incarnation from, SeatKey seat, UnitNumber unit,
+                bool wrong) override;
   void try_connect(std::size_t worker) override;
 
   void leave(const core::Effect& effect);
@@ -57,7 +57,10 @@ class World final : public WorkerPort {
   void break_link(std::size_t worker, bool deliver_what_is_under_way);
   [[nodiscard]] bool of_old_daemon(const core::Event& event) const;
   void coordinator_crashed();
-  void arrive(const core::Event& event);
+  void arrive(core::Event event);
+  [[nodiscard]] bool prepared(SeatKey seat) const;
+  void answer_tile(std::size_t worker, Incarnation from, SeatKey seat, UnitNumber unit,
+                   WorkerModel::Verdict verdict);
   void land(std::uint64_t life, std::size_t worker, SeatKey seat, UnitNumber unit);
 
   template <class E>
@@ -92,9 +95,9 @@ class World final : public WorkerPort {
   std::vector<Link> links_;
   std::vector<Submission> submissions_;
   std::map<core::ReplyId, OnReply> waiting_;
-  std::set<JobId> results_prepared_;
+  std::set<JobId> results_prepared_;  // by this process
   std::set<JobId> results_finished_;
-  std::set<JobId> forgotten_;
+  Ms started_at_ = 0;  // of this process
   std::uint64_t next_reply_ = 1;
   std::uint64_t next_epoch_ = 1;
 };

@@ -1,4 +1,6 @@
 // The network between the models, and what goes wrong.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "tests/simulation/world.h"
@@ -59,23 +61,23 @@ void World::say(std::size_t worker, std::uint64_t epoch, core::Event event) {
       if (coordinator_.up() && coordinator_.life() == life) arrive(event);
     });
   }
-  time_.at(at, [this, worker, epoch, life, event = std::move(event)] {
+  time_.at(at, [this, worker, epoch, life, event = std::move(event)]() mutable {
     if (!coordinator_.up() || coordinator_.life() != life) return;
     // What a broken stream had under way may still arrive, but not behind a newer stream's words.
     // Words of an old daemon may, whenever they come: nobody listens to them any more.
     const bool late = links_[worker].epoch != epoch && links_[worker].epoch != 0;
     if (late && !of_old_daemon(event)) return;
-    arrive(event);
+    arrive(std::move(event));
   });
 }
 
-void World::arrive(const core::Event& event) {
+void World::arrive(core::Event event) {
   if (const auto* e = std::get_if<core::WorkerReported>(&event)) {
     if (const auto* units = std::get_if<core::UnitsReported>(&e->report)) {
       artifacts_.report(units->seat.job, units->units);
     }
   }
-  coordinator_.post(event);
+  coordinator_.post(std::move(event));
 }
 
 void World::to_worker(WorkerId id, Incarnation incarnation, const core::Effect& effect) {
@@ -114,12 +116,14 @@ void World::break_link(std::size_t index, bool deliver_what_is_under_way) {
 }
 
 void World::coordinator_crashed() {
+  results_prepared_.clear();
   for (std::size_t i = 0; i < links_.size(); ++i) {
     const std::uint64_t epoch = links_[i].epoch;
     links_[i].epoch = 0;
     if (epoch != 0) workers_[i]->disconnected(epoch);
   }
   time_.after(random_.between(50, random_.chance(0.2) ? 120'000 : 5'000), [this] {
+    started_at_ = time_.now();
     coordinator_.start();
     check_acknowledged();
   });
@@ -167,38 +171,60 @@ void World::leave(const core::Effect& effect) {
 // ---- tiles
 // ----------------------------------------------------------------------------------------------
 
-void World::put_tile(std::size_t worker, SeatKey seat, UnitNumber unit, bool wrong,
-                     std::function<void(Verdict)> answered, std::function<void()> lost) {
+void World::put_tile(std::size_t worker, Incarnation from, SeatKey seat, UnitNumber unit,
+                     bool wrong) {
+  using Verdict = WorkerModel::Verdict;
   const int copies = faulty() && random_.chance(scenario_.duplicate) ? 2 : 1;
   for (int copy = 0; copy < copies; ++copy) {
+    const bool first = copy == 0;
     const Ms blocked = links_[worker].up_blocked_until;
-    time_.at(std::max(time_.now() + delay(), blocked),
-             [this, worker, seat, unit, wrong, answered, lost, copy] {
-               if (!coordinator_.up()) {
-                 if (copy == 0) lost();
-                 return;
-               }
-               const std::uint64_t life = coordinator_.life();
-               if (wrong) {
-                 coordinator_.post(core::UnitRejected{seat, workers_[worker]->id(), unit, "wrong"});
-                 if (copy == 0) time_.after(delay(), [answered] { answered(Verdict::kRejected); });
-                 return;
-               }
-               artifacts_.write(seat.job, unit);
-               const Ms synced = random_.between(1, 10);
-               if (scenario_.shell_bug == ShellBug::kLandedBeforeSync)
-                 land(life, worker, seat, unit);
-               time_.after(synced, [this, life, worker, seat, unit, answered, lost, copy] {
-                 if (!coordinator_.up() || coordinator_.life() != life) {
-                   if (copy == 0) lost();
-                   return;
-                 }
-                 artifacts_.sync();
-                 land(life, worker, seat, unit);
-                 if (copy == 0) time_.after(delay(), [answered] { answered(Verdict::kDelivered); });
-               });
-             });
+    time_.at(std::max(time_.now() + delay(), blocked), [=, this] {
+      if (!coordinator_.up()) {
+        if (first) workers_[worker]->tile_lost(from, seat, unit);
+        return;
+      }
+      if (!prepared(seat)) {
+        if (first) workers_[worker]->tile_lost(from, seat, unit);
+        return;
+      }
+      const std::uint64_t life = coordinator_.life();
+      if (wrong) {
+        coordinator_.post(core::UnitRejected{seat, workers_[worker]->id(), unit, "wrong"});
+        if (first) answer_tile(worker, from, seat, unit, Verdict::kRejected);
+        return;
+      }
+      artifacts_.write(seat.job, unit);
+      const Ms synced = random_.between(1, 10);
+      if (scenario_.shell_bug == ShellBug::kLandedBeforeSync) land(life, worker, seat, unit);
+      time_.after(synced, [=, this] {
+        if (!coordinator_.up() || coordinator_.life() != life) {
+          if (first) workers_[worker]->tile_lost(from, seat, unit);
+          return;
+        }
+        artifacts_.sync();
+        land(life, worker, seat, unit);
+        if (first) answer_tile(worker, from, seat, unit, Verdict::kDelivered);
+      });
+    });
   }
+}
+
+// The store takes tiles of a job only once this process has prepared its result. The order to do so
+// may have been lost with the last process, and then comes again right after the start.
+bool World::prepared(SeatKey seat) const {
+  if (results_prepared_.count(seat.job) > 0) return true;
+  constexpr Ms kAtOnce = 1000;
+  require(time_.now() - started_at_ < kAtOnce || coordinator_.state().find_seat(seat) == nullptr,
+          rule::kDerivedAgain, [&] {
+            return fmt::format("job {} has seats, and its result is not prepared",
+                               seat.job.value());
+          });
+  return false;
+}
+
+void World::answer_tile(std::size_t worker, Incarnation from, SeatKey seat, UnitNumber unit,
+                        WorkerModel::Verdict verdict) {
+  time_.after(delay(), [=, this] { workers_[worker]->tile_answered(from, seat, unit, verdict); });
 }
 
 void World::land(std::uint64_t life, std::size_t worker, SeatKey seat, UnitNumber unit) {
