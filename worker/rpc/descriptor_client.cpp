@@ -20,20 +20,6 @@ namespace {
 
 constexpr std::size_t kAnswerBytesMax = 4096;
 
-class Socket {
- public:
-  explicit Socket(int descriptor) : descriptor_(descriptor) {}
-  ~Socket() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  [[nodiscard]] int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
-
 Status unreachable(const std::string& path) {
   return error(Code::kUnavailable,
                "cannot ask for descriptors at " + path + ": " + std::strerror(errno));
@@ -113,31 +99,48 @@ MatrixFile::~MatrixFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-Result<MatrixFile> ask_for_matrix(const std::string& socket_path, const std::string& capability,
-                                  const std::string& digest, Duration within) {
+Result<MatrixQuestion> MatrixQuestion::ask(const std::string& socket_path,
+                                           const std::string& capability, const std::string& digest,
+                                           Duration within) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket_path.size() >= sizeof(address.sun_path)) {
     return fail(Code::kUnavailable, "the path of the descriptor socket is too long");
   }
   std::memcpy(address.sun_path, socket_path.c_str(), socket_path.size() + 1);
-  const Socket socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (socket.get() < 0) return fail(unreachable(socket_path));
+  MatrixQuestion question(socket_path, ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (question.socket_ < 0) return fail(unreachable(socket_path));
   const timeval limit{within.count() / 1000, (within.count() % 1000) * 1000};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+  ::setsockopt(question.socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  ::setsockopt(question.socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  if (::connect(question.socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) !=
+      0) {
     return fail(unreachable(socket_path));
   }
-  const std::string question =
+  const std::string text =
       nlohmann::json{{"capability", capability}, {"digest", digest}}.dump() + "\n";
-  if (::send(socket.get(), question.data(), question.size(), MSG_NOSIGNAL) !=
-      static_cast<ssize_t>(question.size())) {
+  if (::send(question.socket_, text.data(), text.size(), MSG_NOSIGNAL) !=
+      static_cast<ssize_t>(text.size())) {
     return fail(unreachable(socket_path));
   }
-  auto answer = receive(socket.get());
-  if (!answer) return fail(unreachable(socket_path));
+  return question;
+}
+
+MatrixQuestion::~MatrixQuestion() {
+  if (socket_ >= 0) ::close(socket_);
+}
+
+Result<MatrixFile> MatrixQuestion::answer() {
+  auto answer = receive(socket_);
+  if (!answer) return fail(unreachable(socket_path_));
   return matrix_from(answer->first, MatrixFile(answer->second));
+}
+
+Result<MatrixFile> ask_for_matrix(const std::string& socket_path, const std::string& capability,
+                                  const std::string& digest, Duration within) {
+  auto question = MatrixQuestion::ask(socket_path, capability, digest, within);
+  if (!question) return fail(question.error());
+  return question->answer();
 }
 
 }  // namespace overwinter::worker

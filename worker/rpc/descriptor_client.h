@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "common/base/result.h"
 #include "common/base/time.h"
@@ -38,8 +39,30 @@ class MatrixFile {
   int descriptor_ = -1;
 };
 
-// Blocks at most `within`. UNAVAILABLE when nobody listens there; the other side's refusal as
-// PERMISSION_DENIED; DATA_LOSS when the answer makes no sense or the file is shorter than it says.
+// A question under way, so that several can be asked before the first answer is waited for.
+class MatrixQuestion {
+ public:
+  // Asks; blocks at most `within`. UNAVAILABLE when nobody listens there.
+  [[nodiscard]] static Result<MatrixQuestion> ask(const std::string& socket_path,
+                                                  const std::string& capability,
+                                                  const std::string& digest, Duration within);
+  MatrixQuestion(MatrixQuestion&& other) noexcept
+      : socket_path_(std::move(other.socket_path_)), socket_(std::exchange(other.socket_, -1)) {}
+  MatrixQuestion& operator=(MatrixQuestion&&) = delete;
+  ~MatrixQuestion();
+  // Once; blocks at most `within`. Errors as those of ask_for_matrix().
+  [[nodiscard]] Result<MatrixFile> answer();
+
+ private:
+  MatrixQuestion(std::string socket_path, int socket)
+      : socket_path_(std::move(socket_path)), socket_(socket) {}
+  std::string socket_path_;
+  int socket_ = -1;
+};
+
+// Asks and waits; blocks at most `within`. UNAVAILABLE when nobody listens there; the other side's
+// refusal as PERMISSION_DENIED; DATA_LOSS when the answer makes no sense or the file is shorter
+// than it says.
 [[nodiscard]] Result<MatrixFile> ask_for_matrix(const std::string& socket_path,
                                                 const std::string& capability,
                                                 const std::string& digest, Duration within);

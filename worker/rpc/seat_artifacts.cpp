@@ -1,5 +1,6 @@
 #include "worker/rpc/seat_artifacts.h"
 
+#include <array>
 #include <functional>
 #include <utility>
 
@@ -46,8 +47,13 @@ class RemoteSeat final : public SeatArtifacts {
     const std::string socket = setting_.descriptor_socket ? setting_.descriptor_socket() : "";
     if (socket.empty()) return;
     std::uint64_t room = access_.in_place_bytes_max;
+    const auto ask = [&](Operand operand) {
+      return MatrixQuestion::ask(socket, access_.capability, digest(operand), kDescriptorWait);
+    };
+    std::array<Result<MatrixQuestion>, 2> questions{ask(Operand::kA), ask(Operand::kB)};
     for (const Operand operand : {Operand::kA, Operand::kB}) {
-      auto file = ask_for_matrix(socket, access_.capability, digest(operand), kDescriptorWait);
+      auto& question = questions[static_cast<std::size_t>(operand)];
+      auto file = question ? question->answer() : Result<MatrixFile>(fail(question.error()));
       if (!file) {
         log_debug("no descriptor of a factor, it is read over TLS: {}", file.error().message);
         continue;

@@ -176,8 +176,8 @@ void WorkerLoop::carry_out(std::vector<Output>& outputs) {
       messages.push_back(std::move(output));
     } else if (const auto* begin_seat = std::get_if<BeginSeat>(&output)) {
       begin(begin_seat->offer);
-    } else if (const auto* start = std::get_if<StartUnits>(&output)) {
-      if (auto work = work_of(start->seat)) work->start(start->units);
+    } else if (const auto* start_units = std::get_if<StartUnits>(&output)) {
+      start(*start_units);
     } else if (const auto* abandon = std::get_if<AbandonUnits>(&output)) {
       if (auto work = work_of(abandon->seat)) work->abandon(abandon->units);
     } else if (const auto* wind = std::get_if<WindDownSeat>(&output)) {
@@ -193,12 +193,23 @@ void WorkerLoop::carry_out(std::vector<Output>& outputs) {
       complete_ = true;
     }
   }
-  if (!messages.empty()) parts_.link->send(std::move(messages));
+  if (messages.empty()) return;
+  // After the orders to executors: a seat need not wait for the disk, only what is said of it.
+  parts_.records->sync();
+  parts_.link->send(std::move(messages));
+}
+
+void WorkerLoop::start(const StartUnits& order) {
+  const auto at = seats_.find(order.seat);
+  if (at == seats_.end() || !at->second.work) return;
+  const auto now = parts_.clock->monotonic();
+  at->second.work->start(order.units);
+  if (!std::exchange(at->second.started, true)) parts_.records->working(order.seat, now);
 }
 
 void WorkerLoop::begin(const OfferSeat& offer) {
   Device& device = *(*parts_.devices)[offer.device];
-  seats_[offer.seat] = Seat{offer, nullptr};
+  seats_[offer.seat] = Seat{offer, nullptr, false};
   device.post([this, offer, &device] {
     auto work = make_seat_work(offer, device, *parts_.artifacts,
                                [this](Input input) { post(std::move(input)); });

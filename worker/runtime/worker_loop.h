@@ -54,12 +54,14 @@ class WorkerLoop {
   struct Seat {
     OfferSeat offer;
     std::shared_ptr<SeatWork> work;  // null until it has begun
+    bool started = false;            // it was given units
   };
 
   [[nodiscard]] Moment now() const;
   void step(const Input& input);
   void carry_out(std::vector<Output>& outputs);
   void begin(const OfferSeat& offer);
+  void start(const StartUnits& order);
   void end(const SeatKey& key);
   void note(const Input& input);
   void note(const Output& output);

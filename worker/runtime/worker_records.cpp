@@ -83,6 +83,7 @@ WorkerRecords::WorkerRecords(WorkerRecords&& other) noexcept
       incarnation_(other.incarnation_),
       bytes_(other.bytes_),
       torn_(other.torn_),
+      unsynced_(other.unsynced_),
       complained_(other.complained_) {}
 
 WorkerRecords::~WorkerRecords() {
@@ -90,35 +91,46 @@ WorkerRecords::~WorkerRecords() {
 }
 
 void WorkerRecords::began(const OfferSeat& offer, std::chrono::milliseconds wall) {
-  write(fmt::format(
-            R"({{"record": "began", "time": "{}", "incarnation": {}, "job": {}, "seat": "{}", )"
-            R"("device": {}, "funded_ms": {}}})",
-            time(wall), incarnation_.value(), quoted(offer.job), name(offer.seat), offer.device,
-            offer.funded_for.count()),
-        true);
+  unsynced_ |= write(fmt::format(
+      R"({{"record": "began", "time": "{}", "incarnation": {}, "job": {}, "seat": "{}", )"
+      R"("device": {}, "funded_ms": {}}})",
+      time(wall), incarnation_.value(), quoted(offer.job), name(offer.seat), offer.device,
+      offer.funded_for.count()));
+}
+
+void WorkerRecords::working(const SeatKey& seat, std::chrono::nanoseconds monotonic) {
+  write(fmt::format(R"({{"record": "working", "seat": "{}", "monotonic_us": {}}})", name(seat),
+                    std::chrono::duration_cast<std::chrono::microseconds>(monotonic).count()));
 }
 
 void WorkerRecords::evidence(const SeatStatus& seat) {
   write(fmt::format(R"({{"record": "evidence", "seat": "{}", "used_ms": {}}})", name(seat.seat),
-                    seat.used.count()),
-        false);
+                    seat.used.count()));
 }
 
 void WorkerRecords::ended(const SeatEnded& end, std::uint64_t report,
                           std::chrono::milliseconds wall) {
-  write(
+  unsynced_ |= write(
       fmt::format(R"({{"record": "ended", "time": "{}", "seat": "{}", "end": "{}", "used_ms": {}, )"
                   R"("memory_peak_bytes": {}, "report": {}}})",
                   time(wall), name(end.seat), end_name(end.end), end.used.count(),
-                  end.memory_peak_bytes, report),
-      true);
+                  end.memory_peak_bytes, report));
 }
 
 void WorkerRecords::acknowledged(std::uint64_t report) {
-  write(fmt::format(R"({{"record": "acknowledged", "report": {}}})", report), false);
+  write(fmt::format(R"({{"record": "acknowledged", "report": {}}})", report));
 }
 
-void WorkerRecords::write(const std::string& line, bool durable) {
+void WorkerRecords::sync() {
+  if (!std::exchange(unsynced_, false)) return;
+  if (::fdatasync(descriptor_) != 0) {
+    complain(std::strerror(errno));
+  } else {
+    complained_ = false;
+  }
+}
+
+bool WorkerRecords::write(const std::string& line) {
   if (bytes_ >= kRotateAt) rotate();
   const std::string whole = (torn_ ? "\n" : "") + line + "\n";
   const ssize_t written = ::write(descriptor_, whole.data(), whole.size());
@@ -126,17 +138,14 @@ void WorkerRecords::write(const std::string& line, bool durable) {
   if (written != static_cast<ssize_t>(whole.size())) {
     torn_ = torn_ || written > 0;
     complain(written < 0 ? std::strerror(errno) : "the disk is full");
-    return;
+    return false;
   }
   torn_ = false;
-  if (durable && ::fdatasync(descriptor_) != 0) {
-    complain(std::strerror(errno));
-    return;
-  }
-  complained_ = false;
+  return true;
 }
 
 void WorkerRecords::rotate() {
+  sync();
   std::error_code failed;
   std::filesystem::rename(path_, path_.string() + ".1", failed);
   const int fresh = failed ? -1 : open_file(path_);

@@ -3,6 +3,7 @@
 //
 //   {"record": "began", "time": "…Z", "incarnation": 5, "job": "projects/P/jobs/J", "seat":
 //   "7/1/1", "device": 0}
+//   {"record": "working", "seat": "7/1/1", "monotonic_us": 1}     its first units were started
 //   {"record": "evidence", "seat": "7/1/1", "used_ms": 3001}      told the coordinator that it is
 //   alive
 //   {"record": "ended", "time": "…Z", "seat": "7/1/1", "end": "FINISHED", "used_ms": 12345,
@@ -10,10 +11,12 @@
 //   {"record": "acknowledged", "report": 9}                        that report is durable at the
 //   coordinator
 //
-// `seat` is job number, attempt and seat number. Begin and end are fsynced. At 64 MiB the file
+// `seat` is job number, attempt and seat number; `monotonic_us` counts on the machine's clock since
+// its boot (CLOCK_BOOTTIME). Begin and end are fsynced by sync(). At 64 MiB the file
 // becomes seats.jsonl.1 (the one before it is dropped).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -35,14 +38,19 @@ class WorkerRecords {
   ~WorkerRecords();
 
   void began(const OfferSeat& offer, std::chrono::milliseconds wall);
+  void working(const SeatKey& seat, std::chrono::nanoseconds monotonic);
   void evidence(const SeatStatus& seat);
   void ended(const SeatEnded& end, std::uint64_t report, std::chrono::milliseconds wall);
   void acknowledged(std::uint64_t report);
+  // Begins and ends written since the last call are on the disk when it returns: before the message
+  // that says the same leaves.
+  void sync();
 
  private:
   WorkerRecords(std::filesystem::path path, int descriptor, Incarnation incarnation)
       : path_(std::move(path)), descriptor_(descriptor), incarnation_(incarnation) {}
-  void write(const std::string& line, bool durable);
+  // False: not written, and complained of.
+  bool write(const std::string& line);
   void rotate();
   void complain(const std::string& what);
 
@@ -50,7 +58,8 @@ class WorkerRecords {
   int descriptor_ = -1;
   Incarnation incarnation_;
   std::uint64_t bytes_ = 0;
-  bool torn_ = false;  // the last line was not written whole
+  bool torn_ = false;      // the last line was not written whole
+  bool unsynced_ = false;  // a begin or an end
   bool complained_ = false;
 };
 

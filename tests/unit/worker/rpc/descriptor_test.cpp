@@ -125,6 +125,19 @@ TEST_F(DescriptorTest, AsksInOneLineAndGetsAFile) {
   EXPECT_GE(file->descriptor(), 0);
 }
 
+TEST_F(DescriptorTest, TwoQuestionsAreUnderWayAtOnce) {
+  const auto socket = folder_ / "s";
+  const DescriptorServer server(socket, describe(30, 50, false), blob(30, 50, false));
+  auto a = MatrixQuestion::ask(socket.string(), "cap", "a", Duration(5000));
+  auto b = MatrixQuestion::ask(socket.string(), "cap", "b", Duration(5000));
+  ASSERT_TRUE(a.has_value() && b.has_value());
+  for (auto* question : {&*b, &*a}) {
+    auto file = question->answer();
+    ASSERT_TRUE(file.has_value()) << file.error().message;
+    EXPECT_EQ(file->columns, 50U);
+  }
+}
+
 TEST_F(DescriptorTest, RefusalsAndNonsenseAreErrors) {
   const auto path = blob(30, 50, false);
   EXPECT_EQ(ask(R"({"ok":false,"message":"the capability has ended"})", {}).error().message,

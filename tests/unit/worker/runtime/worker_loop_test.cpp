@@ -337,6 +337,7 @@ std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
 }
 
 TEST_F(WorkerLoopTest, TheRecordsSayWhatTheReportsSay) {
+  const auto before = system_clock().monotonic();
   loop_->post(offer());
   loop_->post(HandOutUnits{kSeat, UnitRanges({0, 3})});
   ASSERT_TRUE(turn_until([&] { return delivered() == 3; }));
@@ -349,6 +350,16 @@ TEST_F(WorkerLoopTest, TheRecordsSayWhatTheReportsSay) {
   EXPECT_EQ(lines.front()["record"], "began");
   EXPECT_EQ(lines.front()["job"], "projects/p/jobs/\"x\"");
   EXPECT_EQ(lines.front()["incarnation"], 3);
+  const auto working = std::find_if(lines.begin(), lines.end(),
+                                    [](const auto& line) { return line["record"] == "working"; });
+  ASSERT_NE(working, lines.end());
+  EXPECT_EQ((*working)["seat"], "7/1/1");
+  const auto at = std::chrono::microseconds((*working)["monotonic_us"].get<std::int64_t>());
+  EXPECT_GE(at, std::chrono::duration_cast<std::chrono::microseconds>(before));
+  EXPECT_LE(at, system_clock().monotonic());
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
+                          [](const auto& line) { return line["record"] == "working"; }),
+            1);
   const auto& ended = lines[lines.size() - 2];
   EXPECT_EQ(ended["record"], "ended");
   EXPECT_EQ(ended["used_ms"], reported<SeatEnded>()->used.count());
