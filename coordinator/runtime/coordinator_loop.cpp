@@ -16,6 +16,13 @@ Duration to_ms(std::chrono::nanoseconds d) {
   return std::chrono::duration_cast<Duration>(d);
 }
 
+// The worker whose later orders must not leave before this one; none when it stands for itself. An
+// acknowledgement does: else the next range of a busy seat would wait for every commit.
+WorkerId holds_up(const core::Effect& effect) {
+  if (std::holds_alternative<core::AcknowledgeReports>(effect)) return WorkerId();
+  return worker_of(effect);
+}
+
 }  // namespace
 
 CoordinatorLoop::CoordinatorLoop(core::Scheduler scheduler, const Clock& clock, Time last_durable,
@@ -125,7 +132,7 @@ void CoordinatorLoop::step_all(std::vector<core::Event>& events) {
   }
   send_soft(turn.effects);
   for (const core::Effect& effect : turn.effects) {
-    if (const WorkerId worker = worker_of(effect); worker.valid()) ++orders_waiting_[worker];
+    if (const WorkerId worker = holds_up(effect); worker.valid()) ++orders_waiting_[worker];
   }
   if (turn.durable) {
     turn.number = ++submitted_;
@@ -148,7 +155,7 @@ void CoordinatorLoop::send_soft(std::vector<core::Effect>& effects) {
     if (core::is_soft(effect) && !behind) {
       early.push_back(std::move(effect));
     } else {
-      if (worker.valid()) held.push_back(worker);
+      if (const WorkerId behind_it = holds_up(effect); behind_it.valid()) held.push_back(behind_it);
       late.push_back(std::move(effect));
     }
   }
@@ -162,7 +169,7 @@ void CoordinatorLoop::release_committed() {
     PendingTurn& turn = pending_.front();
     if (turn.durable && turn.number > committed) return;
     for (const core::Effect& effect : turn.effects) {
-      const auto it = orders_waiting_.find(worker_of(effect));
+      const auto it = orders_waiting_.find(holds_up(effect));
       if (it != orders_waiting_.end() && --it->second == 0) orders_waiting_.erase(it);
     }
     release(turn);
@@ -170,13 +177,15 @@ void CoordinatorLoop::release_committed() {
   }
 }
 
-// Views first: who gets a reply can read what it says.
+// Views first: who gets an order or a reply can read what it says. Watchers last: to each of them
+// something is written here, and workers need not wait for that.
 void CoordinatorLoop::release(PendingTurn& turn) {
-  views_.apply(turn.views);
+  const Views::Projects touched = views_.put(turn.views);
   for (const core::Fact& fact : turn.money) {
     if (costs_ != nullptr) costs_->note(fact);
   }
   effects_.dispatch(turn.effects);
+  views_.tell(touched);
   if (turn.durable) {
     counters_.turn_us += static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(SteadyClock::now() - turn.began)

@@ -14,29 +14,35 @@ void Views::remember(const JobViewPtr& job) {
 }
 
 void Views::apply(const ViewChange& change) {
-  std::set<std::string, std::less<>> projects;
-  {
-    MutexLock lock(mutex_);
-    for (const auto& job : change.jobs) {
-      jobs_[job->id] = job;
-      names_[job->project][job->name] = job->id;
-      remember(job);
-      projects.insert(job->project);
-    }
-    for (const JobId id : change.jobs_gone) {
-      const auto it = jobs_.find(id);
-      if (it == jobs_.end()) continue;
-      names_[it->second->project].erase(it->second->name);
-      jobs_.erase(it);
-    }
-    for (const auto& worker : change.workers) workers_[worker->id] = worker;
-    for (const auto& token : change.tokens) {
-      tokens_[token.id] = token;
-      token_hashes_[token.hash] = token.id;
-    }
-    for (const auto& file : change.join_files) join_files_[file.id] = file;
-    if (change.cluster) cluster_ = change.cluster;
+  tell(put(change));
+}
+
+Views::Projects Views::put(const ViewChange& change) {
+  Projects projects;
+  MutexLock lock(mutex_);
+  for (const auto& job : change.jobs) {
+    jobs_[job->id] = job;
+    names_[job->project][job->name] = job->id;
+    remember(job);
+    projects.insert(job->project);
   }
+  for (const JobId id : change.jobs_gone) {
+    const auto it = jobs_.find(id);
+    if (it == jobs_.end()) continue;
+    names_[it->second->project].erase(it->second->name);
+    jobs_.erase(it);
+  }
+  for (const auto& worker : change.workers) workers_[worker->id] = worker;
+  for (const auto& token : change.tokens) {
+    tokens_[token.id] = token;
+    token_hashes_[token.hash] = token.id;
+  }
+  for (const auto& file : change.join_files) join_files_[file.id] = file;
+  if (change.cluster) cluster_ = change.cluster;
+  return projects;
+}
+
+void Views::tell(const Projects& projects) {
   if (projects.empty()) return;
   MutexLock lock(listeners_mutex_);
   for (const auto& [id, listener] : listeners_) {

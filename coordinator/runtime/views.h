@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -148,6 +149,11 @@ class Views {
   // next, so that a number from before a restart is known to be too old and none is given twice.
   explicit Views(std::uint64_t first_event) : first_event_(first_event) {}
 
+  using Projects = std::set<std::string, std::less<>>;
+  // put() makes a change readable and says whose jobs it touches, tell() wakes who listens to them;
+  // apply() does both. On the loop's thread.
+  [[nodiscard]] Projects put(const ViewChange& change);
+  void tell(const Projects& projects);
   void apply(const ViewChange& change);
 
   [[nodiscard]] JobViewPtr job(JobId id) const;

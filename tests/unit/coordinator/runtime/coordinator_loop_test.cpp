@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "coordinator/core/cluster_state.h"
 #include "coordinator/runtime/requests.h"
+#include "tests/support/core_builders.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -50,10 +51,41 @@ class HeldSink final : public TurnSink {
   std::size_t facts_ = 0;
 };
 
-struct NoWorkers final : WorkerLink {
-  void order(const core::Effect&) override {}
+// Keeps what was ordered.
+class Workers final : public WorkerLink {
+ public:
+  void order(const core::Effect& effect) override {
+    const std::lock_guard lock(mutex_);
+    ordered_.push_back(effect);
+    changed_.notify_all();
+  }
   void flush() override {}
   void end_principal(const core::EndPrincipal&) override {}
+
+  template <class E>
+  [[nodiscard]] std::vector<E> all() {
+    const std::lock_guard lock(mutex_);
+    return all_locked<E>();
+  }
+  // False when fewer come in time.
+  template <class E>
+  [[nodiscard]] bool wait_for(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, kPatience, [&] { return all_locked<E>().size() >= count; });
+  }
+
+ private:
+  template <class E>
+  std::vector<E> all_locked() const {
+    std::vector<E> found;
+    for (const core::Effect& effect : ordered_) {
+      if (const E* e = std::get_if<E>(&effect)) found.push_back(*e);
+    }
+    return found;
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<core::Effect> ordered_;
 };
 struct NoResults final : ResultPort {
   void prepare(const core::PrepareResult&) override {}
@@ -85,6 +117,30 @@ class CoordinatorLoopTest : public testing::Test {
     requests.ask(event, [promise](const core::Reply& reply) { promise->set_value(reply); });
     return future;
   }
+  template <class E>
+  core::Reply ask(E event) {
+    auto promise = std::make_shared<std::promise<core::Reply>>();
+    auto future = promise->get_future();
+    requests.ask(std::move(event),
+                 [promise](const core::Reply& reply) { promise->set_value(reply); });
+    return future.get();
+  }
+  WorkerId connected_worker() {
+    const core::test::WorkerBuilder builder;
+    core::JoinFileCreateRequested file;
+    file.by = core::test::admin();
+    file.uses = 1;
+    file.expires = loop.now() + std::chrono::hours(1);
+    core::WorkerJoinRequested join;
+    join.by = {PrincipalKind::kJoin, ask(file).join_file.value(), Role::kNone, "", ""};
+    join.name = "box";
+    const WorkerId worker = ask(join).worker;
+    queue.post_vital(core::WorkerHello{worker, Incarnation(1), builder.machine(), {}, 0});
+    return worker;
+  }
+  void report(WorkerId worker, std::uint64_t number, core::Report what) {
+    queue.post_vital(core::WorkerReported{worker, Incarnation(1), number, std::move(what)});
+  }
   [[nodiscard]] bool listed(const std::string& project) const {
     const auto cluster = views.cluster();
     return std::find(cluster->projects.begin(), cluster->projects.end(), project) !=
@@ -95,7 +151,7 @@ class CoordinatorLoopTest : public testing::Test {
   Requests requests{queue};
   HeldSink sink;
   Views views{1};
-  NoWorkers workers;
+  Workers workers;
   NoResults results;
   NoPlans plans;
   EffectDispatcher effects{Ports{&workers, &requests, &results, &plans}};
@@ -145,6 +201,38 @@ TEST_F(CoordinatorLoopTest, ManyRequestsShareCommits) {
   sink.open(true);
   for (auto& answer : answers) EXPECT_TRUE(answer.get().status.ok());
   EXPECT_LE(sink.commits() - before, 20U) << "100 requests, few commits";
+}
+
+// A busy seat gets its next range at once, though its reports are acknowledged only when they are
+// durable; no range overtakes the offer of its seat.
+TEST_F(CoordinatorLoopTest, RangesWaitForTheirOfferButForNoAcknowledgement) {
+  const WorkerId worker = connected_worker();
+  ASSERT_TRUE(workers.wait_for<core::Welcome>(1));
+  sink.open(false);
+  std::promise<core::Reply> submitted;
+  requests.ask(
+      core::test::a_job().with_units(10).with_range_max(1).with_landing(Landing::kReport).build(),
+      [&](const core::Reply& reply) { submitted.set_value(reply); });
+  ASSERT_TRUE(sink.wait_entered());
+  EXPECT_TRUE(workers.all<core::OfferSeat>().empty());
+  EXPECT_TRUE(workers.all<core::HandOutUnits>().empty());
+  sink.open(true);
+  ASSERT_TRUE(submitted.get_future().get().status.ok());
+  ASSERT_EQ(workers.all<core::OfferSeat>().size(), 1U);
+  ASSERT_EQ(workers.all<core::HandOutUnits>().size(), 1U);
+  const SeatKey seat = workers.all<core::OfferSeat>()[0].seat;
+
+  report(worker, 1, core::SeatBegan{seat});
+  ASSERT_TRUE(workers.wait_for<core::AcknowledgeReports>(1));
+  sink.open(false);
+  for (std::uint64_t unit = 0; unit < 3; ++unit) {
+    const std::size_t before = workers.all<core::HandOutUnits>().size();
+    report(worker, 2 + unit, core::UnitsReported{seat, UnitRanges(UnitRange{unit, unit + 1})});
+    EXPECT_TRUE(workers.wait_for<core::HandOutUnits>(before + 1)) << unit;
+  }
+  EXPECT_EQ(workers.all<core::AcknowledgeReports>().size(), 1U);
+  sink.open(true);
+  ASSERT_TRUE(workers.wait_for<core::AcknowledgeReports>(4));
 }
 
 TEST_F(CoordinatorLoopTest, StoppingCommitsWhatWasSteppedAndTellsTheRest) {

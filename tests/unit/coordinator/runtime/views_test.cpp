@@ -55,6 +55,20 @@ TEST(ViewsTest, ANumberThatIsNotKeptIsOutOfRange) {
   EXPECT_EQ(views.events("a", views.next_event("a") + 1, 10).error().code, Code::kOutOfRange);
 }
 
+TEST(ViewsTest, AChangeIsReadableBeforeAnybodyIsToldOfIt) {
+  Views views(1);
+  int heard = 0;
+  const auto listener = views.listen("a", [&] { ++heard; });
+  ViewChange change;
+  change.jobs = {job(1, "a", core::JobState::kQueued)};
+  const Views::Projects touched = views.put(change);
+  EXPECT_EQ(heard, 0);
+  EXPECT_NE(views.job(JobId(1)), nullptr);
+  views.tell(touched);
+  EXPECT_EQ(heard, 1);
+  views.unlisten(listener);
+}
+
 TEST(ViewsTest, ListenersHearOfTheirProjectAlone) {
   Views views(1);
   int heard = 0;
