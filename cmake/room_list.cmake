@@ -21,7 +21,7 @@ room(coordinator/store USES coordinator/core coordinator/wire common/base common
      LIBRARIES SQLite::SQLite3 OpenSSL::Crypto)
 room(coordinator/artifacts USES common/base common/domain common/plan common/verify common/formats common/security)
 room(coordinator/runtime USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
-     common/verify common/formats common/security common/base common/domain overwinter/proto)
+     common/verify common/formats common/wire common/security common/base common/domain overwinter/proto)
 room(coordinator/rpc USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
      common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
      LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json

@@ -125,8 +125,15 @@ Result<v1::Project> Client::create_project(const std::string& project) {
 }
 
 Result<v1::ListProjectsResponse> Client::list_projects() {
-  return impl_->call(*impl_->admin, &v1::AdminService::Stub::ListProjects,
-                     v1::ListProjectsRequest());
+  v1::ListProjectsResponse all;
+  v1::ListProjectsRequest request;
+  for (;;) {
+    auto page = impl_->call(*impl_->admin, &v1::AdminService::Stub::ListProjects, request);
+    if (!page) return page;
+    all.mutable_projects()->MergeFrom(page->projects());
+    if (page->next_page_token().empty()) return all;
+    request.set_page_token(page->next_page_token());
+  }
 }
 
 Result<v1::CreateTokenResponse> Client::create_token(const v1::CreateTokenRequest& request) {
@@ -139,7 +146,15 @@ Result<v1::CreateJoinFileResponse> Client::create_join_file(
 }
 
 Result<v1::ListTokensResponse> Client::list_tokens() {
-  return impl_->call(*impl_->admin, &v1::AdminService::Stub::ListTokens, v1::ListTokensRequest());
+  v1::ListTokensResponse all;
+  v1::ListTokensRequest request;
+  for (;;) {
+    auto page = impl_->call(*impl_->admin, &v1::AdminService::Stub::ListTokens, request);
+    if (!page) return page;
+    all.mutable_tokens()->MergeFrom(page->tokens());
+    if (page->next_page_token().empty()) return all;
+    request.set_page_token(page->next_page_token());
+  }
 }
 
 Status Client::revoke_token(std::uint64_t id, bool join_file) {
@@ -151,7 +166,16 @@ Status Client::revoke_token(std::uint64_t id, bool join_file) {
 }
 
 Result<v1::ListJobCostsResponse> Client::job_costs(const v1::ListJobCostsRequest& request) {
-  return impl_->call(*impl_->billing, &v1::BillingService::Stub::ListJobCosts, request);
+  v1::ListJobCostsResponse all;
+  v1::ListJobCostsRequest next = request;
+  for (;;) {
+    auto page = impl_->call(*impl_->billing, &v1::BillingService::Stub::ListJobCosts, next);
+    if (!page) return page;
+    all.mutable_jobs()->MergeFrom(page->jobs());
+    *all.mutable_total() = page->total();
+    if (page->next_page_token().empty()) return all;
+    next.set_page_token(page->next_page_token());
+  }
 }
 
 Result<v1::ListMachineCostsResponse> Client::machine_costs(const std::string& month) {

@@ -26,7 +26,6 @@ struct MachineInfo {
   std::string host_name;
   std::string version;  // of the program, "0.1.0"
   std::vector<DeviceInfo> devices;
-  double link_bytes_per_second = 0;  // measured to the coordinator; 0: not measured
   bool same_host_as_coordinator = false;
   friend bool operator==(const MachineInfo&, const MachineInfo&) = default;
 };

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <future>
 #include <nlohmann/json.hpp>
@@ -125,6 +126,7 @@ struct Coordinator::Impl {
   runtime::BlockingPool pool;
   std::optional<runtime::Views> views;
   std::optional<runtime::Costs> costs;
+  runtime::LinkMeter links;
   std::optional<runtime::Planner> planner;
   std::optional<runtime::ResultKeeper> keeper;
   std::optional<runtime::TileIntake> tiles;
@@ -134,6 +136,8 @@ struct Coordinator::Impl {
   std::unique_ptr<rpc::DescriptorServer> descriptors;
   std::optional<dashboard::Router> router;
   std::unique_ptr<dashboard::HttpsServer> https;
+  runtime::Serving serving;
+  std::atomic<bool> ready{false};  // set once `serving` is complete
   core::SchedulerConfig scheduling;
 };
 
@@ -158,7 +162,7 @@ Status Coordinator::Impl::open_artifacts() {
                                                      folder.artifacts().string(), result_config);
   if (!opened_results) return opened_results.error();
   results = std::move(*opened_results);
-  return Status::success();
+  return runtime::remove_orphans(*results, restored, store->history());
 }
 
 Status Coordinator::Impl::start_loop() {
@@ -166,8 +170,7 @@ Status Coordinator::Impl::start_loop() {
   // Microseconds: a number of an earlier run is smaller than any of this one.
   views.emplace(static_cast<std::uint64_t>(unix_ms(std::max(wall_now(), last))) * 1000);
   costs.emplace(*views, *store);
-  if (Status status = costs->load_today(std::max(wall_now(), last)); !status.ok()) return status;
-  planner.emplace(*views, *blobs, pool, queue);
+  planner.emplace(*views, links, *blobs, pool, queue);
   keeper.emplace(*views, *blobs, *results, pool);
   tiles.emplace(*results, *keeper, pool, queue, artifacts::TileSinkConfig{});
 
@@ -181,15 +184,15 @@ Status Coordinator::Impl::start_loop() {
   server_config.heartbeat_every = scheduling.heartbeat_every;
   server_config.allow_test_workloads = config.allow_test_workloads;
   servers = std::make_unique<rpc::Servers>(
-      rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, *tiles, *blobs, authority,
-                       signer, [this] { return loop->now(); },
-                       [this] { return store->disk_room(); }, *costs, store->history()},
+      rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, links, *tiles, *blobs,
+                       authority, signer, [this] { return loop->now(); },
+                       [this] { return store->disk_room(); }, *costs, serving, *store},
       std::move(server_config));
 
   effects.emplace(runtime::Ports{&servers->link(), &requests, &*keeper, &*planner});
   loop = std::make_unique<runtime::CoordinatorLoop>(
       core::Scheduler(scheduling, std::move(restored)), system_clock(), last, queue, *sink,
-      *effects, *views, &*costs);
+      *effects, *views);
   queue.post_vital(core::CoordinatorStarted{authority.cluster(), random_number()});
   loop->start();
   return Status::success();
@@ -221,14 +224,18 @@ Status Coordinator::Impl::open_ports() {
   if (Status status = open_dashboard(); !status.ok()) return status;
   const std::string host =
       config.names.empty() ? host_of(config.listen_dashboard) : config.names.front();
-  return servers->start("https://" + host + ":" + std::to_string(https->port()));
+  serving = {loop->now(), "https://" + host + ":" + std::to_string(https->port())};
+  Status status = servers->start();
+  ready = status.ok();
+  return status;
 }
 
 // Again after its certificate was renewed: it reads the files once.
 Status Coordinator::Impl::open_dashboard() {
   if (!router) {
     router.emplace(dashboard::Sources{*views, *costs, pool, queue, *loop, *store,
-                                      [this] { return servers->workers_connected(); }});
+                                      [this] { return servers->workers_connected(); }, serving,
+                                      [this] { return ready.load(); }});
   }
   https.reset();
   const LeafPaths leaf = leaf_paths(folder.leaf());
@@ -296,6 +303,10 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
   return coordinator;
 }
 
+void Coordinator::end_idle_uploads() {
+  impl_->blobs->sweep(impl_->loop->now());
+}
+
 void Coordinator::look_after_certificates() {
   const Time now = impl_->loop->now();
   if (impl_->authority.issuing_due(now)) {
@@ -319,6 +330,7 @@ void Coordinator::look_after_certificates() {
 // Who feeds the loop ends before it, what it feeds after it.
 void Coordinator::stop() {
   Impl& it = *impl_;
+  it.ready = false;
   it.https.reset();
   it.descriptors.reset();
   if (it.servers) it.servers->stop(kStopGrace);

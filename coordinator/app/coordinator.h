@@ -16,6 +16,9 @@ class Coordinator {
   [[nodiscard]] static Result<std::unique_ptr<Coordinator>> start(const Config& config);
   ~Coordinator();
 
+  // Ends uploads that have sent nothing for a minute and gives their space back. To be called every
+  // minute.
+  void end_idle_uploads();
   // Renews certificates that are due. To be called now and then.
   void look_after_certificates();
   // Takes nothing new, answers what is under way, commits what was stepped. Within about three

@@ -19,7 +19,8 @@ namespace {
 using namespace overwinter;
 
 constexpr int kExitRefused = 4;
-constexpr int kLookAfterSeconds = 6 * 3600;
+constexpr int kLookAfterSeconds = 60;
+constexpr int kLooksPerCertificates = 6 * 60;  // six hours
 constexpr auto kStopLimit = std::chrono::milliseconds(4500);
 
 int tell(const Status& status) {
@@ -61,11 +62,13 @@ int serve(const app::Config& config) {
   std::signal(SIGPIPE, SIG_IGN);
   auto coordinator = app::Coordinator::start(config);
   if (!coordinator) return tell(coordinator.error());
-  for (;;) {
+  for (int looks = 1;; ++looks) {
     const timespec wait{kLookAfterSeconds, 0};
     const int signal = ::sigtimedwait(&signals, nullptr, &wait);
     if (signal > 0) break;
-    if (errno == EAGAIN) (*coordinator)->look_after_certificates();
+    if (errno != EAGAIN) continue;
+    (*coordinator)->end_idle_uploads();
+    if (looks % kLooksPerCertificates == 0) (*coordinator)->look_after_certificates();
   }
   log_info("stopping");
   end_in_time();

@@ -12,6 +12,8 @@
 namespace overwinter::dashboard {
 namespace {
 
+constexpr std::size_t kJobLinesMax = 1000;  // the newest
+
 class Text {
  public:
   void begin(std::string_view name, std::string_view type, std::string_view help) {
@@ -54,23 +56,61 @@ void add_states(const Sources& sources, const std::string& project, Text& text) 
   }
 }
 
-void add_costs(const Sources& sources, const Principal& caller, Time now, Text& text) {
-  v1::ListMachineCostsResponse machines;
-  v1::ListJobCostsResponse jobs;
-  if (!sources.costs.list_jobs(caller.project, {}, {}, now, jobs).ok()) return;
-  const auto amount = [](const v1::Money& money) {
-    return format_money(Money{money.amount_micros()});
+std::string labelled(std::string_view name, std::string_view value) {
+  std::string out = std::string(name) + "=\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+// The lines of the API's list, of the jobs that the coordinator holds: those that left it would
+// only grow in number. The sum is of all.
+void add_job_costs(const Sources& sources, const runtime::JobBill& bill, Text& text) {
+  const std::string currency = labelled("currency", bill.currency);
+  text.begin("job_cost", "gauge",
+             "What a job that the coordinator holds has cost, in units of the currency.");
+  std::size_t shown = 0;
+  for (auto line = bill.lines.rbegin(); line != bill.lines.rend() && shown < kJobLinesMax; ++line) {
+    if (!sources.views.job(line->job)) continue;
+    text.line(labelled("job", "projects/" + line->project + "/jobs/" + line->name) + "," + currency,
+              format_money(line->charged));
+    ++shown;
+  }
+  text.begin("jobs_cost", "gauge", "What all jobs have cost, in units of the currency.");
+  text.line(currency, format_money(bill.total));
+}
+
+void add_kinds(const v1::MachineCost& cost, const std::string& labels, Text& text) {
+  const auto line = [&](const char* kind, const v1::Money& money) {
+    text.line(labels + ",kind=\"" + kind + "\"", format_money(Money{money.amount_micros()}));
   };
-  const std::string currency = "currency=\"" + jobs.total().currency_code() + "\"";
-  text.begin("jobs_cost", "gauge", "What jobs have cost, in units of the currency.");
-  text.line(currency, amount(jobs.total()));
+  line("jobs", cost.jobs());
+  line("idle", cost.idle());
+  line("lost", cost.lost());
+}
+
+void add_costs(const Sources& sources, const Principal& caller, Time now, Text& text) {
+  const auto bill = sources.costs.job_bill(caller.project, {}, {}, now);
+  if (!bill) return;
+  add_job_costs(sources, *bill, text);
   if (!caller.project.empty() || !may(caller, Permission::kReadAllMoney)) return;
+  v1::ListMachineCostsResponse machines;
   if (!sources.costs.list_machines({}, now, machines).ok()) return;
+  const std::string currency = labelled("currency", bill->currency);
+  text.begin("machine_cost", "gauge",
+             "What a machine has cost, in units of the currency; the kinds sum to its whole.");
+  for (const auto& machine : machines.machines()) {
+    add_kinds(machine, labelled("worker", machine.worker()) + "," + currency, text);
+  }
   text.begin("machines_cost", "gauge",
              "What all machines have cost, in units of the currency; the kinds sum to the whole.");
-  text.line(currency + ",kind=\"jobs\"", amount(machines.total().jobs()));
-  text.line(currency + ",kind=\"idle\"", amount(machines.total().idle()));
-  text.line(currency + ",kind=\"lost\"", amount(machines.total().lost()));
+  add_kinds(machines.total(), currency, text);
 }
 
 }  // namespace

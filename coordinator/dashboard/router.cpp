@@ -5,11 +5,11 @@
 #include <array>
 #include <boost/url/params_encoded_view.hpp>
 #include <boost/url/parse_query.hpp>
+#include <charconv>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "common/base/version.h"
 #include "coordinator/dashboard/metrics.h"
 #include "coordinator/runtime/credentials.h"
 #include "coordinator/runtime/job_queries.h"
@@ -116,7 +116,12 @@ Status read_query(std::string_view query, v1::ListJobsRequest& request) {
     } else if (key == "pageToken") {
       request.set_page_token(value);
     } else if (key == "pageSize") {
-      request.set_page_size(std::atoi(value.c_str()));
+      std::int32_t size = -1;
+      const char* const end = value.data() + value.size();
+      if (std::from_chars(value.data(), end, size).ptr != end || value.empty()) {
+        return error(Code::kInvalidArgument, "pageSize is a number", "pageSize");
+      }
+      request.set_page_size(size);
     } else {
       return error(Code::kInvalidArgument,
                    "the query has no key like that; keys are filter, orderBy, pageSize, pageToken",
@@ -157,6 +162,9 @@ void Router::handle(const Request& request, std::function<void(Response)> done) 
                                                          : target.substr(mark + 1));
   const Route* route = path.starts_with('/') ? find_route(path) : nullptr;
   if (route != nullptr && route->open) return done(answer(*route, path, query, Principal{}));
+  if (!sources_.ready()) {
+    return done(refusal(error(Code::kUnavailable, "the coordinator is starting or stopping")));
+  }
   // Who shows no credential learns nothing, not even which routes there are.
   const auto caller =
       runtime::person_of(sources_.views, request.authorization, sources_.loop.now());
@@ -188,20 +196,18 @@ Response Router::answer(const Route& route, std::string_view path, std::string_v
         "/metrics, /api/v1/summary, /api/v1/workers, /api/v1/projects/PROJECT/jobs[/JOB].\n");
   }
   if (route.pattern == "/healthz") return text("ok\n");
-  if (route.pattern == "/readyz") return text("ready\n");
+  if (route.pattern == "/readyz") {
+    Response response = text(sources_.ready() ? "ready\n" : "unready\n");
+    if (!sources_.ready()) response.status = 503;
+    return response;
+  }
   if (route.pattern == "/metrics") {
     return {200, "text/plain; version=0.0.4; charset=utf-8", metrics_text(sources_, caller, now)};
   }
   if (route.pattern == "/api/v1/summary") {
-    v1::ClusterStatus status = runtime::cluster_resource(sources_.views, caller.project, now);
-    status.set_version(kVersion);
-    status.set_disk_full(!sources_.store.disk_room().ok());
-    const bool machines = may(caller, Permission::kReadAllMoney) && caller.project.empty();
-    if (Status failed = sources_.costs.fill_status(machines, caller.project, now, status);
-        !failed.ok()) {
-      return refusal(failed);
-    }
-    return as_json(status);
+    const auto status = runtime::cluster_status(sources_.views, sources_.costs, sources_.store,
+                                                sources_.serving, caller, now);
+    return status ? as_json(*status) : refusal(status.error());
   }
   if (route.pattern == "/api/v1/workers") {
     v1::ListWorkersResponse list;
@@ -211,8 +217,8 @@ Response Router::answer(const Route& route, std::string_view path, std::string_v
     return as_json(list);
   }
   if (parts.size() == 6) {
-    const auto job =
-        runtime::find_job(sources_.views, caller, path.substr(std::string_view("/api/v1/").size()));
+    const auto name = path.substr(std::string_view("/api/v1/").size());
+    const auto job = runtime::find_any_job(sources_.views, sources_.store.history(), caller, name);
     if (!job) return refusal(job.error());
     return as_json(runtime::job_resource(sources_.views, **job));
   }
@@ -220,7 +226,8 @@ Response Router::answer(const Route& route, std::string_view path, std::string_v
   request.set_parent("projects/" + std::string(parts[3]));
   v1::ListJobsResponse list;
   Status status = read_query(query, request);
-  if (status.ok()) status = runtime::list_jobs(sources_.views, caller, request, list);
+  if (status.ok())
+    status = runtime::list_jobs(sources_.views, sources_.store, caller, request, list);
   return status.ok() ? as_json(list) : refusal(status);
 }
 

@@ -10,6 +10,7 @@
 #include "common/base/time.h"
 #include "common/domain/principal.h"
 #include "coordinator/runtime/blocking_pool.h"
+#include "coordinator/runtime/cluster_status.h"
 #include "coordinator/runtime/coordinator_loop.h"
 #include "coordinator/runtime/costs.h"
 #include "coordinator/runtime/event_queue.h"
@@ -38,6 +39,10 @@ struct Sources {
   const runtime::CoordinatorLoop& loop;
   store::Store& store;
   std::function<std::size_t()> workers_connected;
+  const runtime::Serving& serving;
+  // Whether this process takes work: its store is replayed, its ports are open, it is not stopping.
+  // Until then nothing but the three open routes is answered. Any thread.
+  std::function<bool()> ready;
 };
 
 // A route: `{}` stands for one part of the path. `open` routes need no credential.

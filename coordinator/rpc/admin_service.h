@@ -41,6 +41,7 @@ class AdminService final : public v1::AdminService::CallbackService {
 
  private:
   Reactor* act(Call* call, const std::string& name, core::WorkerAction action, v1::Worker* worker);
+  Status hand_over(const std::string& token, TokenId id, v1::CreateTokenResponse& response);
 
   ServiceContext& context_;
   LoginCodes codes_;

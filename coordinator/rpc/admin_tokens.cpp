@@ -2,11 +2,14 @@
 #include <chrono>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "common/security/join_file.h"
 #include "common/security/token.h"
 #include "common/wire/convert.h"
 #include "coordinator/rpc/admin_service.h"
+#include "coordinator/rpc/unary.h"
+#include "coordinator/runtime/pages.h"
 
 namespace overwinter::rpc {
 namespace {
@@ -73,43 +76,42 @@ Result<core::TokenCreateRequested> read_token_request(const ServiceContext& cont
 
 }  // namespace
 
-grpc::ServerUnaryReactor* AdminService::CreateToken(Call* call,
-                                                    const v1::CreateTokenRequest* request,
-                                                    v1::CreateTokenResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kManageTokens);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  auto event = read_token_request(context_, *caller, *request);
-  if (!event) {
-    finish(reactor, event.error());
-    return reactor;
-  }
-  std::string token = make_token();
-  event->hash = token_hash(token);
-  context_.requests.ask(
-      std::move(*event), [this, reactor, response, token](const core::Reply& reply) {
-        if (!reply.status.ok()) return finish(reactor, reply.status);
-        if (const auto view = context_.views.token(reply.token)) {
-          *response->mutable_token() = runtime::token_resource(*view);
-        }
-        const auto code = codes_.add(token, reply.token, context_.now());
-        if (!code) return finish(reactor, code.error());
-        const auto fingerprint = parse_digest(context_.authority.root_fingerprint_hex());
-        if (!fingerprint) return finish(reactor, fingerprint.error());
-        const auto line = encode_login_line({context_.people_address, *fingerprint, *code});
-        if (!line) return finish(reactor, line.error());
-        response->set_login(*line);
-        finish(reactor, Status::success());
+Unary* AdminService::CreateToken(Call* call, const v1::CreateTokenRequest* request,
+                                 v1::CreateTokenResponse* response) {
+  return answer_later(
+      context_, call, Permission::kManageTokens,
+      [&](const Principal& caller, Unary* reactor) -> Status {
+        auto event = read_token_request(context_, caller, *request);
+        if (!event) return event.error();
+        std::string token = make_token();
+        event->hash = token_hash(token);
+        context_.requests.ask(
+            std::move(*event), [this, reactor, response, token](const core::Reply& reply) {
+              finish(reactor,
+                     reply.status.ok() ? hand_over(token, reply.token, *response) : reply.status);
+            });
+        return Status::success();
       });
-  return reactor;
 }
 
-grpc::ServerUnaryReactor* AdminService::ExchangeLoginCode(
-    Call* call, const v1::ExchangeLoginCodeRequest* request,
-    v1::ExchangeLoginCodeResponse* response) {
+// A new token as its resource and the line that fetches it.
+Status AdminService::hand_over(const std::string& token, TokenId id,
+                               v1::CreateTokenResponse& response) {
+  if (const auto view = context_.views.token(id)) {
+    *response.mutable_token() = runtime::token_resource(*view);
+  }
+  const auto code = codes_.add(token, id, context_.now());
+  if (!code) return code.error();
+  const auto fingerprint = parse_digest(context_.authority.root_fingerprint_hex());
+  if (!fingerprint) return fingerprint.error();
+  const auto line = encode_login_line({context_.people_address, *fingerprint, *code});
+  if (!line) return line.error();
+  response.set_login(*line);
+  return Status::success();
+}
+
+Unary* AdminService::ExchangeLoginCode(Call* call, const v1::ExchangeLoginCodeRequest* request,
+                                       v1::ExchangeLoginCodeResponse* response) {
   auto* reactor = call->DefaultReactor();
   const auto waiting = codes_.take(request->code(), context_.now());
   if (!waiting) {
@@ -175,85 +177,103 @@ Result<std::string> make_join_file(const ServiceContext& context, JoinFileId id,
 
 }  // namespace
 
-grpc::ServerUnaryReactor* AdminService::CreateJoinFile(Call* call,
-                                                       const v1::CreateJoinFileRequest* request,
-                                                       v1::CreateJoinFileResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kManageTokens);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  auto event = read_join_request(context_, *caller, *request);
-  if (!event) {
-    finish(reactor, event.error());
-    return reactor;
-  }
-  const Time expires = event->expires;
-  context_.requests.ask(
-      std::move(*event), [this, reactor, response, expires](const core::Reply& reply) {
-        if (!reply.status.ok()) return finish(reactor, reply.status);
-        if (const auto view = context_.views.join_file(reply.join_file)) {
-          *response->mutable_token() = runtime::join_file_resource(*view);
-        }
-        // Making a key and a signature is no work for the loop's thread.
-        const Status taken = context_.pool.run(
-            runtime::Work::kPlan, [this, reactor, response, expires, id = reply.join_file] {
-              auto text = make_join_file(context_, id, expires);
-              if (text) response->set_join_file(std::move(*text));
-              finish(reactor, text ? Status::success() : text.error());
+Unary* AdminService::CreateJoinFile(Call* call, const v1::CreateJoinFileRequest* request,
+                                    v1::CreateJoinFileResponse* response) {
+  return answer_later(
+      context_, call, Permission::kManageTokens,
+      [&](const Principal& caller, Unary* reactor) -> Status {
+        auto event = read_join_request(context_, caller, *request);
+        if (!event) return event.error();
+        const Time expires = event->expires;
+        context_.requests.ask(
+            std::move(*event), [this, reactor, response, expires](const core::Reply& reply) {
+              if (!reply.status.ok()) return finish(reactor, reply.status);
+              if (const auto view = context_.views.join_file(reply.join_file)) {
+                *response->mutable_token() = runtime::join_file_resource(*view);
+              }
+              // Making a key and a signature is no work for the loop's thread.
+              const Status taken = context_.pool.run(
+                  runtime::Work::kPlan, [this, reactor, response, expires, id = reply.join_file] {
+                    auto text = make_join_file(context_, id, expires);
+                    if (text) response->set_join_file(std::move(*text));
+                    finish(reactor, text ? Status::success() : text.error());
+                  });
+              if (!taken.ok()) finish(reactor, taken);
             });
-        if (!taken.ok()) finish(reactor, taken);
+        return Status::success();
       });
-  return reactor;
 }
 
-grpc::ServerUnaryReactor* AdminService::ListTokens(Call* call, const v1::ListTokensRequest*,
-                                                   v1::ListTokensResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kManageTokens);
-  if (caller) {
-    for (const auto& token : context_.views.tokens()) {
-      if (caller->project.empty() || caller->project == token.project) {
-        *response->add_tokens() = runtime::token_resource(token);
-      }
-    }
-    for (const auto& file : context_.views.join_files()) {
-      if (caller->project.empty()) *response->add_tokens() = runtime::join_file_resource(file);
-    }
+namespace {
+
+// What is listed: tokens first, then join files; each has a key that does not change.
+std::vector<std::pair<std::string, v1::Token>> tokens_of(const runtime::Views& views,
+                                                         const Principal& caller) {
+  std::vector<std::pair<std::string, v1::Token>> out;
+  for (const auto& token : views.tokens()) {
+    if (!caller.project.empty() && caller.project != token.project) continue;
+    out.emplace_back("token " + std::to_string(token.id.value()), runtime::token_resource(token));
   }
-  finish(reactor, caller ? Status::success() : caller.error());
-  return reactor;
+  if (!caller.project.empty()) return out;
+  for (const auto& file : views.join_files()) {
+    out.emplace_back("join file " + std::to_string(file.id.value()),
+                     runtime::join_file_resource(file));
+  }
+  return out;
 }
 
-grpc::ServerUnaryReactor* AdminService::RevokeToken(Call* call,
-                                                    const v1::RevokeTokenRequest* request,
-                                                    v1::RevokeTokenResponse*) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kManageTokens);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  core::TokenRevokeRequested event;
-  event.by = *caller;
-  bool known = false;
-  if (request->join_file()) {
-    event.join_file = JoinFileId(request->id());
-    known = caller->project.empty() && context_.views.join_file(event.join_file).has_value();
-  } else {
-    event.token = TokenId(request->id());
-    const auto token = context_.views.token(event.token);
-    known = token && (caller->project.empty() || caller->project == token->project);
-  }
-  if (!known) {
-    finish(reactor, error(Code::kNotFound, "there is no token " + std::to_string(request->id()),
-                          "id", "overwinter tokens list shows them"));
-    return reactor;
-  }
-  context_.requests.ask(std::move(event),
-                        [reactor](const core::Reply& reply) { finish(reactor, reply.status); });
-  return reactor;
+}  // namespace
+
+Unary* AdminService::ListTokens(Call* call, const v1::ListTokensRequest* request,
+                                v1::ListTokensResponse* response) {
+  return answer_now(
+      context_, call, Permission::kManageTokens, [&](const Principal& caller) -> Status {
+        const std::string mark = "tokens\n" + caller.project;
+        const auto page = runtime::read_page(request->page_size(), request->page_token(), mark);
+        if (!page) return page.error();
+        bool shown_before = !page->after.empty();
+        std::string last;
+        for (auto& [key, token] : tokens_of(context_.views, caller)) {
+          if (shown_before) {
+            shown_before = key != page->after;
+            continue;
+          }
+          if (response->tokens_size() == page->size) {
+            response->set_next_page_token(runtime::page_token(mark, last));
+            break;
+          }
+          *response->add_tokens() = std::move(token);
+          last = key;
+        }
+        return Status::success();
+      });
+}
+
+Unary* AdminService::RevokeToken(Call* call, const v1::RevokeTokenRequest* request,
+                                 v1::RevokeTokenResponse*) {
+  return answer_later(
+      context_, call, Permission::kManageTokens,
+      [&](const Principal& caller, Unary* reactor) -> Status {
+        core::TokenRevokeRequested event;
+        event.by = caller;
+        bool known = false;
+        if (request->join_file()) {
+          event.join_file = JoinFileId(request->id());
+          known = caller.project.empty() && context_.views.join_file(event.join_file).has_value();
+        } else {
+          event.token = TokenId(request->id());
+          const auto token = context_.views.token(event.token);
+          known = token && (caller.project.empty() || caller.project == token->project);
+        }
+        if (!known) {
+          return error(Code::kNotFound, "there is no token " + std::to_string(request->id()), "id",
+                       "overwinter tokens list shows them");
+        }
+        context_.requests.ask(std::move(event), [reactor](const core::Reply& reply) {
+          finish(reactor, reply.status);
+        });
+        return Status::success();
+      });
 }
 
 }  // namespace overwinter::rpc

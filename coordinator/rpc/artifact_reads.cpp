@@ -131,7 +131,7 @@ grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::Downloa
       [this, job = std::move(job), caller = *caller,
        name = request->job()](Response& first) -> Result<std::unique_ptr<ByteSource>> {
         if (job) return open_result(context_, **job, first);
-        const auto past = runtime::find_past_job(context_.history, caller, name);
+        const auto past = runtime::find_past_job(context_.store.history(), caller, name);
         if (!past) return fail(past.error());
         return open_result(context_, **past, first);
       });
@@ -145,10 +145,14 @@ grpc::ServerWriteReactor<v1::ReadBlockResponse>* ArtifactService::ReadBlock(
   const auto capability =
       verifier_.verify(request->capability(), std::to_string(caller->id), context_.now());
   if (!capability) return new RefusedStream<Response>(capability.error());
-  return new ByteStream<Response>(context_, *caller,
-                                  [this, capability = *capability, asked = *request](Response&) {
-                                    return open_block(context_, capability, asked);
-                                  });
+  return new ByteStream<Response>(
+      context_, *caller,
+      [this, capability = *capability, asked = *request](Response&) {
+        return open_block(context_, capability, asked);
+      },
+      [this, worker = WorkerId(caller->id)](std::uint64_t bytes, std::chrono::nanoseconds took) {
+        context_.links.note(worker, bytes, took);
+      });
 }
 
 }  // namespace overwinter::rpc

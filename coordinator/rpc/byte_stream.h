@@ -4,7 +4,9 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
@@ -26,14 +28,16 @@ class ByteSource {
 };
 
 // `Response` has a field `data`. `open` runs on the pool, may block, and may fill the first
-// message.
+// message. `sent` is called at the end of an answer that came whole.
 template <class Response>
 class ByteStream final : public grpc::ServerWriteReactor<Response> {
  public:
   using Open = std::function<Result<std::unique_ptr<ByteSource>>(Response&)>;
 
-  ByteStream(ServiceContext& context, const Principal& caller, Open open)
-      : context_(context), open_(std::move(open)) {
+  using Sent = std::function<void(std::uint64_t bytes, std::chrono::nanoseconds took)>;
+
+  ByteStream(ServiceContext& context, const Principal& caller, Open open, Sent sent = {})
+      : context_(context), open_(std::move(open)), sent_(std::move(sent)) {
     stream_ = context_.streams.add(caller.kind, caller.id, [this](const Status& status) {
       MutexLock lock(mutex_);
       stop(status);
@@ -77,6 +81,7 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
       auto source = open_(message_);
       if (source) {
         source_ = std::move(*source);
+        began_ = std::chrono::steady_clock::now();
       } else {
         status = source.error();
       }
@@ -87,7 +92,11 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
     reading_ = false;
     if (wanted_end_) return finish_now();
     if (!status.ok()) return stop(status);
-    if (message_.data().empty() && !first) return stop(Status::success());
+    if (message_.data().empty() && !first) {
+      if (sent_) sent_(bytes_, std::chrono::steady_clock::now() - began_);
+      return stop(Status::success());
+    }
+    bytes_ += message_.data().size();
     this->StartWrite(&message_);
   }
 
@@ -117,11 +126,14 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
 
   ServiceContext& context_;
   const Open open_;
+  const Sent sent_;
   std::uint64_t stream_ = 0;
   // Of the pool's task or of gRPC's write, one after the other.
   std::unique_ptr<ByteSource> source_;
   Response message_;
   bool first_ = true;
+  std::uint64_t bytes_ = 0;
+  std::chrono::steady_clock::time_point began_;
 
   Mutex mutex_;
   bool reading_ OW_GUARDED_BY(mutex_) = false;

@@ -2,9 +2,12 @@
 
 #include <atomic>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
+#include "common/wire/unknown_fields.h"
 #include "coordinator/rpc/submission.h"
+#include "coordinator/rpc/unary.h"
 #include "coordinator/runtime/explain.h"
 #include "coordinator/runtime/job_filter.h"
 #include "coordinator/runtime/job_queries.h"
@@ -13,6 +16,7 @@ namespace overwinter::rpc {
 namespace {
 
 constexpr int kBatchMax = 1000;
+constexpr std::size_t kPathShownMax = 64;
 
 // Submitters act on what they submitted; operators and admins on every job that they see.
 Status check_acts_on(const Principal& caller, const runtime::JobView& job) {
@@ -41,23 +45,100 @@ runtime::Shapes shapes_of(const v1::PlanJobRequest& request) {
   return shapes;
 }
 
+Status has_ended(const runtime::JobView& job) {
+  return error(Code::kFailedPrecondition,
+               "job " + job.name + " has ended: " + std::string(runtime::state_name(job.state)), {},
+               "overwinter jobs get " + job.name + " shows how");
+}
+
+// Asks the core for a change of a job that the caller may act on. `fill(event)` completes the
+// event, or refuses.
+template <class Event, class Fill>
+Unary* change_job(ServiceContext& context, grpc::CallbackServerContext* call,
+                  const std::string& name, v1::Job* job, Fill fill) {
+  return answer_later(context, call, Permission::kActOnOwnJobs,
+                      [&](const Principal& caller, Unary* reactor) -> Status {
+                        const auto view = find_job(context, caller, name);
+                        if (!view) {
+                          if (view.error().code != Code::kNotFound) return view.error();
+                          answer_of_job(context, caller, name, reactor, has_ended);
+                          return Status::success();
+                        }
+                        if (Status status = check_acts_on(caller, **view); !status.ok())
+                          return status;
+                        Event event;
+                        event.by = caller;
+                        event.job = (*view)->id;
+                        if (Status status = fill(event); !status.ok()) return status;
+                        auto answer = answer_with_job(context, reactor, event.job, job);
+                        bool vital = false;
+                        if constexpr (std::is_same_v<Event, core::JobActionRequested>) {
+                          vital = event.action == core::JobAction::kCancel;
+                        }
+                        if (vital) {
+                          context.requests.ask_vital(std::move(event), std::move(answer));
+                        } else {
+                          context.requests.ask(std::move(event), std::move(answer));
+                        }
+                        return Status::success();
+                      });
+}
+
+Unary* act_on_job(ServiceContext& context, grpc::CallbackServerContext* call,
+                  const std::string& name, core::JobAction action, v1::Job* job) {
+  return change_job<core::JobActionRequested>(context, call, name, job,
+                                              [action](core::JobActionRequested& event) {
+                                                event.action = action;
+                                                return Status::success();
+                                              });
+}
+
+// What an update changes: the fields that its mask names, without one those that are set.
+struct UpdatedFields {
+  bool cap = false;
+  bool priority = false;
+};
+
+Result<UpdatedFields> updated_fields(const v1::UpdateJobRequest& request) {
+  UpdatedFields out;
+  if (!request.has_update_mask())
+    return UpdatedFields{request.has_cap(), !request.priority().empty()};
+  for (const auto& path : request.update_mask().paths()) {
+    out.cap |= path == "cap";
+    out.priority |= path == "priority";
+    if (path != "cap" && path != "priority") {
+      return fail(Code::kInvalidArgument,
+                  "a job has no field \"" + path.substr(0, kPathShownMax) +
+                      "\" that can be changed; these can: cap, priority",
+                  "update_mask");
+    }
+  }
+  return out;
+}
+
 Status read_update(const ServiceContext& context, const v1::UpdateJobRequest& request,
                    core::JobUpdateRequested& event) {
-  if (request.has_cap()) {
+  if (Status status = wire::refuse_unknown_fields(request); !status.ok()) return status;
+  const auto fields = updated_fields(request);
+  if (!fields) return fields.error();
+  if (fields->cap) {
     const std::string currency = context.views.cluster()->prices.currency;
     if (!request.cap().currency_code().empty() && request.cap().currency_code() != currency) {
-      return error(Code::kInvalidArgument, "prices of this cluster are in " + currency, "cap");
+      return error(Code::kInvalidArgument, "prices of this cluster are in " + currency,
+                   "cap.currency_code");
     }
     if (request.cap().amount_micros() <= 0) {
       return error(Code::kInvalidArgument, "a cap is more than nothing", "cap");
     }
     event.cap = Money{request.cap().amount_micros()};
   }
-  for (const Priority priority : {Priority::kLow, Priority::kNormal, Priority::kHigh}) {
-    if (request.priority() == runtime::priority_name(priority)) event.priority = priority;
-  }
-  if (!request.priority().empty() && !event.priority) {
-    return error(Code::kInvalidArgument, "a priority is low, normal or high", "priority");
+  if (fields->priority) {
+    for (const Priority priority : {Priority::kLow, Priority::kNormal, Priority::kHigh}) {
+      if (request.priority() == runtime::priority_name(priority)) event.priority = priority;
+    }
+    if (!event.priority) {
+      return error(Code::kInvalidArgument, "a priority is low, normal or high", "priority");
+    }
   }
   if (!event.cap && !event.priority) {
     return error(Code::kInvalidArgument, "nothing to change was given: a cap or a priority", "cap");
@@ -76,191 +157,116 @@ void fill(const plan::PlanOutcome& outcome, v1::PlanJobResponse& response) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* JobService::SubmitJob(grpc::CallbackServerContext* call,
-                                                const v1::SubmitJobRequest* request, v1::Job* job) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kSubmitJobs);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  submit(context_, *caller, *request, [this, reactor, job](Result<runtime::JobViewPtr> view) {
-    if (view) *job = runtime::job_resource(context_.views, **view);
-    finish(reactor, view ? Status::success() : view.error());
-  });
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* JobService::BatchSubmitJobs(grpc::CallbackServerContext* call,
-                                                      const v1::BatchSubmitJobsRequest* request,
-                                                      v1::BatchSubmitJobsResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kSubmitJobs);
-  Status status = caller ? Status::success() : caller.error();
-  if (status.ok() && request->requests_size() > kBatchMax) {
-    status = error(Code::kInvalidArgument, "at most 1,000 jobs are submitted at once", "requests");
-  }
-  if (!status.ok() || request->requests_size() == 0) {
-    finish(reactor, status);
-    return reactor;
-  }
-  for (int i = 0; i < request->requests_size(); ++i) response->add_outcomes();
-  // Each outcome is written by one thread; the last to come ends the call.
-  auto left = std::make_shared<std::atomic<int>>(request->requests_size());
-  for (int i = 0; i < request->requests_size(); ++i) {
-    submit(context_, *caller, request->requests(i),
-           [this, reactor, left,
-            outcome = response->mutable_outcomes(i)](Result<runtime::JobViewPtr> view) {
-             if (view) {
-               *outcome->mutable_job() = runtime::job_resource(context_.views, **view);
-             } else {
-               outcome->set_code(static_cast<int>(view.error().code));
-               outcome->set_message(view.error().message);
-             }
-             if (--*left == 0) finish(reactor, Status::success());
-           });
-  }
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* JobService::PlanJob(grpc::CallbackServerContext* call,
-                                              const v1::PlanJobRequest* request,
-                                              v1::PlanJobResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kReadJobs);
-  auto spec = std::make_shared<v1::JobSpec>(request->spec());
-  Status status = caller ? complete(context_, *caller, *spec) : caller.error();
-  if (status.ok()) {
-    status = context_.pool.run(runtime::Work::kPlan,
-                               [this, reactor, spec, shapes = shapes_of(*request), response] {
-                                 const auto outcome = context_.planner.plan(*spec, shapes);
-                                 if (outcome) fill(*outcome, *response);
-                                 finish(reactor, outcome ? Status::success() : outcome.error());
-                               });
-    if (status.ok()) return reactor;
-  }
-  finish(reactor, status);
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* JobService::GetJob(grpc::CallbackServerContext* call,
-                                             const v1::GetJobRequest* request, v1::Job* job) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kReadJobs);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  const auto view = find_job(context_, *caller, request->name());
-  if (view) *job = runtime::job_resource(context_.views, **view);
-  if (view || view.error().code != Code::kNotFound) {
-    finish(reactor, view ? Status::success() : view.error());
-    return reactor;
-  }
-  // It may have left the core long ago.
-  const Status taken =
-      context_.pool.run(runtime::Work::kRead, [this, reactor, request, job, caller = *caller] {
-        const auto past = runtime::find_past_job(context_.history, caller, request->name());
-        if (past) *job = runtime::job_resource(context_.views, **past);
-        finish(reactor, past ? Status::success() : past.error());
+Unary* JobService::SubmitJob(Call* call, const v1::SubmitJobRequest* request, v1::Job* job) {
+  return answer_later(
+      context_, call, Permission::kSubmitJobs, [&](const Principal& caller, Unary* reactor) {
+        submit(context_, caller, *request, [this, reactor, job](Result<runtime::JobViewPtr> view) {
+          if (view) *job = runtime::job_resource(context_.views, **view);
+          finish(reactor, view ? Status::success() : view.error());
+        });
+        return Status::success();
       });
-  if (!taken.ok()) finish(reactor, taken);
-  return reactor;
 }
 
-grpc::ServerUnaryReactor* JobService::ListJobs(grpc::CallbackServerContext* call,
-                                               const v1::ListJobsRequest* request,
-                                               v1::ListJobsResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kReadJobs);
-  finish(reactor, caller ? runtime::list_jobs(context_.views, *caller, *request, *response)
-                         : caller.error());
-  return reactor;
+Unary* JobService::BatchSubmitJobs(Call* call, const v1::BatchSubmitJobsRequest* request,
+                                   v1::BatchSubmitJobsResponse* response) {
+  return answer_later(
+      context_, call, Permission::kSubmitJobs,
+      [&](const Principal& caller, Unary* reactor) -> Status {
+        if (request->requests_size() > kBatchMax) {
+          return error(Code::kInvalidArgument, "at most 1,000 jobs are submitted at once",
+                       "requests");
+        }
+        if (request->requests_size() == 0) {
+          return error(Code::kInvalidArgument, "there is no job to submit", "requests");
+        }
+        for (int i = 0; i < request->requests_size(); ++i) response->add_outcomes();
+        // Each outcome is written by one thread; the last to come ends the call.
+        auto left = std::make_shared<std::atomic<int>>(request->requests_size());
+        for (int i = 0; i < request->requests_size(); ++i) {
+          submit(context_, caller, request->requests(i),
+                 [this, reactor, left,
+                  outcome = response->mutable_outcomes(i)](Result<runtime::JobViewPtr> view) {
+                   if (view) {
+                     *outcome->mutable_job() = runtime::job_resource(context_.views, **view);
+                   } else {
+                     outcome->set_code(static_cast<int>(view.error().code));
+                     outcome->set_message(view.error().message);
+                   }
+                   if (--*left == 0) finish(reactor, Status::success());
+                 });
+        }
+        return Status::success();
+      });
+}
+
+Unary* JobService::PlanJob(Call* call, const v1::PlanJobRequest* request,
+                           v1::PlanJobResponse* response) {
+  return answer_on_pool(context_, call, Permission::kReadJobs, runtime::Work::kPlan,
+                        [this, request, response](const Principal& caller) -> Status {
+                          v1::JobSpec spec = request->spec();
+                          if (Status status = complete(context_, caller, spec); !status.ok()) {
+                            return status;
+                          }
+                          const auto outcome = context_.planner.plan(spec, shapes_of(*request));
+                          if (!outcome) return outcome.error();
+                          fill(*outcome, *response);
+                          return Status::success();
+                        });
+}
+
+Unary* JobService::GetJob(Call* call, const v1::GetJobRequest* request, v1::Job* job) {
+  return answer_later(context_, call, Permission::kReadJobs,
+                      [&](const Principal& caller, Unary* reactor) {
+                        answer_of_job(context_, caller, request->name(), reactor,
+                                      [this, job](const runtime::JobView& view) {
+                                        *job = runtime::job_resource(context_.views, view);
+                                        return Status::success();
+                                      });
+                        return Status::success();
+                      });
+}
+
+Unary* JobService::ListJobs(Call* call, const v1::ListJobsRequest* request,
+                            v1::ListJobsResponse* response) {
+  return answer_on_pool(context_, call, Permission::kReadJobs, runtime::Work::kRead,
+                        [this, request, response](const Principal& caller) {
+                          return runtime::list_jobs(context_.views, context_.store, caller,
+                                                    *request, *response);
+                        });
 }
 
 grpc::ServerWriteReactor<v1::WatchJobsResponse>* JobService::WatchJobs(
-    grpc::CallbackServerContext* call, const v1::WatchJobsRequest* request) {
+    Call* call, const v1::WatchJobsRequest* request) {
   return watch_jobs(context_, call, *request);
 }
 
-grpc::ServerUnaryReactor* JobService::act(grpc::CallbackServerContext* call,
-                                          const std::string& name, core::JobAction action,
-                                          v1::Job* job) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kActOnOwnJobs);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  const auto view = find_job(context_, *caller, name);
-  if (Status status = view ? check_acts_on(*caller, **view) : view.error(); !status.ok()) {
-    finish(reactor, status);
-    return reactor;
-  }
-  core::JobActionRequested event;
-  event.by = *caller;
-  event.job = (*view)->id;
-  event.action = action;
-  auto answer = answer_with_job(context_, reactor, event.job, job);
-  if (action == core::JobAction::kCancel) {
-    context_.requests.ask_vital(std::move(event), std::move(answer));
-  } else {
-    context_.requests.ask(std::move(event), std::move(answer));
-  }
-  return reactor;
+Unary* JobService::PauseJob(Call* call, const v1::PauseJobRequest* request, v1::Job* job) {
+  return act_on_job(context_, call, request->name(), core::JobAction::kPause, job);
+}
+Unary* JobService::ResumeJob(Call* call, const v1::ResumeJobRequest* request, v1::Job* job) {
+  return act_on_job(context_, call, request->name(), core::JobAction::kResume, job);
+}
+Unary* JobService::CancelJob(Call* call, const v1::CancelJobRequest* request, v1::Job* job) {
+  return act_on_job(context_, call, request->name(), core::JobAction::kCancel, job);
+}
+Unary* JobService::UpdateJob(Call* call, const v1::UpdateJobRequest* request, v1::Job* job) {
+  return change_job<core::JobUpdateRequested>(
+      context_, call, request->name(), job,
+      [&](core::JobUpdateRequested& event) { return read_update(context_, *request, event); });
 }
 
-grpc::ServerUnaryReactor* JobService::PauseJob(grpc::CallbackServerContext* call,
-                                               const v1::PauseJobRequest* request, v1::Job* job) {
-  return act(call, request->name(), core::JobAction::kPause, job);
-}
-grpc::ServerUnaryReactor* JobService::ResumeJob(grpc::CallbackServerContext* call,
-                                                const v1::ResumeJobRequest* request, v1::Job* job) {
-  return act(call, request->name(), core::JobAction::kResume, job);
-}
-grpc::ServerUnaryReactor* JobService::CancelJob(grpc::CallbackServerContext* call,
-                                                const v1::CancelJobRequest* request, v1::Job* job) {
-  return act(call, request->name(), core::JobAction::kCancel, job);
-}
-
-grpc::ServerUnaryReactor* JobService::UpdateJob(grpc::CallbackServerContext* call,
-                                                const v1::UpdateJobRequest* request, v1::Job* job) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kActOnOwnJobs);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  const auto view = find_job(context_, *caller, request->name());
-  if (Status status = view ? check_acts_on(*caller, **view) : view.error(); !status.ok()) {
-    finish(reactor, status);
-    return reactor;
-  }
-  core::JobUpdateRequested event;
-  event.by = *caller;
-  event.job = (*view)->id;
-  if (Status status = read_update(context_, *request, event); !status.ok()) {
-    finish(reactor, status);
-    return reactor;
-  }
-  auto answer = answer_with_job(context_, reactor, event.job, job);
-  context_.requests.ask(std::move(event), std::move(answer));
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* JobService::ExplainJob(grpc::CallbackServerContext* call,
-                                                 const v1::ExplainJobRequest* request,
-                                                 v1::ExplainJobResponse* response) {
-  auto* reactor = call->DefaultReactor();
-  const auto caller = context_.authorizer->caller(*call, Permission::kReadJobs);
-  if (!caller) {
-    finish(reactor, caller.error());
-    return reactor;
-  }
-  const auto view = find_job(context_, *caller, request->name());
-  if (view) *response = runtime::explain_job(context_.views, **view);
-  finish(reactor, view ? Status::success() : view.error());
-  return reactor;
+Unary* JobService::ExplainJob(Call* call, const v1::ExplainJobRequest* request,
+                              v1::ExplainJobResponse* response) {
+  return answer_later(context_, call, Permission::kReadJobs,
+                      [&](const Principal& caller, Unary* reactor) {
+                        answer_of_job(context_, caller, request->name(), reactor,
+                                      [this, response](const runtime::JobView& view) {
+                                        *response = runtime::explain_job(context_.views, view);
+                                        return Status::success();
+                                      });
+                        return Status::success();
+                      });
 }
 
 }  // namespace overwinter::rpc

@@ -88,18 +88,18 @@ struct Servers::Impl {
                 need.planner,
                 need.pool,
                 need.results,
+                need.links,
                 need.blobs,
                 streams,
                 need.now,
                 need.disk_room,
                 need.costs,
-                need.history,
+                need.serving,
+                need.store,
                 config.allow_test_workloads,
                 need.authority,
                 {},
-                {},
-                {},
-                Time{}},
+                {}},
         sessions(
             need.queue, need.views, streams, need.signer, need.now,
             {config.host_id, config.descriptor_socket, config.generation, config.heartbeat_every}),
@@ -185,9 +185,7 @@ std::size_t Servers::workers_connected() const {
   return impl_->sessions.connected();
 }
 
-Status Servers::start(const std::string& dashboard_url) {
-  impl_->context.dashboard_url = dashboard_url;
-  impl_->context.started = impl_->context.now();
+Status Servers::start() {
   // Addresses are known only once the ports are: no call reads them before a login or a join file
   // is asked for, which the people's port alone takes.
   if (Status status = impl_->start_workers(); !status.ok()) return status;

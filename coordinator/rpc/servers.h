@@ -14,8 +14,10 @@
 #include "common/security/capability.h"
 #include "coordinator/artifacts/blob_store.h"
 #include "coordinator/runtime/blocking_pool.h"
+#include "coordinator/runtime/cluster_status.h"
 #include "coordinator/runtime/costs.h"
 #include "coordinator/runtime/event_queue.h"
+#include "coordinator/runtime/link_meter.h"
 #include "coordinator/runtime/planner.h"
 #include "coordinator/runtime/ports.h"
 #include "coordinator/runtime/requests.h"
@@ -45,6 +47,7 @@ struct ServersNeed {
   runtime::Planner& planner;
   runtime::BlockingPool& pool;
   runtime::ResultKeeper& results;
+  runtime::LinkMeter& links;
   runtime::TileIntake& tiles;
   artifacts::BlobStore& blobs;
   const CertificateAuthority& authority;
@@ -52,7 +55,8 @@ struct ServersNeed {
   std::function<Time()> now;
   std::function<Status()> disk_room;
   const runtime::Costs& costs;
-  store::History& history;
+  const runtime::Serving& serving;  // complete at start()
+  store::Store& store;
 };
 
 class Servers {
@@ -62,9 +66,8 @@ class Servers {
 
   // The loop's port to the workers. There before start(): orders to nobody are dropped.
   [[nodiscard]] runtime::WorkerLink& link();
-  // Opens both ports. FAILED_PRECONDITION with the address when one is taken. `dashboard_url` is
-  // shown in the cluster's status.
-  Status start(const std::string& dashboard_url);
+  // Opens both ports. FAILED_PRECONDITION with the address when one is taken.
+  Status start();
   [[nodiscard]] int people_port() const;
   [[nodiscard]] int workers_port() const;
   [[nodiscard]] std::size_t workers_connected() const;

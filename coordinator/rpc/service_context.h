@@ -11,7 +11,9 @@
 #include "coordinator/rpc/authorizer.h"
 #include "coordinator/rpc/stream_registry.h"
 #include "coordinator/runtime/blocking_pool.h"
+#include "coordinator/runtime/cluster_status.h"
 #include "coordinator/runtime/costs.h"
+#include "coordinator/runtime/link_meter.h"
 #include "coordinator/runtime/planner.h"
 #include "coordinator/runtime/requests.h"
 #include "coordinator/runtime/resources.h"
@@ -27,26 +29,28 @@ struct ServiceContext {
   runtime::Planner& planner;
   runtime::BlockingPool& pool;
   runtime::ResultKeeper& results;
+  runtime::LinkMeter& links;
   artifacts::BlobStore& blobs;
   StreamRegistry& streams;
   std::function<Time()> now;
   // Not OK while the disk is too full for new work: what submits and uploads are refused with.
   std::function<Status()> disk_room;
   const runtime::Costs& costs;
-  store::History& history;  // on the pool alone
+  const runtime::Serving& serving;
+  store::Store& store;  // its history: on the pool alone
   bool allow_test_workloads = false;
 
   // What join files and login lines say, and who signs.
   const CertificateAuthority& authority;
   std::vector<std::string> worker_addresses;  // HOST:PORT of the workers' port, in the order to try
   std::string people_address;                 // HOST:PORT
-  std::string dashboard_url;
-  Time started{};
 };
 
-// Ends a unary call with a status of ours.
-void finish(grpc::ServerUnaryReactor* reactor, const Status& status);
-[[nodiscard]] grpc::Status to_grpc(const Status& status);
+// Ends a unary call with a status of ours. `resource`: the full name of what was asked for; a
+// client reads it from the details when that is not there.
+void finish(grpc::ServerUnaryReactor* reactor, const Status& status,
+            std::string_view resource = {});
+[[nodiscard]] grpc::Status to_grpc(const Status& status, std::string_view resource = {});
 
 // The job of a resource name, if the caller may know of it. Another project's is NOT_FOUND like one
 // that does not exist.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/spec/spec.h"
+#include "common/wire/unknown_fields.h"
 
 namespace overwinter::rpc {
 namespace {
@@ -40,6 +41,7 @@ void plan_and_post(const ServiceContext& context, const Principal& caller, v1::J
 }  // namespace
 
 Status complete(const ServiceContext& context, const Principal& caller, v1::JobSpec& spec) {
+  if (Status status = wire::refuse_unknown_fields(spec); !status.ok()) return status;
   const spec::SpecOptions options{.allow_test_workloads = context.allow_test_workloads};
   const std::string project = project_of(caller, "");
   if (Status status = spec::to_status(spec::complete_and_validate(spec, project, options));

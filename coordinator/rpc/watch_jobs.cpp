@@ -5,6 +5,7 @@
 
 #include "common/base/mutex.h"
 #include "coordinator/rpc/job_service.h"
+#include "coordinator/runtime/job_queries.h"
 
 namespace overwinter::rpc {
 namespace {
@@ -24,8 +25,8 @@ class Watch final : public grpc::ServerWriteReactor<v1::WatchJobsResponse> {
       // The number is taken first: a change in between is shown twice rather than never.
       next_ = context_.views.next_event(project_);
       for (auto& view : context_.views.jobs(project_)) {
-        if (wanted(*view) && waiting_.size() < kFirstJobsMax)
-          waiting_.push_front({next_ - 1, view});
+        if (wanted(*view)) waiting_.push_front({next_ - 1, view});
+        if (waiting_.size() > kFirstJobsMax) break;
       }
     }
     stream_ = context_.streams.add(caller_.kind, caller_.id, [this](const Status& status) {
@@ -33,6 +34,7 @@ class Watch final : public grpc::ServerWriteReactor<v1::WatchJobsResponse> {
       end(status);
     });
     listener_ = context_.views.listen(project_, [this] { pump(); });
+    if (too_many()) return;
     pump();
   }
 
@@ -59,6 +61,16 @@ class Watch final : public grpc::ServerWriteReactor<v1::WatchJobsResponse> {
  private:
   [[nodiscard]] bool wanted(const runtime::JobView& job) const {
     return job_.empty() || job.name == job_;
+  }
+
+  // Ends a watch that would begin with more than it may hold.
+  bool too_many() {
+    MutexLock lock(mutex_);
+    if (waiting_.size() <= kFirstJobsMax) return false;
+    waiting_.clear();
+    end(error(Code::kFailedPrecondition, "there are more than 10,000 jobs to begin with",
+              "from_event", "list them page by page and watch from the event of the first page"));
+    return true;
   }
 
   // A write under way ends by itself or, when the reader takes nothing, with its connection.
@@ -102,6 +114,25 @@ class Watch final : public grpc::ServerWriteReactor<v1::WatchJobsResponse> {
   bool ended_ OW_GUARDED_BY(mutex_) = false;
 };
 
+// Of a job that left the core: as it ended, once. Nothing will change it.
+class WatchOfPast final : public grpc::ServerWriteReactor<v1::WatchJobsResponse> {
+ public:
+  WatchOfPast(ServiceContext& context, const Principal& caller, const std::string& name) {
+    const Status taken = context.pool.run(runtime::Work::kRead, [this, &context, caller, name] {
+      const auto past = runtime::find_past_job(context.store.history(), caller, name);
+      if (!past) return Finish(to_grpc(past.error(), name));
+      message_.set_event(context.views.next_event((*past)->project));
+      *message_.mutable_job() = runtime::job_resource(context.views, **past);
+      StartWriteAndFinish(&message_, grpc::WriteOptions(), grpc::Status::OK);
+    });
+    if (!taken.ok()) Finish(to_grpc(taken));
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  v1::WatchJobsResponse message_;
+};
+
 class Refused final : public grpc::ServerWriteReactor<v1::WatchJobsResponse> {
  public:
   explicit Refused(const Status& status) { Finish(to_grpc(status)); }
@@ -120,16 +151,9 @@ Result<Target> target(const ServiceContext& context, const Principal& caller,
     if (!job) return fail(job.error());
     return Target{(*job)->project, (*job)->name};
   }
-  const auto project = runtime::parse_parent(request.parent());
+  auto project = runtime::visible_parent(context.views, caller, request.parent());
   if (!project) return fail(project.error());
-  if (project->empty()) {
-    return fail(Code::kInvalidArgument, "events count within a project: watch projects/PROJECT",
-                "parent");
-  }
-  if (Status status = check_project(context, caller, *project); !status.ok()) {
-    return fail(std::move(status));
-  }
-  return Target{*project, {}};
+  return Target{std::move(*project), {}};
 }
 
 }  // namespace
@@ -140,6 +164,9 @@ grpc::ServerWriteReactor<v1::WatchJobsResponse>* watch_jobs(ServiceContext& cont
   const auto caller = context.authorizer->caller(*call, Permission::kReadJobs);
   if (!caller) return new Refused(caller.error());
   auto what = target(context, *caller, request);
+  if (!what && what.error().code == Code::kNotFound && !request.name().empty()) {
+    return new WatchOfPast(context, *caller, request.name());
+  }
   if (!what) return new Refused(what.error());
   return new Watch(context, *caller, std::move(what->project), std::move(what->job),
                    request.from_event());

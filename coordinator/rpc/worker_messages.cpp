@@ -1,7 +1,6 @@
 #include "coordinator/rpc/worker_messages.h"
 
 #include <charconv>
-#include <cmath>
 #include <cstdlib>
 #include <optional>
 #include <string_view>
@@ -180,8 +179,6 @@ Result<core::WorkerHello> hello_event(WorkerId worker, const v1::Hello& hello,
     if (!device) return fail(device.error());
     event.machine.devices.push_back(std::move(*device));
   }
-  const double link = hello.link_bytes_per_second();
-  event.machine.link_bytes_per_second = std::isfinite(link) && link > 0 ? link : 0;
   event.machine.same_host_as_coordinator =
       !hello.host_id().empty() && hello.host_id() == coordinator_host;
   auto seats = seat_statuses(hello.seats());

@@ -27,14 +27,13 @@ WorkerId holds_up(const core::Effect& effect) {
 
 CoordinatorLoop::CoordinatorLoop(core::Scheduler scheduler, const Clock& clock, Time last_durable,
                                  EventQueue& queue, TurnSink& sink, EffectDispatcher& effects,
-                                 Views& views, Costs* costs)
+                                 Views& views)
     : scheduler_(std::move(scheduler)),
       clock_(clock),
       cluster_clock_(clock, last_durable),
       queue_(queue),
       effects_(effects),
       views_(views),
-      costs_(costs),
       committer_(sink, [this] { queue_.wake(); }) {
   const Time start = tick();
   views_.apply(snapshot_all(scheduler_, start));
@@ -117,8 +116,6 @@ void CoordinatorLoop::step_all(std::vector<core::Event>& events) {
   for (const core::Event& event : events) {
     scheduler_.step(now, event, outcome_);
     note_change(scheduler_, outcome_, now, turn.views);
-    std::copy_if(outcome_.facts.begin(), outcome_.facts.end(), std::back_inserter(turn.money),
-                 Costs::concerns);
     std::move(outcome_.facts.begin(), outcome_.facts.end(), std::back_inserter(durable.facts));
     std::move(outcome_.effects.begin(), outcome_.effects.end(), std::back_inserter(turn.effects));
     wakeup_ = outcome_.next_wakeup;
@@ -181,9 +178,6 @@ void CoordinatorLoop::release_committed() {
 // something is written here, and workers need not wait for that.
 void CoordinatorLoop::release(PendingTurn& turn) {
   const Views::Projects touched = views_.put(turn.views);
-  for (const core::Fact& fact : turn.money) {
-    if (costs_ != nullptr) costs_->note(fact);
-  }
   effects_.dispatch(turn.effects);
   views_.tell(touched);
   if (turn.durable) {

@@ -16,7 +16,6 @@
 #include "common/base/clock.h"
 #include "coordinator/core/scheduler.h"
 #include "coordinator/runtime/committer.h"
-#include "coordinator/runtime/costs.h"
 #include "coordinator/runtime/effect_dispatcher.h"
 #include "coordinator/runtime/event_queue.h"
 #include "coordinator/runtime/views.h"
@@ -43,8 +42,7 @@ class CoordinatorLoop {
   // The scheduler is replayed already; its first event is CoordinatorStarted, posted by the caller.
   // All references outlive this.
   CoordinatorLoop(core::Scheduler scheduler, const Clock& clock, Time last_durable,
-                  EventQueue& queue, TurnSink& sink, EffectDispatcher& effects, Views& views,
-                  Costs* costs);
+                  EventQueue& queue, TurnSink& sink, EffectDispatcher& effects, Views& views);
   ~CoordinatorLoop();
   CoordinatorLoop(const CoordinatorLoop&) = delete;
   CoordinatorLoop& operator=(const CoordinatorLoop&) = delete;
@@ -63,7 +61,6 @@ class CoordinatorLoop {
     std::uint64_t number = 0;  // of the commit it waits for
     std::vector<core::Effect> effects;
     ViewChange views;
-    std::vector<core::Fact> money;  // those that Costs notes
     std::chrono::steady_clock::time_point began;
   };
 
@@ -82,7 +79,6 @@ class CoordinatorLoop {
   EventQueue& queue_;
   EffectDispatcher& effects_;
   Views& views_;
-  Costs* const costs_;  // null: nobody counts
   Committer committer_;
 
   std::deque<PendingTurn> pending_;

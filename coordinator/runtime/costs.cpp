@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <chrono>
 #include <utility>
-#include <variant>
 
+#include "common/wire/convert.h"
+#include "coordinator/runtime/job_queries.h"
+#include "coordinator/runtime/pages.h"
 #include "coordinator/runtime/resources.h"
 
 namespace overwinter::runtime {
 namespace {
 
-constexpr Duration kRecent = std::chrono::hours(25);
-constexpr std::size_t kRecentMax = 200'000;
-constexpr std::size_t kTodayJobsMax = 1000;
-constexpr std::size_t kSlicesMax = 10'000;
 constexpr std::uint32_t kWholeShare = 1'000'000;
 
 Time day_start(Time time) {
@@ -27,7 +25,7 @@ Status check_month(const std::string& text) {
 
 // The part of a slice that lies at or after `from`, in proportion.
 ledger::Charge part_since(Time slice_from, Time slice_to, ledger::Charge charge, Time from) {
-  if (slice_to <= from) return {};
+  if (slice_to <= from || slice_to <= slice_from) return {};
   if (slice_from >= from) return charge;
   const auto whole = (slice_to - slice_from).count();
   return {charge.units * (slice_to - from).count() / whole};
@@ -44,48 +42,6 @@ bool has_open(const std::string& month, Time now) {
 }
 
 }  // namespace
-
-bool Costs::concerns(const core::Fact& fact) {
-  return std::holds_alternative<core::UsageCharged>(fact) ||
-         std::holds_alternative<core::MachineCharged>(fact);
-}
-
-void Costs::remember(Slice slice) {
-  const Time oldest = slice.to - kRecent;
-  while (!recent_.empty() && (recent_.front().to < oldest || recent_.size() >= kRecentMax)) {
-    recent_.pop_front();
-  }
-  recent_.push_back(std::move(slice));
-}
-
-void Costs::note(const core::Fact& fact) {
-  if (const auto* usage = std::get_if<core::UsageCharged>(&fact)) {
-    const auto job = views_.job(usage->seat.job);
-    MutexLock lock(mutex_);
-    if (job) remember({usage->from, usage->to, usage->charge, job->project});
-  } else if (const auto* machine = std::get_if<core::MachineCharged>(&fact)) {
-    MutexLock lock(mutex_);
-    remember({machine->from, machine->to, machine->total, {}});
-  }
-}
-
-Status Costs::load_today(Time now) {
-  const Time today = day_start(now);
-  store::JobQuery query;
-  query.max = kTodayJobsMax;
-  auto jobs = store_.history().jobs(query);
-  if (!jobs) return jobs.error();
-  for (const auto& past : *jobs) {
-    if (past.job.ended_at && *past.job.ended_at < today) continue;
-    auto slices = store_.history().usage(past.job.id, kSlicesMax);
-    if (!slices) return slices.error();
-    MutexLock lock(mutex_);
-    for (const auto& slice : *slices) {
-      if (slice.to > today) remember({slice.from, slice.to, slice.charge, past.job.project});
-    }
-  }
-  return Status::success();
-}
 
 Result<std::map<JobId, store::JobCostRow>> Costs::jobs(const store::CostQuery& query,
                                                        Time now) const {
@@ -114,30 +70,68 @@ Result<std::map<JobId, store::JobCostRow>> Costs::jobs(const store::CostQuery& q
   return out;
 }
 
-Status Costs::list_jobs(const std::string& project, const std::string& name,
-                        const std::string& month, Time now, v1::ListJobCostsResponse& out) const {
-  if (Status status = check_month(month); !status.ok()) return status;
+Result<JobBill> Costs::job_bill(const std::string& project, const std::string& name,
+                                const std::string& month, Time now) const {
+  if (Status status = check_month(month); !status.ok()) return fail(std::move(status));
   store::CostQuery query;
   query.project = project;
   query.name = name;
   query.month = month;
   const auto rows = jobs(query, now);
-  if (!rows) return rows.error();
-  const std::string currency = views_.cluster()->prices.currency;
+  if (!rows) return fail(rows.error());
+  JobBill bill;
+  bill.currency = views_.cluster()->prices.currency;
   ledger::Charge sum;
-  Money shown;
   for (const auto& [id, row] : *rows) {
     sum += row.charged;
     const Money total = ledger::rounded(sum);
-    v1::JobCost& line = *out.add_jobs();
-    line.set_job("projects/" + row.project + "/jobs/" + row.name);
-    line.set_state(v1::Job::State_Name(static_cast<int>(row.state)));
-    *line.mutable_charged() = money(total - shown, currency);
-    *line.mutable_reserved() = money(ledger::rounded(row.reserved), currency);
-    if (row.cap) *line.mutable_cap() = money(*row.cap, currency);
-    shown = total;
+    bill.lines.push_back({id, row.project, row.name, row.state, total - bill.total,
+                          ledger::rounded(row.reserved), row.cap});
+    bill.total = total;
   }
-  *out.mutable_total() = money(shown, currency);
+  return bill;
+}
+
+Status Costs::list_jobs(const Principal& caller, const v1::ListJobCostsRequest& request, Time now,
+                        v1::ListJobCostsResponse& out) const {
+  JobName of;
+  if (!request.job().empty()) {
+    auto job = find_any_job(views_, store_.history(), caller, request.job());
+    if (!job) return job.error();
+    of = {(*job)->project, (*job)->name};
+  } else {
+    auto project =
+        visible_parent(views_, caller, request.parent().empty() ? "projects/-" : request.parent());
+    if (!project) return project.error();
+    of.project = std::move(*project);
+  }
+  // A token names the last job shown (job_queries.cpp tells why it is not a number).
+  const std::string mark = "costs\n" + of.project + '\n' + of.job + '\n' + request.month();
+  const auto page = read_page(request.page_size(), request.page_token(), mark);
+  if (!page) return page.error();
+  const auto bill = job_bill(of.project, of.job, request.month(), now);
+  if (!bill) return bill.error();
+  *out.mutable_total() = wire::to_proto(bill->total, bill->currency);
+  bool shown_before = !page->after.empty();
+  std::string last;
+  for (const JobBill::Line& line : bill->lines) {
+    const std::string key = line.project + '/' + line.name;
+    if (shown_before) {
+      shown_before = key != page->after;
+      continue;
+    }
+    if (out.jobs_size() == page->size) {
+      out.set_next_page_token(page_token(mark, last));
+      break;
+    }
+    v1::JobCost& cost = *out.add_jobs();
+    cost.set_job("projects/" + line.project + "/jobs/" + line.name);
+    cost.set_state(v1::Job::State_Name(static_cast<int>(line.state)));
+    *cost.mutable_charged() = wire::to_proto(line.charged, bill->currency);
+    *cost.mutable_reserved() = wire::to_proto(line.reserved, bill->currency);
+    if (line.cap) *cost.mutable_cap() = wire::to_proto(*line.cap, bill->currency);
+    last = key;
+  }
   return Status::success();
 }
 
@@ -184,20 +178,20 @@ Status Costs::list_machines(const std::string& month, Time now,
     const Money line_lost = ledger::rounded(sum.lost) - lost;
     v1::MachineCost& line = *out.add_machines();
     line.set_worker("workers/" + machine.name);
-    *line.mutable_total() = money(line_total, currency);
-    *line.mutable_jobs() = money(line_jobs, currency);
-    *line.mutable_lost() = money(line_lost, currency);
+    *line.mutable_total() = wire::to_proto(line_total, currency);
+    *line.mutable_jobs() = wire::to_proto(line_jobs, currency);
+    *line.mutable_lost() = wire::to_proto(line_lost, currency);
     // The remainder, so that jobs + idle + lost = total in every line.
-    *line.mutable_idle() = money(line_total - line_jobs - line_lost, currency);
+    *line.mutable_idle() = wire::to_proto(line_total - line_jobs - line_lost, currency);
     total = total + line_total;
     jobs = jobs + line_jobs;
     lost = lost + line_lost;
   }
   v1::MachineCost& all = *out.mutable_total();
-  *all.mutable_total() = money(total, currency);
-  *all.mutable_jobs() = money(jobs, currency);
-  *all.mutable_lost() = money(lost, currency);
-  *all.mutable_idle() = money(total - jobs - lost, currency);
+  *all.mutable_total() = wire::to_proto(total, currency);
+  *all.mutable_jobs() = wire::to_proto(jobs, currency);
+  *all.mutable_lost() = wire::to_proto(lost, currency);
+  *all.mutable_idle() = wire::to_proto(total - jobs - lost, currency);
   return Status::success();
 }
 
@@ -205,24 +199,11 @@ Status Costs::fill_status(bool of_machines, const std::string& project, Time now
                           v1::ClusterStatus& out) const {
   const std::string currency = views_.cluster()->prices.currency;
   const Time today = day_start(now);
-  ledger::Charge day;
   ledger::Charge month;
-  {
-    MutexLock lock(mutex_);
-    for (const Slice& slice : recent_) {
-      const bool counts =
-          of_machines ? slice.project.empty()
-                      : !slice.project.empty() && (project.empty() || slice.project == project);
-      if (counts) day += part_since(slice.from, slice.to, slice.charge, today);
-    }
-  }
   if (of_machines) {
     const auto rows = machines(store::month_of(now), now);
     if (!rows) return rows.error();
     for (const auto& [id, machine] : *rows) month += machine.total;
-    for (const auto& worker : views_.workers()) {
-      day += part_since(worker->slice_from, now, open_machine(*worker, now), today);
-    }
   } else {
     store::CostQuery query;
     query.project = project;
@@ -230,10 +211,23 @@ Status Costs::fill_status(bool of_machines, const std::string& project, Time now
     const auto rows = jobs(query, now);
     if (!rows) return rows.error();
     for (const auto& [id, row] : *rows) month += row.charged;
-    for (const auto& view : views_.jobs(project)) day += view->open;
   }
-  *out.mutable_cost_today() = money(ledger::rounded(day), currency);
-  *out.mutable_cost_month() = money(ledger::rounded(month), currency);
+  // After the month: that has let the store catch up.
+  const auto closed = of_machines ? store_.history().machines_of_day(store::day_of(now))
+                                  : store_.history().jobs_of_day(store::day_of(now), project);
+  if (!closed) return closed.error();
+  ledger::Charge day = *closed;
+  if (of_machines) {
+    for (const auto& worker : views_.workers()) {
+      day += part_since(worker->slice_from, now, open_machine(*worker, now), today);
+    }
+  } else {
+    for (const auto& job : views_.jobs(project)) {
+      day += part_since(job->open_from, now, job->open, today);
+    }
+  }
+  *out.mutable_cost_today() = wire::to_proto(ledger::rounded(day), currency);
+  *out.mutable_cost_month() = wire::to_proto(ledger::rounded(month), currency);
   return Status::success();
 }
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/security/encoding.h"
 #include "coordinator/runtime/job_filter.h"
+#include "coordinator/runtime/pages.h"
 #include "coordinator/runtime/resources.h"
 #include "coordinator/runtime/snapshot.h"
 
@@ -12,35 +12,93 @@ namespace overwinter::runtime {
 namespace {
 
 constexpr int kPageSize = 50;
-constexpr int kPageSizeMax = 1000;
 
 // What a page token belongs to: a token of another list, or of somebody who sees other projects, is
 // refused.
 std::string list_mark(const Principal& caller, const v1::ListJobsRequest& request) {
-  const std::string text = request.parent() + '\n' + request.filter() + '\n' + request.order_by() +
-                           '\n' + caller.project;
-  return to_hex(sha256(text)).substr(0, 16);
+  return request.parent() + '\n' + request.filter() + '\n' + request.order_by() + '\n' +
+         caller.project;
 }
 
 // Tokens name the last job shown, never its number: gaps in numbers would tell of other projects.
-std::string make_token(const std::string& mark, const JobView& last) {
-  return base64url_encode(mark + last.project + '/' + last.name);
+std::string key_of(const JobView& job) {
+  return job.project + '/' + job.name;
 }
 
-Result<JobId> read_token(const Views& views, const Principal& caller, const std::string& mark,
-                         const std::string& token) {
-  if (const auto text = base64url_decode(token); text && text->starts_with(mark)) {
-    const std::string_view name = std::string_view(*text).substr(mark.size());
-    const auto slash = name.find('/');
-    if (slash != std::string_view::npos && sees_project(caller, name.substr(0, slash))) {
-      if (const auto job = views.job(name.substr(0, slash), name.substr(slash + 1))) {
-        return job->id;
-      }
+// The place of the job with that key; it may have left the core since.
+Result<store::JobPosition> position_of(const Views& views, store::History& history,
+                                       const Principal& caller, std::string_view key) {
+  const auto slash = key.find('/');
+  if (slash != std::string_view::npos && sees_project(caller, key.substr(0, slash))) {
+    const auto project = key.substr(0, slash);
+    const auto job = key.substr(slash + 1);
+    if (const auto view = views.job(project, job)) {
+      return store::JobPosition{view->created, view->id};
     }
+    const auto past = history.job(project, job);
+    if (!past) return fail(past.error());
+    if (past->has_value()) return store::JobPosition{(*past)->job.created_at, (*past)->job.id};
   }
   return fail(Code::kInvalidArgument, "that page token does not belong to this list", "page_token",
               "list again without it");
 }
+
+std::pair<Time, JobId> place_of(const JobView& job) {
+  return {job.created, job.id};
+}
+
+// Jobs in the order of a list, from behind `after` on: the core's (a snapshot) and the past's (read
+// page by page), merged. The snapshot is taken first, so a job that leaves meanwhile is in both.
+class MergedJobs {
+ public:
+  MergedJobs(std::vector<JobViewPtr> living, store::History& history, store::JobQuery past)
+      : living_(std::move(living)), history_(history), past_(std::move(past)) {
+    if (!past_.newest_first) std::reverse(living_.begin(), living_.end());
+    if (!past_.after) return;
+    const std::pair after(past_.after->created, past_.after->job);
+    while (next_living_ < living_.size() && !comes_before(after, place_of(*living_[next_living_])))
+      ++next_living_;
+  }
+
+  // Null: there is no more.
+  Result<JobViewPtr> next() {
+    if (Status status = read_past(); !status.ok()) return fail(std::move(status));
+    const JobViewPtr living = next_living_ < living_.size() ? living_[next_living_] : nullptr;
+    const JobViewPtr past = next_past_ < page_.size() ? page_[next_past_] : nullptr;
+    if (living && (!past || !comes_before(place_of(*past), place_of(*living)))) {
+      ++next_living_;
+      if (past && past->id == living->id) ++next_past_;
+      return living;
+    }
+    if (past) ++next_past_;
+    return past;
+  }
+
+ private:
+  using Place = std::pair<Time, JobId>;
+  [[nodiscard]] bool comes_before(const Place& a, const Place& b) const {
+    return past_.newest_first ? a > b : a < b;
+  }
+  Status read_past() {
+    if (next_past_ < page_.size() || past_ended_) return Status::success();
+    const auto rows = history_.jobs(past_);
+    if (!rows) return rows.error();
+    past_ended_ = rows->size() < past_.max;
+    page_.clear();
+    next_past_ = 0;
+    for (const auto& row : *rows) page_.push_back(view_of_past(row.job));
+    if (!page_.empty()) past_.after = {page_.back()->created, page_.back()->id};
+    return Status::success();
+  }
+
+  std::vector<JobViewPtr> living_;
+  std::size_t next_living_ = 0;
+  store::History& history_;
+  store::JobQuery past_;
+  std::vector<JobViewPtr> page_;
+  std::size_t next_past_ = 0;
+  bool past_ended_ = false;
+};
 
 }  // namespace
 
@@ -51,6 +109,17 @@ Status check_project(const Views& views, const Principal& caller, std::string_vi
   if (exists && sees_project(caller, project)) return Status::success();
   return error(Code::kNotFound, "there is no project " + std::string(project), "project",
                "overwinter projects list shows the projects that you see");
+}
+
+Result<std::string> visible_parent(const Views& views, const Principal& caller,
+                                   std::string_view parent) {
+  auto project = parse_parent(parent);
+  if (!project) return project;
+  if (project->empty()) return caller.project;
+  if (Status status = check_project(views, caller, *project); !status.ok()) {
+    return fail(std::move(status));
+  }
+  return project;
 }
 
 namespace {
@@ -73,6 +142,13 @@ Result<JobViewPtr> find_past_job(store::History& history, const Principal& calle
   return view_of_past((*past)->job);
 }
 
+Result<JobViewPtr> find_any_job(const Views& views, store::History& history,
+                                const Principal& caller, std::string_view name) {
+  auto job = find_job(views, caller, name);
+  if (job || job.error().code != Code::kNotFound) return job;
+  return find_past_job(history, caller, name);
+}
+
 Result<JobViewPtr> find_job(const Views& views, const Principal& caller, std::string_view name) {
   const auto parsed = parse_job_name(name);
   if (!parsed) return fail(parsed.error());
@@ -82,46 +158,68 @@ Result<JobViewPtr> find_job(const Views& views, const Principal& caller, std::st
   return fail(no_such_job(name));
 }
 
-Status list_jobs(const Views& views, const Principal& caller, const v1::ListJobsRequest& request,
-                 v1::ListJobsResponse& response) {
-  auto project = parse_parent(request.parent());
-  if (!project) return project.error();
-  if (project->empty()) {
-    *project = caller.project;
-  } else if (Status status = check_project(views, caller, *project); !status.ok()) {
-    return status;
+namespace {
+
+Status fill_page(const Views& views, MergedJobs& jobs, const JobFilter& filter, int size,
+                 const std::string& mark, v1::ListJobsResponse& response) {
+  std::size_t bytes = 0;
+  std::size_t left_out = 0;
+  JobViewPtr shown;
+  for (;;) {
+    const auto job = jobs.next();
+    if (!job) return job.error();
+    if (*job == nullptr) return Status::success();
+    if (!filter.matches(**job)) {
+      if (++left_out < kPastScannedMax) continue;
+      response.set_next_page_token(page_token(mark, key_of(**job)));
+      return Status::success();
+    }
+    if (response.jobs_size() == size || bytes > kPageBytesMax) {
+      response.set_next_page_token(page_token(mark, key_of(*shown)));
+      return Status::success();
+    }
+    v1::Job& out = *response.add_jobs();
+    out = job_resource(views, **job);
+    bytes += out.ByteSizeLong();
+    shown = *job;
   }
+}
+
+}  // namespace
+
+Status list_jobs(const Views& views, store::Store& store, const Principal& caller,
+                 const v1::ListJobsRequest& request, v1::ListJobsResponse& response) {
+  const auto project = visible_parent(views, caller, request.parent());
+  if (!project) return project.error();
   const auto filter = JobFilter::parse(request.filter());
   if (!filter) return filter.error();
   const auto newest_first = parse_newest_first(request.order_by());
   if (!newest_first) return newest_first.error();
-  if (request.page_size() < 0) {
-    return error(Code::kInvalidArgument, "page_size is not negative", "page_size");
-  }
   const std::string mark = list_mark(caller, request);
-  JobId after;
-  if (!request.page_token().empty()) {
-    const auto id = read_token(views, caller, mark, request.page_token());
-    if (!id) return id.error();
-    after = *id;
+  const auto page = read_page(request.page_size(), request.page_token(), mark, kPageSize);
+  if (!page) return page.error();
+  store::JobQuery past;
+  past.project = *project;
+  past.newest_first = *newest_first;
+  past.forgotten_only = true;
+  past.max = std::min(static_cast<std::size_t>(page->size) + 1, store::kPageMax);
+  if (!page->after.empty()) {
+    auto after = position_of(views, store.history(), caller, page->after);
+    if (!after) return after.error();
+    past.after = *after;
   }
-  auto jobs = views.jobs(*project);
-  if (!*newest_first) std::reverse(jobs.begin(), jobs.end());
-  std::erase_if(jobs, [&](const auto& job) { return !filter->matches(*job); });
-  response.set_total_size(static_cast<std::int64_t>(jobs.size()));
-  const int size =
-      request.page_size() == 0 ? kPageSize : std::min(request.page_size(), kPageSizeMax);
-  JobViewPtr last;
-  for (const auto& job : jobs) {
-    if (after.valid() && (*newest_first ? job->id >= after : job->id <= after)) continue;
-    if (response.jobs_size() == size) {
-      response.set_next_page_token(make_token(mark, *last));
-      break;
-    }
-    *response.add_jobs() = job_resource(views, *job);
-    last = job;
+  // Before the jobs themselves: who watches from here on misses nothing.
+  response.set_event(views.next_event(*project));
+  auto living = views.jobs(*project);
+  // What is no longer there has left before: the past must know of it.
+  if (Status status = store.catch_up(); !status.ok()) return status;
+  if (request.filter().empty()) {
+    const auto gone = store.history().count_jobs(past);
+    if (!gone) return gone.error();
+    response.set_total_size(static_cast<std::int64_t>(living.size() + *gone));
   }
-  return Status::success();
+  MergedJobs jobs(std::move(living), store.history(), std::move(past));
+  return fill_page(views, jobs, *filter, page->size, mark, response);
 }
 
 }  // namespace overwinter::runtime

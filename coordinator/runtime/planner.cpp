@@ -5,11 +5,17 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "common/verify/freivalds.h"
 
 namespace overwinter::runtime {
 namespace {
 
 constexpr std::string_view kScheme = "artifact://";
+
+bool serves(const WorkerView& worker, std::string_view project) {
+  const auto& projects = worker.projects;
+  return projects.empty() || std::find(projects.begin(), projects.end(), project) != projects.end();
+}
 
 std::string why_unavailable(const WorkerView& worker, std::string_view project) {
   switch (worker.state) {
@@ -24,11 +30,7 @@ std::string why_unavailable(const WorkerView& worker, std::string_view project) 
     case core::WorkerState::kReady:
       break;
   }
-  const auto& projects = worker.projects;
-  if (!projects.empty() && std::find(projects.begin(), projects.end(), project) == projects.end()) {
-    return "serves other projects";
-  }
-  return {};
+  return serves(worker, project) ? "" : "serves other projects";
 }
 
 }  // namespace
@@ -46,7 +48,7 @@ std::string artifact_uri(const Digest& digest) {
   return std::string(kScheme) + to_hex(digest);
 }
 
-plan::ClusterOffer offer_to(const Views& views, std::string_view project) {
+plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links, std::string_view project) {
   const auto cluster = views.cluster();
   plan::ClusterOffer offer;
   offer.currency_code = cluster->prices.currency;
@@ -56,8 +58,9 @@ plan::ClusterOffer offer_to(const Views& views, std::string_view project) {
     one.name = worker->name;
     one.spot = worker->spot;
     one.same_host_as_coordinator = worker->machine.same_host_as_coordinator;
-    one.link_bytes_per_second = worker->machine.link_bytes_per_second;
+    one.link_bytes_per_second = links.bytes_per_second(worker->id);
     one.unavailable = why_unavailable(*worker, project);
+    one.may_return = worker->state != core::WorkerState::kReady && serves(*worker, project);
     for (std::size_t i = 0; i < worker->machine.devices.size(); ++i) {
       const Money price = i < worker->device_prices.size() ? worker->device_prices[i] : Money{};
       one.devices.push_back({worker->machine.devices[i], price});
@@ -77,9 +80,32 @@ std::vector<core::Alternative> to_core(std::vector<plan::Alternative> alternativ
   return out;
 }
 
-Planner::Planner(const Views& views, const artifacts::BlobStore& blobs, BlockingPool& pool,
-                 EventQueue& queue)
-    : views_(views), blobs_(blobs), pool_(pool), queue_(queue) {}
+void rule_out_large_sketches(plan::PlanOutcome& outcome, std::uint64_t bytes_max) {
+  std::uint64_t least = 0;
+  std::erase_if(outcome.alternatives, [&](const plan::Alternative& alternative) {
+    const auto geometry = alternative.plan.has_matmul()
+                              ? plan::geometry_of(alternative.plan.matmul())
+                              : Result<plan::MatmulGeometry>(fail(Status{}));
+    if (!geometry) return false;
+    const std::uint64_t bytes = verify::SketchBuilder::memory_bytes(*geometry);
+    if (bytes <= bytes_max) return false;
+    least = least == 0 ? bytes : std::min(least, bytes);
+    v1::RuledOut& out = outcome.ruled_out.emplace_back();
+    out.set_what("tiles of " + std::to_string(geometry->tile_rows) + " x " +
+                 std::to_string(geometry->tile_columns));
+    out.set_why("checking them needs " + format_bytes(bytes) + " of the coordinator's memory; " +
+                format_bytes(bytes_max) + " is the most for one job");
+    return true;
+  });
+  if (!outcome.alternatives.empty() || least == 0) return;
+  outcome.reason = "checking this product needs " + format_bytes(least) +
+                   " of the coordinator's memory, and " + format_bytes(bytes_max) +
+                   " is the most for one job: split it, for example by columns of b";
+}
+
+Planner::Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
+                 BlockingPool& pool, EventQueue& queue)
+    : views_(views), links_(links), blobs_(blobs), pool_(pool), queue_(queue) {}
 
 Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string& key,
                                      const std::string& uri, const Shapes& shapes) const {
@@ -103,7 +129,7 @@ Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string&
 }
 
 Result<plan::PlanOutcome> Planner::plan(const v1::JobSpec& spec, const Shapes& shapes) const {
-  const plan::ClusterOffer offer = offer_to(views_, spec.project());
+  const plan::ClusterOffer offer = offer_to(views_, links_, spec.project());
   if (!spec.has_matmul()) return plan::plan_job(spec, nullptr, offer);
   const auto a = factor(spec, "a", spec.matmul().a(), shapes);
   if (!a) return fail(a.error());
@@ -111,7 +137,9 @@ Result<plan::PlanOutcome> Planner::plan(const v1::JobSpec& spec, const Shapes& s
   if (!b) return fail(b.error());
   const auto problem = plan::matmul_problem(*a, *b, spec.matmul().precision());
   if (!problem) return fail(problem.error());
-  return plan::plan_job(spec, &*problem, offer);
+  auto outcome = plan::plan_job(spec, &*problem, offer);
+  if (outcome) rule_out_large_sketches(*outcome);
+  return outcome;
 }
 
 void Planner::replan(JobId job) {

@@ -13,6 +13,7 @@
 #include "coordinator/artifacts/blob_store.h"
 #include "coordinator/runtime/blocking_pool.h"
 #include "coordinator/runtime/event_queue.h"
+#include "coordinator/runtime/link_meter.h"
 #include "coordinator/runtime/ports.h"
 #include "coordinator/runtime/views.h"
 
@@ -24,7 +25,14 @@ namespace overwinter::runtime {
 [[nodiscard]] std::string artifact_uri(const Digest& digest);
 
 // What the workers known now offer to jobs of `project`.
-[[nodiscard]] plan::ClusterOffer offer_to(const Views& views, std::string_view project);
+[[nodiscard]] plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links,
+                                          std::string_view project);
+
+// The most memory of the coordinator that the sketch of one product may take (verify/freivalds.h).
+inline constexpr std::uint64_t kSketchBytesMax = 512 * kMiB;
+// Moves what would need more from the alternatives to what was ruled out; the reason says the
+// number and what helps when nothing is left.
+void rule_out_large_sketches(plan::PlanOutcome& outcome, std::uint64_t bytes_max = kSketchBytesMax);
 
 // Alternatives in the core's form.
 [[nodiscard]] std::vector<core::Alternative> to_core(std::vector<plan::Alternative> alternatives);
@@ -35,8 +43,8 @@ using Shapes = std::map<std::string, plan::Factor>;
 // Thread-safe.
 class Planner final : public ReplanPort {
  public:
-  Planner(const Views& views, const artifacts::BlobStore& blobs, BlockingPool& pool,
-          EventQueue& queue);
+  Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
+          BlockingPool& pool, EventQueue& queue);
 
   // `spec` is validated. Blocks for a few reads of headers. NOT_FOUND with the field when an input
   // is not stored in the project and `shapes` does not stand for it; INVALID_ARGUMENT when the
@@ -51,6 +59,7 @@ class Planner final : public ReplanPort {
                                             const std::string& uri, const Shapes& shapes) const;
 
   const Views& views_;
+  const LinkMeter& links_;
   const artifacts::BlobStore& blobs_;
   BlockingPool& pool_;
   EventQueue& queue_;

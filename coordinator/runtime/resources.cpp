@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "common/plan/matmul_geometry.h"
+#include "common/wire/convert.h"
+#include "coordinator/runtime/job_filter.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -12,18 +14,6 @@ namespace {
 constexpr std::string_view kProjects = "projects/";
 constexpr std::string_view kJobs = "/jobs/";
 constexpr std::string_view kWorkers = "workers/";
-
-std::string_view priority_text(Priority priority) {
-  switch (priority) {
-    case Priority::kLow:
-      return "low";
-    case Priority::kNormal:
-      return "normal";
-    case Priority::kHigh:
-      return "high";
-  }
-  return "normal";
-}
 
 std::string worker_name(const Views& views, WorkerId id) {
   const auto worker = views.worker(id);
@@ -47,29 +37,11 @@ void set_progress(const JobView& job, const v1::Plan& plan, v1::Progress& out) {
   }
   if (fraction > 0 && fraction < 1 && job.state == core::JobState::kRunning) {
     const double left_ms = static_cast<double>(job.running.count()) * (1 - fraction) / fraction;
-    set_duration(*out.mutable_left(), Duration(static_cast<std::int64_t>(left_ms)));
+    *out.mutable_left() = wire::to_proto(Duration(static_cast<std::int64_t>(left_ms)));
   }
 }
 
 }  // namespace
-
-void set_timestamp(google::protobuf::Timestamp& out, Time time) {
-  const std::int64_t ms = unix_ms(time);
-  out.set_seconds(ms / 1000);
-  out.set_nanos(static_cast<std::int32_t>(ms % 1000) * 1'000'000);
-}
-
-void set_duration(google::protobuf::Duration& out, Duration duration) {
-  out.set_seconds(duration.count() / 1000);
-  out.set_nanos(static_cast<std::int32_t>(duration.count() % 1000) * 1'000'000);
-}
-
-v1::Money money(Money amount, std::string_view currency) {
-  v1::Money out;
-  out.set_amount_micros(amount.micros);
-  out.set_currency_code(std::string(currency));
-  return out;
-}
 
 std::string job_resource_name(const JobView& job) {
   return std::string(kProjects) + job.project + std::string(kJobs) + job.name;
@@ -126,16 +98,16 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   if (job.spec) out.mutable_spec()->ParseFromString(*job.spec);
   if (job.plan) out.mutable_plan()->ParseFromString(*job.plan);
   v1::Cost& cost = *out.mutable_cost();
-  *cost.mutable_charged() = money(ledger::rounded(job.charged), currency);
-  *cost.mutable_reserved() = money(ledger::rounded(job.reserved), currency);
-  if (job.demand.cap) *cost.mutable_cap() = money(*job.demand.cap, currency);
+  *cost.mutable_charged() = wire::to_proto(ledger::rounded(job.charged), currency);
+  *cost.mutable_reserved() = wire::to_proto(ledger::rounded(job.reserved), currency);
+  if (job.demand.cap) *cost.mutable_cap() = wire::to_proto(*job.demand.cap, currency);
   set_progress(job, out.plan(), *out.mutable_progress());
   out.set_attempt(job.attempt);
-  set_timestamp(*out.mutable_create_time(), job.created);
-  if (job.started) set_timestamp(*out.mutable_start_time(), *job.started);
-  if (job.ended) set_timestamp(*out.mutable_end_time(), *job.ended);
+  *out.mutable_create_time() = wire::to_proto(job.created);
+  if (job.started) *out.mutable_start_time() = wire::to_proto(*job.started);
+  if (job.ended) *out.mutable_end_time() = wire::to_proto(*job.ended);
   if (const auto token = views.token(TokenId(job.submitter))) out.set_submitter(token->name);
-  out.set_priority(std::string(priority_text(job.demand.priority)));
+  out.set_priority(std::string(priority_name(job.demand.priority)));
   std::set<WorkerId> workers;
   for (const SeatView& seat : job.seats) {
     v1::Seat& one = *out.add_seats();
@@ -146,8 +118,8 @@ v1::Job job_resource(const Views& views, const JobView& job) {
     one.set_memory_bytes(seat.memory_bytes);
     one.set_memory_peak_bytes(seat.memory_peak_bytes);
     one.set_threads(seat.threads);
-    set_duration(*one.mutable_used(), seat.used);
-    set_duration(*one.mutable_funded(), seat.funded);
+    *one.mutable_used() = wire::to_proto(seat.used);
+    *one.mutable_funded() = wire::to_proto(seat.funded);
     workers.insert(seat.worker);
   }
   out.set_worker_count(static_cast<std::uint32_t>(workers.size()));
@@ -165,13 +137,7 @@ v1::Worker worker_resource(const Views& views, const WorkerView& worker, Time no
   out.set_host_name(worker.machine.host_name);
   out.set_version(worker.machine.version);
   for (const DeviceInfo& device : worker.machine.devices) {
-    v1::Device& one = *out.add_devices();
-    one.set_kind(device.kind);
-    one.set_model(device.model);
-    one.set_memory_bytes(device.memory_bytes);
-    one.set_threads(device.threads);
-    one.set_gflops_fp32(device.gflops_fp32);
-    one.set_gflops_fp64(device.gflops_fp64);
+    *out.add_devices() = wire::to_proto(device);
   }
   for (const DeviceUseView& use : worker.uses) {
     v1::DeviceUse& one = *out.add_uses();
@@ -182,9 +148,10 @@ v1::Worker worker_resource(const Views& views, const WorkerView& worker, Time no
   for (const auto& [key, value] : worker.labels) (*out.mutable_labels())[key] = value;
   for (const auto& project : worker.projects) out.add_projects(project);
   out.set_spot(worker.spot);
-  *out.mutable_price_per_hour() = money(worker.price_per_hour, views.cluster()->prices.currency);
-  set_timestamp(*out.mutable_join_time(), worker.joined);
-  set_duration(*out.mutable_silent(), std::max(Duration(0), now - worker.last_seen));
+  *out.mutable_price_per_hour() =
+      wire::to_proto(worker.price_per_hour, views.cluster()->prices.currency);
+  *out.mutable_join_time() = wire::to_proto(worker.joined);
+  *out.mutable_silent() = wire::to_proto(std::max(Duration(0), now - worker.last_seen));
   out.set_incarnation(worker.incarnation.value());
   std::uint32_t on_host = 0;
   for (const auto& other : views.workers()) {
@@ -201,8 +168,8 @@ v1::Token token_resource(const TokenView& token) {
   out.set_role(std::string(role_name(token.role)));
   out.set_project(token.project);
   out.set_name(token.name);
-  set_timestamp(*out.mutable_create_time(), token.created);
-  if (token.expires) set_timestamp(*out.mutable_expire_time(), *token.expires);
+  *out.mutable_create_time() = wire::to_proto(token.created);
+  if (token.expires) *out.mutable_expire_time() = wire::to_proto(*token.expires);
   out.set_revoked(token.revoked);
   return out;
 }
@@ -213,8 +180,8 @@ v1::Token join_file_resource(const JoinFileView& file) {
   out.set_role("worker");
   if (file.projects.size() == 1) out.set_project(file.projects.front());
   out.set_name(file.name);
-  set_timestamp(*out.mutable_create_time(), file.created);
-  set_timestamp(*out.mutable_expire_time(), file.expires);
+  *out.mutable_create_time() = wire::to_proto(file.created);
+  *out.mutable_expire_time() = wire::to_proto(file.expires);
   out.set_revoked(file.revoked);
   out.set_uses_left(file.uses_left);
   return out;
@@ -225,48 +192,14 @@ v1::PriceBook price_book_resource(const ClusterView& cluster) {
   out.set_currency_code(cluster.prices.currency);
   for (const auto& entry : cluster.prices.entries) {
     auto& one = *out.add_entries();
-    set_timestamp(*one.mutable_from(), entry.from);
+    *one.mutable_from() = wire::to_proto(entry.from);
     one.set_device(entry.device);
     one.set_supplier(entry.supplier);
     one.set_spot(entry.spot);
-    *one.mutable_per_hour() = money(entry.per_hour, cluster.prices.currency);
-    if (entry.minimum.count() > 0) {
-      one.set_minimum(std::to_string(entry.minimum.count() / 1000) + "s");
-    }
+    *one.mutable_per_hour() = wire::to_proto(entry.per_hour, cluster.prices.currency);
+    if (entry.minimum.count() > 0) one.set_minimum(std::to_string(entry.minimum.count()) + "ms");
   }
   out.set_yaml(cluster.prices_source);
-  return out;
-}
-
-v1::ClusterStatus cluster_resource(const Views& views, const std::string& project, Time now) {
-  v1::ClusterStatus out;
-  out.set_cluster(views.cluster()->cluster);
-  set_timestamp(*out.mutable_now(), now);
-  std::uint32_t ready = 0;
-  std::uint32_t draining = 0;
-  std::uint32_t lost = 0;
-  for (const auto& worker : views.workers()) {
-    if (worker->state == core::WorkerState::kReady) ++ready;
-    if (worker->state == core::WorkerState::kDraining) ++draining;
-    if (worker->state == core::WorkerState::kLost) ++lost;
-  }
-  out.set_workers_ready(ready);
-  out.set_workers_draining(draining);
-  out.set_workers_lost(lost);
-  std::uint32_t queued = 0;
-  std::uint32_t running = 0;
-  std::uint32_t paused = 0;
-  for (const auto& job : views.jobs(project)) {
-    if (job->state == core::JobState::kQueued) ++queued;
-    if (job->state == core::JobState::kPaused) ++paused;
-    if (job->state == core::JobState::kStarting || job->state == core::JobState::kRunning ||
-        job->state == core::JobState::kStopping) {
-      ++running;
-    }
-  }
-  out.set_jobs_queued(queued);
-  out.set_jobs_running(running);
-  out.set_jobs_paused(paused);
   return out;
 }
 

@@ -31,13 +31,5 @@ struct JobName {
 [[nodiscard]] v1::Token token_resource(const TokenView& token);
 [[nodiscard]] v1::Token join_file_resource(const JoinFileView& file);
 [[nodiscard]] v1::PriceBook price_book_resource(const ClusterView& cluster);
-[[nodiscard]] v1::Money money(Money amount, std::string_view currency);
-
-// Counts of workers and jobs. Costs, version, addresses and the disk's state are the caller's.
-[[nodiscard]] v1::ClusterStatus cluster_resource(const Views& views, const std::string& project,
-                                                 Time now);
-
-void set_timestamp(google::protobuf::Timestamp& out, Time time);
-void set_duration(google::protobuf::Duration& out, Duration duration);
 
 }  // namespace overwinter::runtime

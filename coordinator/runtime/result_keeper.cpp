@@ -43,6 +43,22 @@ void end_if_fatal(const Status& status) {
 
 }  // namespace
 
+Status remove_orphans(artifacts::ResultStore& results, const core::ClusterState& state,
+                      store::History& history) {
+  const auto found = results.list();
+  if (!found) return found.error();
+  for (const JobId job : *found) {
+    if (state.find_job(job) != nullptr) continue;  // the core says what becomes of it
+    const auto past = history.state_of(job);
+    if (!past) return past.error();
+    if (*past == core::JobState::kSucceeded) continue;
+    log_warning("the tiles of job {} are removed: {}", job.value(),
+                past->has_value() ? "it did not succeed" : "there is no such job");
+    if (Status status = results.remove(job); !status.ok()) return status;
+  }
+  return Status::success();
+}
+
 ResultKeeper::ResultKeeper(const Views& views, const artifacts::BlobStore& blobs,
                            artifacts::ResultStore& results, BlockingPool& pool)
     : views_(views), blobs_(blobs), results_(results), pool_(pool) {}

@@ -17,8 +17,14 @@
 #include "coordinator/runtime/ports.h"
 #include "coordinator/runtime/sketch_maker.h"
 #include "coordinator/runtime/views.h"
+#include "coordinator/store/history.h"
 
 namespace overwinter::runtime {
+
+// At the start, before anybody uses them: removes results that no job owns, or a job that has left
+// the core without having succeeded. `state` is what was replayed. Blocks.
+Status remove_orphans(artifacts::ResultStore& results, const core::ClusterState& state,
+                      store::History& history);
 
 // Thread-safe. All references outlive this; the pool is stopped before this is destroyed.
 class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {

@@ -155,7 +155,11 @@ JobViewPtr snapshot_job(const core::Scheduler& core, JobId id, Time now) {
   const core::JobSoft* soft = soft_it == core.soft().jobs.end() ? nullptr : &soft_it->second;
   auto view = std::make_shared<JobView>();
   put_durable(*job, now, *view);
-  for (const auto& [number, seat] : job->seats) view->open += open_use(seat, soft);
+  view->open_from = now;
+  for (const auto& [number, seat] : job->seats) {
+    view->open += open_use(seat, soft);
+    view->open_from = std::min(view->open_from, seat.slice_from);
+  }
   view->charged = job->charged + view->open;
   view->reserved = job->reserved - std::min(job->reserved, view->open);
   view->resumes_by_itself =

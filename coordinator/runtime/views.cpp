@@ -5,12 +5,18 @@
 
 namespace overwinter::runtime {
 
+std::uint64_t Views::first_event(std::string_view project) const {
+  return project.empty() ? first_event_ + kAllProjectsOffset : first_event_;
+}
+
 void Views::remember(const JobViewPtr& job) {
-  auto [it, added] = histories_.try_emplace(job->project);
-  History& history = it->second;
-  if (added) history.next = first_event_;
-  history.kept.push_back({history.next++, job});
-  if (history.kept.size() > kEventsKeptMax) history.kept.pop_front();
+  for (const std::string& of : {job->project, std::string()}) {
+    auto [it, added] = histories_.try_emplace(of);
+    History& history = it->second;
+    if (added) history.next = first_event(of);
+    history.kept.push_back({history.next++, job});
+    if (history.kept.size() > kEventsKeptMax) history.kept.pop_front();
+  }
 }
 
 void Views::apply(const ViewChange& change) {
@@ -132,7 +138,7 @@ Result<std::vector<JobEvent>> Views::events(const std::string& project, std::uin
                                             std::size_t max) const {
   MutexLock lock(mutex_);
   const auto it = histories_.find(project);
-  const std::uint64_t next = it == histories_.end() ? first_event_ : it->second.next;
+  const std::uint64_t next = it == histories_.end() ? first_event(project) : it->second.next;
   const std::uint64_t oldest =
       it == histories_.end() || it->second.kept.empty() ? next : it->second.kept.front().number;
   std::vector<JobEvent> out;
@@ -157,7 +163,7 @@ Result<std::vector<JobEvent>> Views::events(const std::string& project, std::uin
 std::uint64_t Views::next_event(const std::string& project) const {
   MutexLock lock(mutex_);
   const auto it = histories_.find(project);
-  return it == histories_.end() ? first_event_ : it->second.next;
+  return it == histories_.end() ? first_event(project) : it->second.next;
 }
 
 Views::ListenerId Views::listen(std::string project, std::function<void()> told) {

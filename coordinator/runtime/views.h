@@ -59,6 +59,7 @@ struct JobView {
   std::uint32_t failures = 0;  // of its own work, since the last progress
   ledger::Charge charged;      // closed slices and `open`
   ledger::Charge open;         // used since the last slice was closed, as workers say
+  Time open_from{};            // when the oldest of those slices began
   ledger::Charge reserved;
   bool resumes_by_itself = false;
   std::vector<SeatView> seats;  // held now, by number
@@ -126,9 +127,9 @@ struct ClusterView {
 using JobViewPtr = std::shared_ptr<const JobView>;
 using WorkerViewPtr = std::shared_ptr<const WorkerView>;
 
-// A step in a project's history: its job as it was after the change.
+// A step in a project's history, or in that of all projects: its job as it was after the change.
 struct JobEvent {
-  std::uint64_t number = 0;  // 1, 2, … within the project and this run of the coordinator's epoch
+  std::uint64_t number = 0;  // counts within that history and this run of the coordinator
   JobViewPtr job;
 };
 
@@ -169,15 +170,16 @@ class Views {
   [[nodiscard]] std::vector<JoinFileView> join_files() const;
   [[nodiscard]] std::shared_ptr<const ClusterView> cluster() const;
 
-  // Events of a project with number >= `from`, at most `max`. OUT_OF_RANGE when that is older than
-  // what is kept (the reader lists again). `from` = 0 or past the end: nothing yet.
+  // Events of a project, or (empty) of all, with number >= `from`, at most `max`. OUT_OF_RANGE when
+  // that is older than what is kept (the reader lists again) or of another history. `from` = 0 or
+  // the next number: nothing yet.
   [[nodiscard]] Result<std::vector<JobEvent>> events(const std::string& project, std::uint64_t from,
                                                      std::size_t max) const;
-  // The number that the project's next event will have.
+  // The number that the next event will have, of a project or (empty) of all.
   [[nodiscard]] std::uint64_t next_event(const std::string& project) const;
 
-  // Calls `told` after each change of a job of `project`, from the loop's thread; it must not
-  // block. Ends with unlisten(), after which it is not called again.
+  // Calls `told` after each change of a job of `project` (empty: of any), from the loop's thread;
+  // it must not block. Ends with unlisten(), after which it is not called again.
   using ListenerId = std::uint64_t;
   [[nodiscard]] ListenerId listen(std::string project, std::function<void()> told);
   void unlisten(ListenerId id);
@@ -192,6 +194,7 @@ class Views {
     std::function<void()> told;
   };
   void remember(const JobViewPtr& job) OW_REQUIRES(mutex_);
+  [[nodiscard]] std::uint64_t first_event(std::string_view project) const;
 
   const std::uint64_t first_event_;
   mutable Mutex mutex_;
@@ -204,14 +207,17 @@ class Views {
   std::map<JoinFileId, JoinFileView> join_files_ OW_GUARDED_BY(mutex_);
   std::shared_ptr<const ClusterView> cluster_ OW_GUARDED_BY(mutex_) =
       std::make_shared<const ClusterView>();
-  std::map<std::string, History> histories_ OW_GUARDED_BY(mutex_);
+  std::map<std::string, History> histories_ OW_GUARDED_BY(mutex_);  // "": all projects
 
   Mutex listeners_mutex_;  // taken before mutex_ is not held
   std::map<ListenerId, Listener> listeners_ OW_GUARDED_BY(listeners_mutex_);
   ListenerId next_listener_ OW_GUARDED_BY(listeners_mutex_) = 1;
 };
 
-// Events kept of a project.
+// Events kept of a project, and of all.
 inline constexpr std::size_t kEventsKeptMax = 4096;
+// Numbers of all projects' events begin this much later: one of the other kind is never taken for
+// it.
+inline constexpr std::uint64_t kAllProjectsOffset = std::uint64_t{1} << 60;
 
 }  // namespace overwinter::runtime

@@ -18,6 +18,7 @@ CREATE INDEX jobs_by_name ON jobs (project, name);
 CREATE INDEX jobs_by_project ON jobs (project, created_ms, job);
 CREATE INDEX jobs_by_time ON jobs (created_ms, job);
 CREATE INDEX jobs_living ON jobs (job) WHERE forgotten = 0;
+CREATE INDEX jobs_gone ON jobs (project, created_ms, job) WHERE forgotten = 1;
 CREATE TABLE job_bytes (job INTEGER PRIMARY KEY, spec BLOB, plan BLOB, checksum INTEGER) STRICT;
 CREATE TABLE workers (worker INTEGER PRIMARY KEY, name TEXT, record BLOB, checksum INTEGER) STRICT;
 CREATE TABLE tokens (token INTEGER PRIMARY KEY, record BLOB, checksum INTEGER) STRICT;

@@ -66,7 +66,6 @@ void put(const MachineInfo& machine, v1::FactMachine* out) {
     added->set_gflops_fp32(device.gflops_fp32);
     added->set_gflops_fp64(device.gflops_fp64);
   }
-  out->set_link_bytes_per_second(machine.link_bytes_per_second);
   out->set_same_host_as_coordinator(machine.same_host_as_coordinator);
 }
 
@@ -77,6 +76,11 @@ void put(const ledger::PriceEntry& entry, v1::FactPriceEntry* out) {
   out->set_spot(entry.spot);
   out->set_per_hour_micros(entry.per_hour.micros);
   out->set_minimum_ms(entry.minimum.count());
+}
+
+void put(const ledger::PriceBook& book, v1::FactPriceBook* out) {
+  out->set_currency(book.currency);
+  for (const auto& entry : book.entries) put(entry, out->add_entries());
 }
 
 std::string serialise(const google::protobuf::MessageLite& message) {
@@ -177,7 +181,6 @@ MachineInfo machine(const v1::FactMachine& in) {
     out.devices.push_back({device.kind(), device.model(), device.memory_bytes(), device.threads(),
                            device.gflops_fp32(), device.gflops_fp64()});
   }
-  out.link_bytes_per_second = in.link_bytes_per_second();
   out.same_host_as_coordinator = in.same_host_as_coordinator();
   return out;
 }
@@ -189,6 +192,13 @@ ledger::PriceEntry price_entry(const v1::FactPriceEntry& in) {
           in.spot(),
           Money{in.per_hour_micros()},
           Duration(in.minimum_ms())};
+}
+
+ledger::PriceBook price_book(const v1::FactPriceBook& in) {
+  ledger::PriceBook out;
+  out.currency = in.currency();
+  for (const auto& entry : in.entries()) out.entries.push_back(price_entry(entry));
+  return out;
 }
 
 }  // namespace overwinter::wire::codec

@@ -21,6 +21,7 @@ void put(const SeatKey& seat, v1::SeatKey* out);
 void put(const Demand& demand, v1::FactDemand* out);
 void put(const MachineInfo& machine, v1::FactMachine* out);
 void put(const ledger::PriceEntry& entry, v1::FactPriceEntry* out);
+void put(const ledger::PriceBook& book, v1::FactPriceBook* out);
 // With maps in key order: the same message gives the same bytes.
 [[nodiscard]] std::string serialise(const google::protobuf::MessageLite& message);
 
@@ -60,5 +61,6 @@ Enum enumeration(std::uint32_t value, Enum first, Enum last, std::string_view fi
 [[nodiscard]] Demand demand(const v1::FactDemand& in, Check& check);
 [[nodiscard]] MachineInfo machine(const v1::FactMachine& in);
 [[nodiscard]] ledger::PriceEntry price_entry(const v1::FactPriceEntry& in);
+[[nodiscard]] ledger::PriceBook price_book(const v1::FactPriceBook& in);
 
 }  // namespace overwinter::wire::codec

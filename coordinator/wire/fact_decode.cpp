@@ -20,12 +20,7 @@ core::Fact get(const v1::Fact::ProjectCreated& in, Check&) {
 }
 
 core::Fact get(const v1::Fact::PriceBookChanged& in, Check&) {
-  core::PriceBookChanged out;
-  out.book.currency = in.currency();
-  for (const auto& entry : in.entries()) out.book.entries.push_back(price_entry(entry));
-  out.source = in.source();
-  out.actor = in.actor();
-  return out;
+  return core::PriceBookChanged{price_book(in.book()), in.source(), in.actor()};
 }
 
 core::Fact get(const v1::Fact::TokenCreated& in, Check& check) {

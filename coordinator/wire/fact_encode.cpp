@@ -26,8 +26,7 @@ void put(const core::ProjectCreated& fact, v1::Fact& to) {
 
 void put(const core::PriceBookChanged& fact, v1::Fact& to) {
   auto* out = to.mutable_price_book_changed();
-  out->set_currency(fact.book.currency);
-  for (const auto& entry : fact.book.entries) put(entry, out->add_entries());
+  put(fact.book, out->mutable_book());
   out->set_source(fact.source);
   out->set_actor(fact.actor);
 }

@@ -303,8 +303,7 @@ std::string encode_cluster(const core::ClusterState& state) {
   out.set_cluster(state.cluster);
   out.set_seed(state.seed);
   out.set_last_time_ms(unix_ms(state.last_time));
-  out.set_currency(state.prices.currency);
-  for (const auto& entry : state.prices.entries) put(entry, out.add_prices());
+  put(state.prices, out.mutable_prices());
   out.set_prices_source(state.prices_source);
   out.set_prices_set_at_ms(unix_ms(state.prices_set_at));
   out.set_next_job(state.next_job);
@@ -313,8 +312,7 @@ std::string encode_cluster(const core::ClusterState& state) {
   out.set_next_join_file(state.next_join_file);
   for (const core::EarlierPrices& earlier : state.earlier_prices) {
     v1::EarlierPricesRecord* to = out.add_earlier_prices();
-    to->set_currency(earlier.book.currency);
-    for (const auto& entry : earlier.book.entries) put(entry, to->add_prices());
+    put(earlier.book, to->mutable_prices());
     to->set_until_ms(unix_ms(earlier.until));
   }
   return serialise(out);
@@ -326,9 +324,7 @@ Status decode_cluster(std::string_view bytes, core::ClusterState& state) {
   state.cluster = in.cluster();
   state.seed = in.seed();
   state.last_time = time_of(in.last_time_ms());
-  state.prices.currency = in.currency();
-  state.prices.entries.clear();
-  for (const auto& entry : in.prices()) state.prices.entries.push_back(price_entry(entry));
+  state.prices = price_book(in.prices());
   state.prices_source = in.prices_source();
   state.prices_set_at = time_of(in.prices_set_at_ms());
   state.next_job = in.next_job();
@@ -337,11 +333,7 @@ Status decode_cluster(std::string_view bytes, core::ClusterState& state) {
   state.next_join_file = in.next_join_file();
   state.earlier_prices.clear();
   for (const auto& from : in.earlier_prices()) {
-    core::EarlierPrices earlier;
-    earlier.book.currency = from.currency();
-    for (const auto& entry : from.prices()) earlier.book.entries.push_back(price_entry(entry));
-    earlier.until = time_of(from.until_ms());
-    state.earlier_prices.push_back(std::move(earlier));
+    state.earlier_prices.push_back({price_book(from.prices()), time_of(from.until_ms())});
   }
   return Status::success();
 }

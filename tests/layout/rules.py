@@ -30,11 +30,12 @@ MAY_USE = {
     "coordinator/artifacts": {BASE, DOMAIN, PLAN, VERIFY, FORMATS, SECURITY},
     "coordinator/telemetry": {BASE, DOMAIN, SECURITY},
     # ledger: views carry a price book. verify, formats, security: the loop checks tiles with sketches
-    # from the system's randomness and names results by digest; policy: explain asks it why a job waits.
+    # from the system's randomness and names results by digest; policy: explain asks it why a job waits;
+    # common/wire: resources are messages, and values become messages in one place.
     "coordinator/runtime": {
         "coordinator/core", "coordinator/store", "coordinator/artifacts", "coordinator/telemetry",
         "coordinator/notify", "coordinator/ledger", "coordinator/policy", SPEC, PLAN, VERIFY, FORMATS,
-        SECURITY, "proto", BASE, DOMAIN},
+        WIRE, SECURITY, "proto", BASE, DOMAIN},
     # ledger, plan, formats: price books, shapes to plan by and headers of matrices cross it.
     "coordinator/rpc": {
         "coordinator/runtime", "coordinator/core", "coordinator/ledger", "coordinator/wire",

@@ -24,7 +24,6 @@ void fill(const SendHello& hello, const MachineInfo& machine, v1::Hello& out) {
   for (const DeviceInfo& device : machine.devices) *out.add_devices() = wire::to_proto(device);
   for (const SeatStatus& seat : hello.seats) fill(seat, *out.add_seats());
   out.set_last_report(hello.last_report);
-  out.set_link_bytes_per_second(machine.link_bytes_per_second);
   out.set_generation(hello.generation.value());
 }
 

@@ -161,8 +161,7 @@ class CoordinatorLoopTest : public testing::Test {
                        queue,
                        sink,
                        effects,
-                       views,
-                       nullptr};
+                       views};
 };
 
 TEST_F(CoordinatorLoopTest, AReplyAndItsViewLeaveAfterTheCommit) {

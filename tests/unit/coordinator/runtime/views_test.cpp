@@ -97,33 +97,41 @@ TEST(ViewsTest, AnotherProjectsJobIsAnsweredLikeOneThatIsNot) {
   EXPECT_TRUE(check_project(views, of_a, "a").ok());
 }
 
-TEST(ViewsTest, PagesOfAListMeetAndATokenOfAnotherListIsRefused) {
+TEST(ViewsTest, AllProjectsHaveAHistoryOfTheirOwn) {
+  Views views(1000);
+  const std::uint64_t first = views.next_event("");
+  int heard = 0;
+  const auto id = views.listen("", [&] { ++heard; });
+  change(views, job(1, "a", core::JobState::kQueued));
+  change(views, job(2, "b", core::JobState::kQueued));
+  change(views, job(1, "a", core::JobState::kRunning));
+  views.unlisten(id);
+  EXPECT_EQ(heard, 3);
+  const auto events = views.events("", first, 10);
+  ASSERT_TRUE(events.has_value());
+  ASSERT_EQ(events->size(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ((*events)[i].number, first + i);
+  EXPECT_EQ((*events)[1].job->project, "b");
+  EXPECT_EQ(views.next_event(""), first + 3);
+  // A number of one kind means nothing to the other.
+  EXPECT_EQ(views.events("a", first, 10).error().code, Code::kOutOfRange);
+  EXPECT_EQ(views.events("", 1000, 10).error().code, Code::kOutOfRange);
+}
+
+TEST(ViewsTest, TheParentOfAllIsTheCallersOwnWhereItSeesOnlyOne) {
   Views views(1);
-  make_projects(views, {"a"});
-  for (std::uint64_t i = 1; i <= 5; ++i) change(views, job(i, "a", core::JobState::kQueued));
-  const Principal admin{PrincipalKind::kPerson, 1, Role::kAdmin, {}, "root"};
-  v1::ListJobsRequest request;
-  request.set_parent("projects/a");
-  request.set_page_size(2);
-  std::vector<std::string> names;
-  for (int page = 0; page < 3; ++page) {
-    v1::ListJobsResponse response;
-    ASSERT_TRUE(list_jobs(views, admin, request, response).ok());
-    EXPECT_EQ(response.total_size(), 5);
-    for (const auto& one : response.jobs()) names.push_back(one.name());
-    request.set_page_token(response.next_page_token());
-    EXPECT_EQ(response.next_page_token().empty(), page == 2);
-    if (page == 0) {
-      v1::ListJobsRequest other = request;
-      other.set_filter("state=QUEUED");
-      v1::ListJobsResponse refused;
-      EXPECT_EQ(list_jobs(views, admin, other, refused).field, "page_token");
-    }
+  make_projects(views, {"a", "b"});
+  const Principal of_a{PrincipalKind::kPerson, 1, Role::kViewer, "a", "ann"};
+  const Principal admin{PrincipalKind::kPerson, 2, Role::kAdmin, {}, "root"};
+  EXPECT_EQ(visible_parent(views, of_a, "projects/-").value(), "a");
+  EXPECT_EQ(visible_parent(views, admin, "projects/-").value(), "");
+  EXPECT_EQ(visible_parent(views, admin, "projects/b").value(), "b");
+  EXPECT_EQ(visible_parent(views, of_a, "projects/b").error().code, Code::kNotFound);
+  EXPECT_EQ(visible_parent(views, of_a, "projects/b").error().hint,
+            visible_parent(views, of_a, "projects/none").error().hint);
+  for (const char* wrong : {"", "projects/", "b", "projects/a/jobs", "projects/-/jobs"}) {
+    EXPECT_EQ(visible_parent(views, admin, wrong).error().code, Code::kInvalidArgument) << wrong;
   }
-  const std::vector<std::string> newest_first{"projects/a/jobs/job-5", "projects/a/jobs/job-4",
-                                              "projects/a/jobs/job-3", "projects/a/jobs/job-2",
-                                              "projects/a/jobs/job-1"};
-  EXPECT_EQ(names, newest_first);
 }
 
 }  // namespace

@@ -79,12 +79,7 @@ inline WorkerRegistered full(Tag<WorkerRegistered>) {
 inline WorkerConnected full(Tag<WorkerConnected>) {
   return {WorkerId(12),
           Incarnation(13),
-          {"host-1",
-           "box.local",
-           "0.1.0",
-           {{"cpu", "EPYC", 1ULL << 35, 16, 12.5, 6.25}},
-           1.25e8,
-           true}};
+          {"host-1", "box.local", "0.1.0", {{"cpu", "EPYC", 1ULL << 35, 16, 12.5, 6.25}}, true}};
 }
 inline WorkerStateChanged full(Tag<WorkerStateChanged>) {
   return {WorkerId(12), WorkerState::kDraining, "because", 14, true};

@@ -1,0 +1,27 @@
+// The cluster at a glance, the same over gRPC and as JSON.
+#pragma once
+
+#include <string>
+
+#include "common/base/result.h"
+#include "common/domain/principal.h"
+#include "coordinator/runtime/costs.h"
+#include "coordinator/runtime/views.h"
+#include "coordinator/store/store.h"
+#include "overwinter/v1/admin.pb.h"
+
+namespace overwinter::runtime {
+
+// Since when this process serves, and where its page is. Written once, before anybody is served.
+struct Serving {
+  Time started{};
+  std::string dashboard;
+};
+
+// For `caller`: jobs of its project alone; money of machines where it may see that, else of its
+// project's jobs. Reads the disk: on the pool.
+[[nodiscard]] Result<v1::ClusterStatus> cluster_status(const Views& views, const Costs& costs,
+                                                       store::Store& store, const Serving& serving,
+                                                       const Principal& caller, Time now);
+
+}  // namespace overwinter::runtime
