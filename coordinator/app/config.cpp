@@ -57,6 +57,9 @@ bool parse_command_line(int argc, char** argv, CommandLine& out, int& exit_code)
 #ifdef OVERWINTER_TEST_SWITCHES
   app.add_flag("--allow-test-workloads", config.allow_test_workloads,
                "Take jobs of workloads that only tests use");
+  int lost_after_ms = 0;
+  app.add_option("--test-lost-after-ms", lost_after_ms,
+                 "Silence after which a worker is lost; the grace after a start is twice that");
 #endif
   app.add_flag("--new-admin-token", new_token,
                "Write a new admin token to DIR/admin.token and end; the coordinator must not run");
@@ -69,6 +72,9 @@ bool parse_command_line(int argc, char** argv, CommandLine& out, int& exit_code)
     exit_code = app.exit(e) == 0 ? 0 : kExitUsage;
     return false;
   }
+#ifdef OVERWINTER_TEST_SWITCHES
+  config.lost_after = Duration(lost_after_ms);
+#endif
   out.mode = version     ? Mode::kVersion
              : new_token ? Mode::kNewAdminToken
              : verify    ? Mode::kVerify

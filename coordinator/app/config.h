@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "common/base/time.h"
+
 namespace overwinter::app {
 
 struct Config {
@@ -15,7 +17,9 @@ struct Config {
   std::string listen_workers = "127.0.0.1:7602";
   std::string listen_dashboard = "127.0.0.1:7601";
   bool log_json = false;
-  bool allow_test_workloads = false;  // of test builds alone
+  // Of test builds alone:
+  bool allow_test_workloads = false;
+  Duration lost_after{0};  // silence after which a worker is lost, half the grace; 0: as shipped
 };
 
 enum class Mode { kServe, kNewAdminToken, kVerify, kVersion };

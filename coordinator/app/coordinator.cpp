@@ -100,7 +100,12 @@ struct Coordinator::Impl {
         signer(std::move(capability_signer)),
         queue({}),
         requests(queue),
-        pool(runtime::BlockingPoolConfig{}) {}
+        pool(runtime::BlockingPoolConfig{}) {
+    if (config.lost_after > Duration(0)) {
+      scheduling.lost_after = config.lost_after;
+      scheduling.grace_after_start = config.lost_after * 2;
+    }
+  }
 
   Status restore();
   Status open_artifacts();

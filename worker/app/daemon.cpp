@@ -42,6 +42,13 @@ constexpr Duration kShutDownWithin{4'000};
 constexpr Duration kFlushWithin{500};
 constexpr double kMeasureSeconds = 0.2;
 
+std::string version_of([[maybe_unused]] const Options& options) {
+#ifdef OVERWINTER_TEST_SWITCHES
+  if (!options.version.empty()) return options.version;
+#endif
+  return kVersion;
+}
+
 int complain(const Status& status, int exit_code) {
   std::cerr << "overwinter-worker: " << status.message;
   if (!status.hint.empty()) std::cerr << " (" << status.hint << ")";
@@ -93,7 +100,7 @@ JoinOutcome first_join(const Options& options) {
   wish.projects = options.projects;
   wish.spot = options.spot;
   wish.price_per_hour = options.price_per_hour;
-  wish.version = kVersion;
+  wish.version = version_of(options);
   auto joined = join(read->file, wish, options.data_dir, kJoinWithin);
   if (!joined) {
     const Code code = joined.error().code;
@@ -140,13 +147,31 @@ JoinOutcome settings_of(const Options& options) {
   return {*kept, 0};
 }
 
-MachineInfo machine_of(const Settings& settings, const ComputePool& devices) {
+MachineInfo machine_of(const Options& options, const Settings& settings,
+                       const ComputePool& devices) {
   MachineInfo machine;
   machine.host_id = host_id(settings.cluster);
   machine.host_name = host_name();
-  machine.version = kVersion;
+  machine.version = version_of(options);
   for (const auto& device : devices) machine.devices.push_back(device->info());
   return machine;
+}
+
+SessionConfig session_config_of(const Options& options, const Settings& settings,
+                                const ComputePool& devices) {
+  SessionConfig config;
+  config.data_folder = options.data_dir;
+  config.addresses = settings.addresses;
+  config.machine = machine_of(options, settings, devices);
+#ifdef OVERWINTER_TEST_SWITCHES
+  if (options.days_ahead > 0) {
+    config.renewal_check = Duration(500);
+    config.wall = [days = std::chrono::days(options.days_ahead)] {
+      return system_wall_time() + days;
+    };
+  }
+#endif
+  return config;
 }
 
 ComputePool make_devices(const Settings& settings) {
@@ -209,17 +234,18 @@ int work(const Options& options, const Settings& settings) {
   ComputePool devices = make_devices(settings);
 
   std::unique_ptr<WorkerLoop> loop;
-  SessionConfig session_config;
-  session_config.data_folder = options.data_dir;
-  session_config.addresses = settings.addresses;
-  session_config.machine = machine_of(settings, devices);
+  SessionConfig session_config = session_config_of(options, settings, devices);
   session_config.seed = incarnation->value() ^ settings.worker;
   std::atomic<bool> dismissed = false;
   session_config.dismissed = [&loop, &dismissed, &settings](const Status& status) {
     Status said = status;
-    said.message =
-        "the cluster " + settings.cluster + " has dismissed this machine: " + status.message;
-    said.hint = "to come back: a new join file and an empty --data-dir";
+    if (status.field == "version") {
+      said.message = "the cluster " + settings.cluster + " refuses this worker: " + status.message;
+    } else {
+      said.message =
+          "the cluster " + settings.cluster + " has dismissed this machine: " + status.message;
+      said.hint = "to come back: a new join file and an empty --data-dir";
+    }
     (void)complain(said, kRefused);
     dismissed = true;
     loop->post(ShutDown{kShutDownWithin});

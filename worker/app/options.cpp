@@ -146,6 +146,9 @@ Parsed parse_options(int argc, const char* const* argv) {
 #ifdef OVERWINTER_TEST_SWITCHES
   app.add_option("--test-lie", options.lie,
                  "corrupts tiles: flip|zero|stale|swap|reverse[:N], every N-th");
+  app.add_option("--test-version", options.version, "says that it is of this version");
+  app.add_option("--test-days-ahead", options.days_ahead,
+                 "looks each half second whether its certificate is due so many days later");
 #endif
   try {
     app.parse(argc, argv);

@@ -31,7 +31,10 @@ struct Options {
   std::optional<Money> price_per_hour;
   std::filesystem::path data_dir;
   bool log_json = false;
-  std::string lie;  // --test-lie; only in builds for tests
+  // Only in builds for tests:
+  std::string lie;      // --test-lie
+  std::string version;  // --test-version; empty: its own
+  int days_ahead = 0;   // --test-days-ahead
 };
 
 // "cpu", "cpu:memory=4GiB", "cpu:memory=4GiB,threads=1". INVALID_ARGUMENT says what is wrong with

@@ -22,7 +22,11 @@
 namespace overwinter::worker {
 namespace {
 
-constexpr Duration kRenewalCheck{60'000};
+// Trying again would not help: a person has to act first.
+bool is_final(const Status& status) {
+  return status.code == Code::kUnauthenticated || status.code == Code::kPermissionDenied ||
+         (status.code == Code::kFailedPrecondition && status.field == "version");
+}
 
 }  // namespace
 
@@ -157,7 +161,7 @@ bool Session::Impl::connect(const std::string& address, const std::stop_token& s
   }
   (void)post({StreamConnected{}});
   const std::stop_callback cancel(stop, [&commands] { commands->cancel(); });
-  while (!commands->wait_for(kRenewalCheck)) renew_when_due(channel);
+  while (!commands->wait_for(config.renewal_check)) renew_when_due(channel);
   const grpc::Status status = commands->wait();
   bool was_welcomed = false;
   {
@@ -167,7 +171,7 @@ bool Session::Impl::connect(const std::string& address, const std::stop_token& s
   }
   (void)post({StreamLost{}});
   const Status ended = wire::from_grpc(status);
-  if (ended.code == Code::kUnauthenticated || ended.code == Code::kPermissionDenied) {
+  if (is_final(ended)) {
     dismissed = true;
     config.dismissed(ended);
   } else if (!stop.stop_requested()) {
@@ -200,7 +204,8 @@ bool Session::Impl::received(const v1::ConnectResponse& response) {
 
 void Session::Impl::renew_when_due(const std::shared_ptr<grpc::Channel>& channel) {
   auto leaf = load_leaf(leaf_folder(config.data_folder));
-  if (!leaf || !due_for_renewal(leaf->leaf.cert_chain_pem, system_wall_time())) return;
+  const Time now = config.wall ? config.wall() : system_wall_time();
+  if (!leaf || !due_for_renewal(leaf->leaf.cert_chain_pem, now)) return;
   const Status done = renew(channel, config.data_folder, Duration(10'000));
   if (done.ok()) {
     log_info("the certificate was renewed");

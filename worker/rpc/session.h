@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/base/time.h"
 #include "common/domain/device.h"
 #include "worker/core/input.h"
 #include "worker/runtime/ports.h"
@@ -25,8 +26,11 @@ struct SessionConfig {
   std::uint64_t seed = 1;  // of the jitter
   Duration first_pause{200};
   Duration longest_pause{10'000};
-  // The coordinator will have no more of this worker (removed, its certificate revoked): called
-  // once, from the session's thread, which dials no more.
+  Duration renewal_check{60'000};
+  std::function<Time()> wall;  // when its certificate is due; empty: the system's clock
+  // The coordinator will have no more of this worker (removed, its certificate revoked, a version
+  // too far apart: the field is "version"): called once, from the session's thread, which dials no
+  // more.
   std::function<void(const Status&)> dismissed = [](const Status&) {};
 };
 
