@@ -90,6 +90,7 @@ class Invariants {
     std::string supplier = "any";
     bool spot = false;
     std::vector<core::DeviceUse> use;
+    Time registered_at;
     Time slice_from;
     std::vector<SeatSlice> seat_slices;  // in no machine slice yet
     ledger::Charge open_jobs;            // their sum
@@ -126,7 +127,9 @@ class Invariants {
   // Books set before `books_from` do not count.
   void check_cuts(Time from, Time to, Time books_from, const char* what) const;
   void check_silence(Time now, const core::WorkerStateChanged& f, const ShadowWorker& worker) const;
-  [[nodiscard]] Money price_of_machine(const ShadowWorker& worker, Time at) const;
+  // At `at`: what it costs an hour, and for how long at the least.
+  [[nodiscard]] std::pair<Money, Duration> price_of_machine(const ShadowWorker& worker,
+                                                            Time at) const;
 
   // ---- invariants.cpp
   static void check_welcome(const core::WorkerHello& hello, const core::Outcome& out,

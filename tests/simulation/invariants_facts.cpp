@@ -36,7 +36,7 @@ void Invariants::on(Time now, const core::WorkerRegistered& f, bool) {
   ShadowWorker worker;
   worker.own_price = f.price_per_hour;
   worker.spot = f.spot;
-  worker.slice_from = now;
+  worker.registered_at = worker.slice_from = now;
   const auto supplier = f.labels.find("supplier");
   if (supplier != f.labels.end()) worker.supplier = supplier->second;
   workers_[f.worker] = worker;
@@ -62,7 +62,8 @@ void Invariants::on(Time now, const core::WorkerStateChanged& f, bool live) {
                      (f.state == WorkerState::kDraining || f.state == WorkerState::kJoined);
   if (!noted) worker.state = f.state;
   if (f.state == WorkerState::kRemoved) {
-    require(worker.slice_from == now, rule::kMachines, [&] {
+    const Time end = std::max(now, worker.registered_at + price_of_machine(worker, now).second);
+    require(worker.slice_from == end, rule::kMachines, [&] {
       return fmt::format("machine {} was removed before its cost was settled", f.worker.value());
     });
     require(worker.seat_slices.empty(), rule::kMachines, [&] {
@@ -309,17 +310,20 @@ void Invariants::on(Time now, const core::UsageCharged& f, bool) {
   if (f.charge.units != 0) worker.seat_slices.push_back({f.from, f.to, f.charge});
 }
 
-Money Invariants::price_of_machine(const ShadowWorker& worker, Time at) const {
-  if (worker.own_price) return *worker.own_price;
-  Money sum;
+std::pair<Money, Duration> Invariants::price_of_machine(const ShadowWorker& worker, Time at) const {
+  std::pair<Money, Duration> cost{Money{}, Duration(0)};
   auto book = books_.upper_bound(at);
-  if (book == books_.begin()) return sum;
-  --book;
-  for (const DeviceInfo& device : worker.machine.devices) {
-    const auto entry = book->second.find(at, device.kind, worker.supplier, worker.spot);
-    if (entry) sum = sum + entry->per_hour;
+  if (book != books_.begin()) {
+    --book;
+    for (const DeviceInfo& device : worker.machine.devices) {
+      const auto entry = book->second.find(at, device.kind, worker.supplier, worker.spot);
+      if (!entry) continue;
+      cost.first = cost.first + entry->per_hour;
+      cost.second = std::max(cost.second, entry->minimum);
+    }
   }
-  return sum;
+  if (worker.own_price) cost.first = *worker.own_price;
+  return cost;
 }
 
 // Each slice of a machine holds exactly what its seats were charged for that time: nothing of an
@@ -327,14 +331,18 @@ Money Invariants::price_of_machine(const ShadowWorker& worker, Time at) const {
 void Invariants::on(Time now, const core::MachineCharged& f, bool) {
   ShadowWorker& worker = workers_[f.worker];
   const auto id = f.worker.value();
-  require(f.from == worker.slice_from && f.to <= now && f.from <= f.to, rule::kMachines,
+  const core::Worker* known = state_.find_worker(f.worker);
+  const bool leaving = known != nullptr && known->removing && known->seats.empty();
+  // Beyond now only what is left of its minimum, when it is removed.
+  require(f.from == worker.slice_from && f.from <= f.to && (f.to <= now || leaving),
+          rule::kMachines,
           [&] { return fmt::format("a gap or an overlap in the cost of machine {}", id); });
   // Before its first Hello it has no devices and so no price that may change.
   const Time connected = worker.first_connected.value_or(now);
   check_cuts(f.from, f.to, connected, "a slice of a machine");
   if (connected <= f.from || books_.upper_bound(f.from) == books_.upper_bound(connected)) {
     const ledger::Charge expected =
-        ledger::charge_for(price_of_machine(worker, f.from), f.to - f.from, 1'000'000);
+        ledger::charge_for(price_of_machine(worker, f.from).first, f.to - f.from, 1'000'000);
     require(f.total == expected, rule::kMachines,
             [&] { return fmt::format("machine {}: its cost is not price x time", id); });
   }

@@ -79,6 +79,7 @@ ledger::PriceBook draw_prices(std::uint64_t seed, Ms around_unix_ms) {
     entry.device = "cpu";
     entry.supplier = "any";
     entry.per_hour = Money{random.between(10'000, 4'000'000)};
+    if (random.chance(0.3)) entry.minimum = Duration(random.between(1, 60) * kMinute);
     book.entries.push_back(entry);
     entry.spot = true;
     entry.per_hour = Money{random.between(1'000, 400'000)};
