@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test, fastest first.
 #
-#   deploy/test.sh [STAGE...]       layout format unit contract simulation integration (these when none is named),
-#                                   sanitizers (a second build, several minutes more)
+#   deploy/test.sh [STAGE...]       layout format unit contract simulation integration sanitizers (these when none
+#                                   is named), threads (a third build, with ThreadSanitizer)
 #
 # Ends with one line "N tests passed, M skipped", or with a line that names what failed and exit status 1.
-# A label without a test is a failure. Works in build/test and build/test-asan.
+# A label without a test is a failure. Works in build/test, build/test-asan and build/test-tsan.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 labels='layout unit contract simulation integration'  # of ctest
-all_stages='layout format unit contract simulation integration sanitizers'
-# Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory and threads are handled by hand.
-sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker/core worker/memory'
+stages_by_default="$labels format sanitizers"
+all_stages="$stages_by_default threads"
+# Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory is handled by hand.
+sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker/core worker/memory worker/runtime worker/rpc'
+# Built again with ThreadSanitizer: where threads meet.
+threaded_rooms='common/rpc coordinator/store coordinator/runtime worker/memory worker/runtime worker/rpc'
 
 case ${1:-} in
-  -h|--help) sed -n '2,8p' "$0"; exit 0 ;;
+  -h|--help) sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
 esac
-stages=${*:-layout format unit contract simulation integration}
+stages=${*:-$stages_by_default}
 for stage in $stages; do
   case " $all_stages " in
     *" $stage "*) ;;
@@ -27,7 +30,6 @@ done
 
 jobs=$(nproc)
 build=build/test
-asan=build/test-asan
 passed=0 skipped=0
 failures=()
 
@@ -71,25 +73,19 @@ check_format() {
     failures+=('format (clang-format -i mends it)')
 }
 
-# Only the test programs of the sanitized rooms are built: the rest has its turn in the plain build.
-run_sanitizers() {
-  local targets=() room folder
-  for room in $sanitized_rooms; do
-    for folder in "tests/unit/$room" "tests/unit/$room"/*/; do
-      folder=${folder%/}
-      compgen -G "$folder/*_test.cpp" >/dev/null || continue
-      folder=${folder#tests/unit/}
-      targets+=("unit_${folder//\//_}")
-    done
+# run_sanitized NAME PRESET ROOMS: the unit tests of some rooms in a build of their own. Only their programs are built:
+# the rest has its turn in the plain build.
+run_sanitized() {
+  local name=$1 preset=$2 rooms=$3 folder=build/test-$2 targets=() room
+  for room in $rooms; do
+    compgen -G "tests/unit/$room/*_test.cpp" >/dev/null || { failures+=("$name (no test in $room)"); continue; }
+    targets+=("unit_${room//\//_}")
   done
-  if [ ${#targets[@]} -eq 0 ]; then
-    failures+=("sanitizers (no test in: $sanitized_rooms)")
-    return
-  fi
-  cmake --preset asan -B "$asan" >"$asan.log" 2>&1 || { tail -n 20 "$asan.log" >&2; stop 'cmake failed'; }
-  cmake --build "$asan" -j "$jobs" --target "${targets[@]}" || stop 'the build with sanitizers failed'
+  cmake --preset "$preset" -B "$folder" >"$folder.log" 2>&1 || { tail -n 20 "$folder.log" >&2; stop 'cmake failed'; }
+  cmake --build "$folder" -j "$jobs" --target "${targets[@]}" || stop "the build for $name failed"
+  # Debian's gRPC is not instrumented, and its atomics are its own.
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-    run_label "$asan" unit sanitizers
+    TSAN_OPTIONS='report_atomic_races=0 ignore_noninstrumented_modules=1' run_label "$folder" unit "$name"
 }
 
 say 'packages'
@@ -120,7 +116,11 @@ for label in $labels; do
 done
 if chosen sanitizers; then
   say sanitizers
-  run_sanitizers
+  run_sanitized sanitizers asan "$sanitized_rooms"
+fi
+if chosen threads; then
+  say threads
+  run_sanitized threads tsan "$threaded_rooms"
 fi
 
 echo
