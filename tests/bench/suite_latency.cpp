@@ -1,14 +1,18 @@
-// From the call of SubmitJob to the moment at which its watcher reads that the job runs: over TLS,
-// on a warm cluster, beside the commits of the same disk.
+// From the call of SubmitJob to the moment at which a worker has the job's unit, by the worker's
+// own record, and to what a watcher reads of it: over TLS, on a warm cluster, beside the commits of
+// the same disk. Both sides read the machine's one CLOCK_BOOTTIME.
 #include <fmt/format.h>
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
 #include <condition_variable>
+#include <fstream>
 #include <map>
 #include <mutex>
+#include <nlohmann/json.hpp>
 #include <thread>
 
+#include "common/base/clock.h"
 #include "common/rpc/channel.h"
 #include "common/security/random.h"
 #include "common/security/tls_credentials.h"
@@ -21,8 +25,13 @@
 namespace overwinter::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Instant = std::chrono::nanoseconds;  // of the machine's clock since its boot
 
+Instant now() {
+  return system_clock().monotonic();
+}
+
+constexpr unsigned kWorkers = 2;
 constexpr std::size_t kJobs = 200;
 constexpr std::size_t kWarmUp = 20;
 constexpr std::size_t kCommitsBeforeEach = 5;
@@ -52,8 +61,8 @@ class ProjectWatch {
   }
 
   struct Seen {
-    std::optional<Clock::time_point> running;
-    std::optional<Clock::time_point> ended;
+    std::optional<Instant> running;
+    std::optional<Instant> ended;
     bool succeeded = false;
   };
 
@@ -73,14 +82,14 @@ class ProjectWatch {
   void read() {
     v1::WatchJobsResponse response;
     while (stream_->Read(&response)) {
-      const auto now = Clock::now();
+      const Instant read_at = now();
       const v1::Job& job = response.job();
       const std::lock_guard lock(mutex_);
       Seen& seen = seen_[job.name()];
       // A job that is over has run: the later moment counts.
-      if (job.state() >= v1::Job::RUNNING && !seen.running) seen.running = now;
+      if (job.state() >= v1::Job::RUNNING && !seen.running) seen.running = read_at;
       if (job.state() >= v1::Job::SUCCEEDED && !seen.ended) {
-        seen.ended = now;
+        seen.ended = read_at;
         seen.succeeded = job.state() == v1::Job::SUCCEEDED;
       }
       changed_.notify_all();
@@ -100,16 +109,51 @@ class ProjectWatch {
   std::thread thread_;
 };
 
-double milliseconds(Clock::duration d) {
+double milliseconds(Instant d) {
   return std::chrono::duration<double, std::milli>(d).count();
 }
 
 struct Times {
   std::vector<double> commits;
-  std::vector<double> answers;  // SubmitJob returned
-  std::vector<double> starts;   // read as running
-  std::vector<double> ends;     // read as succeeded
+  std::map<std::string, Instant> submitted;  // by job: when the call began
+  std::vector<double> answers;               // SubmitJob returned
+  std::vector<double> running;               // read as running
+  std::vector<double> ends;                  // read as succeeded
 };
+
+// From the workers' records: when each job's first unit was started there.
+Result<std::map<std::string, Instant>> first_units(const Cluster& cluster) {
+  std::map<std::string, Instant> out;
+  for (unsigned worker = 1; worker <= kWorkers; ++worker) {
+    const std::string path = cluster.path(fmt::format("cluster/worker-{}/seats.jsonl", worker));
+    std::ifstream file(path);
+    std::map<std::string, std::string> jobs;  // by seat
+    for (std::string line; std::getline(file, line);) {
+      const auto record = nlohmann::json::parse(line, nullptr, false);
+      if (!record.is_object()) return fail(Code::kInternal, path + " has a line that is not JSON");
+      const std::string kind = record.value("record", "");
+      const std::string seat = record.value("seat", "");
+      if (kind == "began") jobs[seat] = record.value("job", "");
+      if (kind != "working") continue;
+      const Instant at = std::chrono::microseconds(record.value("monotonic_us", std::int64_t{0}));
+      const auto [it, added] = out.try_emplace(jobs[seat], at);
+      if (!added) it->second = std::min(it->second, at);
+    }
+  }
+  return out;
+}
+
+Result<std::vector<double>> starts_of(const Cluster& cluster, const Times& times) {
+  const auto units = first_units(cluster);
+  if (!units) return fail(units.error());
+  std::vector<double> starts;
+  for (const auto& [job, submitted] : times.submitted) {
+    const auto it = units->find(job);
+    if (it == units->end()) return fail(Code::kInternal, "no worker's record tells of " + job);
+    starts.push_back(milliseconds(it->second - submitted));
+  }
+  return starts;
+}
 
 Result<v1::JobSpec> one_unit_job(Cluster& cluster) {
   v1::JobSpec spec;
@@ -131,14 +175,15 @@ Status submit_one(Cluster& cluster, ProjectWatch& watch, const v1::JobSpec& spec
   v1::SubmitJobRequest request;
   *request.mutable_spec() = spec;
   request.set_request_id(random_id(20));
-  const auto begin = Clock::now();
+  const Instant begin = now();
   const auto job = cluster.client().submit(request);
-  const auto answered = Clock::now();
+  const Instant answered = now();
   if (!job) return job.error();
   const auto seen = watch.wait_for_end(job->name());
   if (!seen) return seen.error();
   out.answers.push_back(milliseconds(answered - begin));
-  out.starts.push_back(milliseconds(*seen->running - begin));
+  out.submitted[job->name()] = begin;
+  out.running.push_back(milliseconds(*seen->running - begin));
   out.ends.push_back(milliseconds(*seen->ended - begin));
   return Status::success();
 }
@@ -159,7 +204,7 @@ Row row_of(const std::string& name, const std::vector<double>& ours, const Summa
 
 Result<SuiteReport> run_latency(const Settings& settings) {
   say("latency: starting a coordinator and two workers");
-  auto cluster = Cluster::up(settings, 2, "cpu:memory=512MiB,threads=1");
+  auto cluster = Cluster::up(settings, kWorkers, "cpu:memory=512MiB,threads=1");
   if (!cluster) return fail(cluster.error());
   auto commits = TurnCommits::open((*cluster)->path("commits"));
   if (!commits) return fail(commits.error());
@@ -180,14 +225,16 @@ Result<SuiteReport> run_latency(const Settings& settings) {
     const Status done = submit_one(**cluster, **watch, *spec, i < kWarmUp ? warm_up : times);
     if (!done.ok()) return fail(done);
   }
+  const auto starts = starts_of(**cluster, times);
+  if (!starts) return fail(starts.error());
   const Summary disk = summarize(times.commits);
   SuiteReport report;
-  Row start = row_of("submit to start: read as RUNNING", times.starts, disk);
+  Row start = row_of("submit to start: the seat is ready and its unit started", *starts, disk);
   start.target = "p50 at most commit p50 + 3 ms, p99 at most commit p99 + 10 ms";
   start.met = start.ours.median <= disk.median + 3 && start.ours.p99 <= disk.p99 + 10;
-  start.note += "; RUNNING is read after a second commit, so the worker had its unit earlier";
   report.rows.push_back(start);
   report.rows.push_back(row_of("submit to its answer", times.answers, disk));
+  report.rows.push_back(row_of("submit to RUNNING, as a watcher reads it", times.running, disk));
   report.rows.push_back(row_of("submit to the end: read as SUCCEEDED", times.ends, disk));
   return report;
 }
