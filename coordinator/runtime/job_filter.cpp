@@ -141,6 +141,19 @@ Result<JobFilter> JobFilter::parse(std::string_view text) {
   return filter;
 }
 
+std::optional<core::JobState> JobFilter::only_state() const {
+  for (const Term& term : terms_) {
+    if (term.key != "state" || term.negated || term.prefix) continue;
+    for (auto i = static_cast<int>(core::JobState::kQueued);
+         i <= static_cast<int>(core::JobState::kCancelled); ++i) {
+      if (term.value == state_name(static_cast<core::JobState>(i))) {
+        return static_cast<core::JobState>(i);
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 bool JobFilter::matches(const JobView& job) const {
   return std::all_of(terms_.begin(), terms_.end(), [&](const Term& term) {
     const auto value = value_of(job, term.key);

@@ -1,6 +1,7 @@
 // Filters and orders of lists: the part of AIP-160 that jobs need.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,8 @@ class JobFilter {
   // INVALID_ARGUMENT (field filter), one sentence with what is not understood.
   [[nodiscard]] static Result<JobFilter> parse(std::string_view text);
   [[nodiscard]] bool matches(const JobView& job) const;
+  // The one state that a match must have; nullopt: the filter does not say.
+  [[nodiscard]] std::optional<core::JobState> only_state() const;
 
  private:
   struct Term {

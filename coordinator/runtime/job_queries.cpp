@@ -202,6 +202,7 @@ Status list_jobs(const Views& views, store::Store& store, const Principal& calle
   past.project = *project;
   past.newest_first = *newest_first;
   past.forgotten_only = true;
+  past.state = filter->only_state();
   past.max = std::min(static_cast<std::size_t>(page->size) + 1, store::kPageMax);
   if (!page->after.empty()) {
     auto after = position_of(views, store.history(), caller, page->after);

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/log.h"
@@ -60,8 +61,13 @@ Status remove_orphans(artifacts::ResultStore& results, const core::ClusterState&
 }
 
 ResultKeeper::ResultKeeper(const Views& views, const artifacts::BlobStore& blobs,
-                           artifacts::ResultStore& results, BlockingPool& pool)
-    : views_(views), blobs_(blobs), results_(results), pool_(pool) {}
+                           artifacts::ResultStore& results, BlockingPool& pool,
+                           std::uint64_t sketches_bytes_max)
+    : views_(views),
+      blobs_(blobs),
+      results_(results),
+      pool_(pool),
+      sketches_bytes_max_(sketches_bytes_max) {}
 
 void ResultKeeper::prepare(const core::PrepareResult& effect) {
   if (!effect.plan) return;
@@ -95,6 +101,7 @@ void ResultKeeper::prepare_now(JobId job, const std::string& project, const std:
       it->second.ready = std::move(*made);
     } else {
       status = made.error();
+      release(it->second);
     }
   }
   if (!status.ok()) {
@@ -137,10 +144,44 @@ Result<std::shared_ptr<const ResultKeeper::Ready>> ResultKeeper::make_ready(
   auto b = open(message->b_digest());
   if (!b) return fail(b.error());
   ready->factors = {std::move(*a), std::move(*b)};
+  if (Status status = reserve(job, verify::SketchBuilder::memory_bytes(*geometry)); !status.ok()) {
+    return fail(std::move(status));
+  }
   auto sketch = make_sketch(*geometry, ready->factors);
   if (!sketch) return fail(sketch.error());
   ready->sketch = std::move(*sketch);
   return std::shared_ptr<const Ready>(std::move(ready));
+}
+
+Status ResultKeeper::reserve(JobId job, std::uint64_t sketch_bytes) {
+  MutexLock lock(mutex_);
+  const auto fits = [&]() OW_REQUIRES(mutex_) {
+    return sketch_bytes <= sketches_bytes_max_ - std::min(sketches_bytes_max_, sketches_bytes_);
+  };
+  for (auto& [id, entry] : jobs_) {
+    if (fits()) break;
+    const auto view = entry.ready ? views_.job(id) : nullptr;
+    if (view &&
+        (view->state == core::JobState::kPaused || view->state == core::JobState::kQueued)) {
+      entry.ready.reset();
+      release(entry);
+    }
+  }
+  const auto it = jobs_.find(job);
+  if (it == jobs_.end()) return error(Code::kNotFound, "the job has ended");
+  if (!fits()) {
+    return error(Code::kResourceExhausted,
+                 "its sketch needs " + format_bytes(sketch_bytes) + " beside the " +
+                     format_bytes(sketches_bytes_) + " of other jobs', and " +
+                     format_bytes(sketches_bytes_max_) + " is the most: its tiles wait");
+  }
+  it->second.sketch_bytes = sketch_bytes;
+  sketches_bytes_ += sketch_bytes;
+  return Status::success();
+}
+
+void ResultKeeper::release(Entry& entry) {
+  sketches_bytes_ -= std::exchange(entry.sketch_bytes, 0);
 }
 
 void ResultKeeper::finish(const core::FinishResult& effect) {
@@ -161,6 +202,7 @@ void ResultKeeper::forget(JobId job) {
     MutexLock lock(mutex_);
     if (const auto it = jobs_.find(job); it != jobs_.end()) {
       waiting.swap(it->second.waiting);
+      release(it->second);
       jobs_.erase(it);
     }
   }

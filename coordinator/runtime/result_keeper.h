@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "common/base/bytes.h"
 #include "common/base/mutex.h"
 #include "common/verify/freivalds.h"
 #include "coordinator/artifacts/result_store.h"
@@ -26,11 +27,16 @@ namespace overwinter::runtime {
 Status remove_orphans(artifacts::ResultStore& results, const core::ClusterState& state,
                       store::History& history);
 
+// The memory that all sketches may take together. Those of jobs that do not run are forgotten first
+// (they are made anew); then a job's tiles wait until another job ends.
+inline constexpr std::uint64_t kSketchesBytesMax = 2 * kGiB;
+
 // Thread-safe. All references outlive this; the pool is stopped before this is destroyed.
 class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
  public:
   ResultKeeper(const Views& views, const artifacts::BlobStore& blobs,
-               artifacts::ResultStore& results, BlockingPool& pool);
+               artifacts::ResultStore& results, BlockingPool& pool,
+               std::uint64_t sketches_bytes_max = kSketchesBytesMax);
 
   // Effects; the work is done on the pool, for one job in the order given.
   void prepare(const core::PrepareResult& effect) override;
@@ -61,6 +67,7 @@ class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
   struct Entry {
     std::shared_ptr<const Ready> ready;  // null: being prepared
     bool preparing = false;
+    std::uint64_t sketch_bytes = 0;  // reserved for its sketch
     std::vector<std::function<void(Status)>> waiting;
   };
 
@@ -68,6 +75,8 @@ class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
   [[nodiscard]] Result<std::shared_ptr<const Ready>> make_ready(JobId job,
                                                                 const std::string& project,
                                                                 const std::string& plan);
+  [[nodiscard]] Status reserve(JobId job, std::uint64_t sketch_bytes);
+  void release(Entry& entry) OW_REQUIRES(mutex_);
   void forget(JobId job);
   void start(JobId job, std::string project, core::SharedBytes plan);
   [[nodiscard]] Status prepare_store(JobId job, const plan::MatmulGeometry& geometry,
@@ -77,8 +86,10 @@ class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
   const artifacts::BlobStore& blobs_;
   artifacts::ResultStore& results_;
   BlockingPool& pool_;
+  const std::uint64_t sketches_bytes_max_;
   mutable Mutex mutex_;
   std::map<JobId, Entry> jobs_ OW_GUARDED_BY(mutex_);
+  std::uint64_t sketches_bytes_ OW_GUARDED_BY(mutex_) = 0;  // of all entries
 };
 
 }  // namespace overwinter::runtime

@@ -73,7 +73,8 @@ class JobListTest : public testing::Test {
   }
   static Names numbers(const v1::ListJobsResponse& response) {
     Names out;
-    for (const auto& job : response.jobs()) out.push_back(job.name().substr(job.name().rfind('-') + 1));
+    for (const auto& job : response.jobs())
+      out.push_back(job.name().substr(job.name().rfind('-') + 1));
     return out;
   }
   // All pages of a list, joined by "|".
@@ -161,14 +162,22 @@ TEST_F(JobListTest, AllProjectsAreThoseOfTheCaller) {
 TEST_F(JobListTest, AFilterReachesIntoThePastWithABoundOnAPage) {
   std::vector<core::Fact> facts;
   for (std::uint64_t id = 1; id <= kPastScannedMax + 5; ++id) {
-    facts.push_back(accepted(id, "a"));
-    const auto state = id == 3 ? core::JobState::kFailed : core::JobState::kSucceeded;
+    core::JobAccepted fact = accepted(id, "a");
+    const bool odd = id == 3;
+    if (odd) fact.labels["team"] = "nlp";
+    facts.push_back(std::move(fact));
+    const auto state = odd ? core::JobState::kFailed : core::JobState::kSucceeded;
     facts.push_back(core::JobStateChanged{JobId(id), state, core::Cause::kNone, 1, "", 0});
     facts.push_back(core::JobForgotten{JobId(id)});
   }
   commit(std::move(facts));
+  auto by_state = request("projects/a", 10);
+  by_state.set_filter("state=FAILED");
+  EXPECT_EQ(pages(admin_, by_state), "3 ") << "the store itself leaves the others out";
+  by_state.set_filter("state=FAILED AND NOT labels.team=nlp");
+  EXPECT_EQ(pages(admin_, by_state), "");
   auto failed = request("projects/a", 10);
-  failed.set_filter("state=FAILED");
+  failed.set_filter("labels.team=nlp");
   const auto first = page(admin_, failed);
   EXPECT_EQ(first.jobs_size(), 0);
   ASSERT_FALSE(first.next_page_token().empty()) << "the list is not at its end";

@@ -1,7 +1,12 @@
 // Results that nobody owns, at a start.
 #include <gtest/gtest.h>
 
+#include <future>
+
+#include "common/formats/digest.h"
+#include "common/formats/npy.h"
 #include "coordinator/runtime/result_keeper.h"
+#include "overwinter/v1/job.pb.h"
 #include "tests/support/stored_cluster.h"
 
 namespace overwinter::runtime {
@@ -41,6 +46,84 @@ TEST(Orphans, ResultsOfJobsThatAreUnknownOrFailedLongAgoAreRemoved) {
   const auto scheduler = stored.scheduler();
   ASSERT_TRUE(remove_orphans(**results, scheduler.state(), stored.store().history()).ok());
   EXPECT_EQ((*results)->list().value(), (std::vector<JobId>{JobId(100), JobId(101)}));
+}
+
+// A product of two stored matrices, and the jobs that make it.
+class SketchesTest : public testing::Test {
+ protected:
+  SketchesTest() {
+    std::string matrix = formats::write_npy_header(formats::Dtype::kFloat32, kSize, kSize, false);
+    matrix.resize(matrix.size() + kSize * kSize * sizeof(float), '\0');
+    const auto bytes = std::as_bytes(std::span(matrix));
+    formats::BlobDigester digester;
+    digester.update(bytes);
+    const Digest digest = digester.finish();
+    auto upload = blobs_->begin_upload({"default", digest}, bytes.size(), Time{});
+    EXPECT_TRUE((*upload)->write(bytes, Time{}).ok());
+    EXPECT_TRUE((*upload)->finish().ok());
+    geometry_.m = geometry_.k = geometry_.n = kSize;
+    geometry_.tile_rows = geometry_.tile_columns = geometry_.panel_depth = kSize;
+    geometry_.group_rows = 1;
+    v1::Plan plan;
+    plan::set_geometry(geometry_, *plan.mutable_matmul());
+    plan.mutable_matmul()->set_a_digest(to_hex(digest));
+    plan.mutable_matmul()->set_b_digest(to_hex(digest));
+    plan_ = std::make_shared<const std::string>(plan.SerializeAsString());
+  }
+  ~SketchesTest() override { pool_.stop(); }
+
+  void set(std::uint64_t id, core::JobState state) {
+    auto view = std::make_shared<JobView>();
+    view->id = JobId(id);
+    view->project = "default";
+    view->name = "job-" + std::to_string(id);
+    view->state = state;
+    view->plan = plan_;
+    ViewChange change;
+    change.jobs = {view};
+    views_.apply(change);
+  }
+  // Whether tiles of the job can be checked; UNAVAILABLE: they wait.
+  Code ready(ResultKeeper& keeper, std::uint64_t id) {
+    auto promise = std::make_shared<std::promise<Code>>();
+    auto future = promise->get_future();
+    keeper.when_ready(JobId(id),
+                      [promise](const Status& status) { promise->set_value(status.code); });
+    return future.wait_for(std::chrono::seconds(10)) == std::future_status::ready ? future.get()
+                                                                                  : Code::kUnknown;
+  }
+
+  static constexpr std::uint64_t kSize = 8;
+  test::StoredCluster stored_;
+  std::unique_ptr<artifacts::BlobStore> blobs_ =
+      std::move(artifacts::BlobStore::open(artifacts::posix_files(), stored_.folder().string(),
+                                           {.free_bytes_min = 0})
+                    .value());
+  std::unique_ptr<artifacts::ResultStore> results_ = std::move(
+      artifacts::ResultStore::open(artifacts::posix_files(), stored_.folder().string(), {0})
+          .value());
+  plan::MatmulGeometry geometry_;
+  core::SharedBytes plan_;
+  Views views_{1};
+  BlockingPool pool_{{}};
+};
+
+TEST_F(SketchesTest, TilesWaitForRoomAndJobsThatDoNotRunGiveItUp) {
+  const std::uint64_t one = verify::SketchBuilder::memory_bytes(geometry_);
+  ResultKeeper keeper(views_, *blobs_, *results_, pool_, 2 * one);
+  for (const std::uint64_t id : {1, 2, 3}) set(id, core::JobState::kRunning);
+  EXPECT_EQ(ready(keeper, 1), Code::kOk);
+  EXPECT_EQ(ready(keeper, 2), Code::kOk);
+  EXPECT_EQ(ready(keeper, 3), Code::kUnavailable);
+  set(1, core::JobState::kPaused);
+  EXPECT_EQ(ready(keeper, 3), Code::kOk);
+  // It goes on, and waits until a job has ended.
+  set(1, core::JobState::kRunning);
+  EXPECT_EQ(ready(keeper, 1), Code::kUnavailable);
+  keeper.drop({JobId(2)});
+  set(2, core::JobState::kCancelled);
+  EXPECT_EQ(ready(keeper, 2), Code::kNotFound);
+  EXPECT_EQ(ready(keeper, 1), Code::kOk);
 }
 
 }  // namespace
