@@ -153,6 +153,13 @@ Result<CapabilityVerifier> CapabilityVerifier::from_public_key(std::string_view 
 
 Result<Capability> CapabilityVerifier::verify(std::string_view text, std::string_view holder,
                                               Time now) const {
+  Result<Capability> capability = verify(text, now);
+  if (capability && capability->holder != holder)
+    return fail(Code::kPermissionDenied, "this capability was given to another worker");
+  return capability;
+}
+
+Result<Capability> CapabilityVerifier::verify(std::string_view text, Time now) const {
   const auto foreign = [] {
     return fail(Code::kUnauthenticated, "this is not a capability of this coordinator");
   };
@@ -175,8 +182,6 @@ Result<Capability> CapabilityVerifier::verify(std::string_view text, std::string
     (void)openssl::last_error();
     return foreign();
   }
-  if (capability.holder != holder)
-    return fail(Code::kPermissionDenied, "this capability was given to another worker");
   if (now >= capability.end)
     return fail(Code::kPermissionDenied,
                 fmt::format("this capability ended at {}", format_time(capability.end)));

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -111,7 +112,29 @@ void DescriptorServer::serve() {
   }
 }
 
-Result<artifacts::MatrixBlob> DescriptorServer::find(const std::string& question) const {
+// A seat asks for each of its factors with the same text: its signature is checked once.
+Status DescriptorServer::admit(const std::string& text) {
+  const Time now = now_();
+  if (text != admitted_text_ || now >= admitted_.end) {
+    auto capability = verifier_.verify(text, now);
+    if (!capability) return capability.error();
+    admitted_text_ = text;
+    admitted_ = std::move(*capability);
+  }
+  // Nobody shows a certificate here: the capability must be that of a worker of this machine.
+  std::uint64_t id = 0;
+  const std::string& holder = admitted_.holder;
+  const auto [end, problem] = std::from_chars(holder.data(), holder.data() + holder.size(), id);
+  const bool number = problem == std::errc{} && end == holder.data() + holder.size();
+  const auto worker = number ? views_.worker(WorkerId(id)) : nullptr;
+  if (worker && worker->machine.same_host_as_coordinator &&
+      worker->state != core::WorkerState::kRemoved) {
+    return Status::success();
+  }
+  return error(Code::kPermissionDenied, "this capability is of no worker of this machine");
+}
+
+Result<artifacts::MatrixBlob> DescriptorServer::find(const std::string& question) {
   const auto json = nlohmann::json::parse(question, nullptr, false);
   const auto text = [&](const char* key) {
     const auto it = json.is_object() ? json.find(key) : json.end();
@@ -120,21 +143,14 @@ Result<artifacts::MatrixBlob> DescriptorServer::find(const std::string& question
   };
   const auto digest = parse_digest(text("digest"));
   if (!digest) return fail(digest.error());
-  // Nobody shows a certificate here: the capability must be that of a worker of this machine.
-  for (const auto& worker : views_.workers()) {
-    if (!worker->machine.same_host_as_coordinator || worker->state == core::WorkerState::kRemoved) {
-      continue;
-    }
-    const auto capability =
-        verifier_.verify(text("capability"), std::to_string(worker->id.value()), now_());
-    if (!capability) continue;
-    if (!may_read(*capability, *digest)) break;
-    return blobs_.open_matrix({capability->project, *digest});
+  if (Status status = admit(text("capability")); !status.ok()) return fail(std::move(status));
+  if (!may_read(admitted_, *digest)) {
+    return fail(Code::kPermissionDenied, "this capability is not for that matrix");
   }
-  return fail(Code::kPermissionDenied, "this capability is not for that matrix");
+  return blobs_.open_matrix({admitted_.project, *digest});
 }
 
-void DescriptorServer::answer(int connection) const {
+void DescriptorServer::answer(int connection) {
   std::string question(kQuestionBytesMax, '\0');
   const ssize_t size = ::recv(connection, question.data(), question.size(), 0);
   if (size <= 0) return;

@@ -37,8 +37,9 @@ class DescriptorServer {
                    const artifacts::BlobStore& blobs, CapabilityVerifier verifier,
                    std::function<Time()> now);
   void serve();
-  void answer(int connection) const;
-  [[nodiscard]] Result<artifacts::MatrixBlob> find(const std::string& question) const;
+  void answer(int connection);
+  [[nodiscard]] Status admit(const std::string& text);
+  [[nodiscard]] Result<artifacts::MatrixBlob> find(const std::string& question);
 
   const int socket_;
   const std::filesystem::path path_;
@@ -46,6 +47,9 @@ class DescriptorServer {
   const artifacts::BlobStore& blobs_;
   const CapabilityVerifier verifier_;
   const std::function<Time()> now_;
+  // The last one that was found to be ours; the serving thread's.
+  std::string admitted_text_;
+  Capability admitted_;
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

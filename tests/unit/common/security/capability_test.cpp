@@ -59,6 +59,9 @@ TEST_F(CapabilityTest, OthersAndLaterTimesAreRefused) {
   EXPECT_EQ(verifier.verify(text, "", kNow).error().code, Code::kPermissionDenied);
   EXPECT_TRUE(verifier.verify(text, "17", example().end - Duration(1)));
   EXPECT_EQ(verifier.verify(text, "17", example().end).error().code, Code::kPermissionDenied);
+  // Whoever shows it: then only its end counts.
+  EXPECT_EQ(must(verifier.verify(text, kNow)).holder, "17");
+  EXPECT_EQ(verifier.verify(text, example().end).error().code, Code::kPermissionDenied);
 }
 
 TEST_F(CapabilityTest, EveryChangedCharacterAndEveryCutIsRefused) {

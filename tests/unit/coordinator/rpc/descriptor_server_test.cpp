@@ -166,6 +166,30 @@ TEST_F(DescriptorServerTest, NobodyElseGetsADescriptor) {
   expect_refused(ask(good, digest_), "removed");
 }
 
+// The signature of a text is checked once; its end, its holder and its blobs each time.
+TEST_F(DescriptorServerTest, WhatWasAdmittedOnceStillEnds) {
+  const Digest other =
+      store("p", formats::write_npy_header(formats::Dtype::kFloat32, 1, 1, false) + "four");
+  const std::string good = capability(kMine, {digest_});
+  const auto expect_given = [&] {
+    const Answer answer = ask(good, digest_);
+    EXPECT_GE(answer.descriptor, 0) << answer.json;
+    ::close(answer.descriptor);
+  };
+  expect_given();
+  expect_given();
+  expect_refused(ask(good, other), "a blob that it does not name");
+  expect_refused(ask("", digest_), "nobody profits from the last question");
+  expect_refused(ask(good + "x", digest_), "nor one that looks alike");
+  expect_given();
+  add_worker(kMine, true, core::WorkerState::kRemoved);
+  expect_refused(ask(good, digest_), "removed");
+  add_worker(kMine, true, core::WorkerState::kReady);
+  expect_given();
+  now_ = now_.load() + Duration(1000);
+  expect_refused(ask(good, digest_), "past its end");
+}
+
 TEST_F(DescriptorServerTest, TheSocketIsTheOwnersAndIsReplacedAtAStart) {
   struct stat info {};
   ASSERT_EQ(::stat((folder_ / "socket").c_str(), &info), 0);
