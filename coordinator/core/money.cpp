@@ -267,7 +267,7 @@ void Engine::reprice_seat(SeatKey key, bool ending) {
   const auto left = room(job(key.job));
   const bool rise = price > seat->device_price_per_hour;
   if (rise && (seat->stopping || (left && reserved > seat->reserved + *left))) {
-    if (ending) return;
+    if (ending || seat->stopping) return;
     stop_seat(key, Cause::kBudget);
     const JobState state = job(key.job).state;
     if (state == JobState::kRunning || state == JobState::kStarting) out_of_budget(key.job);
@@ -292,6 +292,11 @@ void Engine::on(const PriceBookSetRequested& event) {
     if (worker.state == WorkerState::kRemoved || !worker.incarnation.valid()) continue;
     arm_cut(id);
     cut_if_due(id);
+    // Granted in this very instant: there is nothing to cut, and the old price was never in force.
+    const std::vector<SeatKey> keys(worker.seats.begin(), worker.seats.end());
+    for (const SeatKey key : keys) {
+      if (state_.find_seat(key)->slice_from == now_) reprice_seat(key, false);
+    }
     update_slots(id);
     touch(id);
   }

@@ -52,7 +52,6 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
     c.threads_used = worker.use[device].threads;
     c.share_used_ppm = worker.use[device].share_ppm;
   }
-  if (planted(Bug::kSeatOverDeviceMemory)) c.memory_used = c.share_used_ppm = 0;
   if (planted(Bug::kSharesAboveOne)) c.share_used_ppm = c.threads_used = 0;
   c.price_per_hour = price_now(worker, device);
   return c;

@@ -52,6 +52,7 @@ void Engine::grant(const Job& job, WorkerId worker_id, DeviceIndex device, Durat
   granted.incarnation = host.incarnation;
   granted.device = device;
   granted.memory_bytes = size.memory_bytes;
+  if (planted(Bug::kSeatOverDeviceMemory)) granted.memory_bytes += size.memory_bytes / 2;
   granted.threads = size.threads;
   granted.share_ppm = size.share_ppm;
   granted.device_price_per_hour = price_now(host, device);

@@ -129,6 +129,8 @@ void Invariants::on(Time now, const core::JobStateChanged& f, bool) {
   ShadowJob& job = jobs_[f.job];
   require(!is_terminal(job.state), rule::kTerminalFinal,
           [&] { return fmt::format("job {} left a terminal state", f.job.value()); });
+  require(f.cause != core::Cause::kBudget || job.cap, rule::kCap,
+          [&] { return fmt::format("job {} has no cap and ran out of it", f.job.value()); });
   job.state = f.state;
   if (is_terminal(f.state)) {
     job.final_bill = job.charged;
@@ -296,6 +298,15 @@ void Invariants::on(Time now, const core::UsageCharged& f, bool) {
       ledger::Int128{f.device_price_per_hour.micros} * f.used.count() * seat.share_ppm;
   require(f.charge.units == expected, rule::kBill,
           [&] { return text(f.seat) + ": charge is not price x use x share"; });
+  ShadowWorker& worker = workers_[seat.worker];
+  // A rise may be kept from it (its cap), a fall never.
+  const auto book = books_.upper_bound(f.from);
+  if (book != books_.begin() && !worker.own_price) {
+    const auto entry = std::prev(book)->second.find(
+        f.from, worker.machine.devices[seat.device].kind, worker.supplier, worker.spot);
+    require(f.used == Duration(0) || f.device_price_per_hour <= (entry ? entry->per_hour : Money{}),
+            rule::kBill, [&] { return text(f.seat) + ": a slice costs more than its price"; });
+  }
   seat.slice_end = f.to;
   seat.used_charged += f.used;
   seat.charged += f.charge;
@@ -305,7 +316,6 @@ void Invariants::on(Time now, const core::UsageCharged& f, bool) {
   charged_ += f.charge;
   require(!job.cap || job.charged <= ledger::charge_of(*job.cap), rule::kCap,
           [&] { return fmt::format("job {} passed its cap", f.seat.job.value()); });
-  ShadowWorker& worker = workers_[seat.worker];
   worker.open_jobs += f.charge;
   if (f.charge.units != 0) worker.seat_slices.push_back({f.from, f.to, f.charge});
 }
@@ -362,8 +372,10 @@ void Invariants::on(Time now, const core::MachineCharged& f, bool) {
   require(f.lost == (worker.state == WorkerState::kLost ? f.total : ledger::Charge{}),
           rule::kMachines,
           [&] { return fmt::format("machine {}: lost is not the time it was lost", id); });
-  require(f.jobs + f.lost <= f.total, rule::kMachines,
-          [&] { return fmt::format("machine {}: idle would be negative", id); });
+  require(f.jobs + f.lost <= f.total, rule::kMachines, [&] {
+    return fmt::format("machine {}: idle would be negative, from {} to {}", id, unix_ms(f.from),
+                       unix_ms(f.to));
+  });
   worker.slice_from = f.to;
   worker.open_jobs -= f.jobs;
   worker.total += f.total;

@@ -177,6 +177,27 @@ TEST(Money, ANewPriceCutsTheSliceAndTheOldKeepsItsPrice) {
   EXPECT_EQ(worker.jobs, worker.total);
 }
 
+// Found by seed 14548: nothing is to be cut then, and the seat went on at the old price.
+TEST(Money, ASeatThatIsGrantedInTheInstantOfANewBookPaysItsPrice) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(10));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.set_prices(a_book(kHour / 4));
+  const Seat& held = *run.cluster.state().find_seat(seat);
+  EXPECT_EQ(held.device_price_per_hour, Money{kHour / 4});
+  EXPECT_EQ(held.reserved, charge_for(Money{kHour / 4}, held.funded_for, 1'000'000));
+  run.cluster.began(seat);
+  run.cluster.run_for(Duration(4'000));
+  run.cluster.end(seat, Duration(4'000));
+  EXPECT_EQ(rounded(run.cluster.job(id).charged), Money{kSecond});
+  run.cluster.act(run.worker, WorkerAction::kRemove);
+  run.cluster.end(run.cluster.seat(id), Duration(0));
+  const Worker& removed = run.cluster.worker(run.worker);
+  EXPECT_EQ(removed.state, WorkerState::kRemoved);
+  EXPECT_EQ(removed.jobs, run.cluster.job(id).charged);
+  EXPECT_GE(removed.total - removed.jobs - removed.lost, Charge{});
+}
+
 TEST(Money, ASeatThatEndedBeforeTheNewPriceIsBilledWhatItReports) {
   Shop run;
   const JobId id = run.cluster.submit(a_job().with_units(10));
@@ -248,6 +269,31 @@ TEST(Money, ARiseThatTheCapDoesNotCoverStopsTheSeatAtItsOldPrice) {
   run.cluster.end(seat, Duration(2'000));
   EXPECT_EQ(run.cluster.job(id).state, JobState::kPaused);
   EXPECT_EQ(rounded(run.cluster.job(id).charged), Money{2 * kSecond});
+}
+
+TEST(Money, ARiseWhileASeatStopsForADrainDoesNotTouchItsJob) {
+  TestCluster cluster;
+  cluster.set_prices(a_book(kHour));
+  const WorkerId a = cluster.joined(a_worker().named("a"));
+  const WorkerId b = cluster.joined(a_worker().named("b"));
+  const JobId id = cluster.submit(a_job().with_units(1'000).with_seats(1, 2));
+  const SeatKey on_a = cluster.seat(id, 0);
+  ASSERT_EQ(cluster.state().find_seat(on_a)->worker, a);
+  cluster.began(on_a);
+  cluster.began(cluster.seat(id, 1));
+  cluster.run_for(Duration(4'000));
+  cluster.beat(a, {{on_a, Duration(4'000), {}, 0, false}});
+  cluster.beat(b);
+  cluster.act(a, WorkerAction::kDrain);
+  cluster.set_prices(a_book(2 * kHour));
+  EXPECT_EQ(cluster.job(id).state, JobState::kRunning);
+  EXPECT_EQ(cluster.job(id).cause, Cause::kNone);
+  EXPECT_TRUE(cluster.all<StopSeat>().empty());
+  EXPECT_EQ(cluster.state().find_seat(on_a)->stop_cause, Cause::kDrain);
+  EXPECT_EQ(cluster.state().find_seat(on_a)->device_price_per_hour, Money{kHour});
+  cluster.run_for(Duration(500));
+  cluster.end(on_a, Duration(4'500));
+  EXPECT_EQ(rounded(cluster.job(id).charged), Money{4'500});
 }
 
 TEST(Money, AMachinesOwnPriceIsSpreadInTheBooksProportions) {
