@@ -63,7 +63,16 @@ FolderLock::~FolderLock() {
 
 SpaceReserve::SpaceReserve(std::filesystem::path file, std::uint64_t bytes)
     : file_(std::move(file)), bytes_(bytes) {
-  restore();
+  std::error_code missing;
+  const std::uintmax_t held = std::filesystem::file_size(file_, missing);
+  const bool taken = !missing && held >= bytes_;
+  if (taken || free_bytes(file_.parent_path()) / 2 >= bytes_) restore();
+}
+
+void SpaceReserve::give_up(const std::filesystem::path& file) {
+  std::error_code missing;
+  if (!std::filesystem::exists(file, missing) || ::truncate(file.c_str(), 0) != 0) return;
+  log_warning("the disk is full; the start goes on from the store's reserve");
 }
 
 void SpaceReserve::restore() {

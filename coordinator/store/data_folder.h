@@ -29,7 +29,10 @@ class FolderLock {
 // in_use() on any thread, the rest on one at a time.
 class SpaceReserve {
  public:
+  // Takes the space, but not the last there is: as much again must stay free.
   SpaceReserve(std::filesystem::path file, std::uint64_t bytes);
+  // Before there is one: gives up what an earlier run took.
+  static void give_up(const std::filesystem::path& file);
   // Takes the space where it is free; in_use() stays true where it is not.
   void restore();
   // Gives the space up. False: it was given up before.

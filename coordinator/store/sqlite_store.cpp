@@ -22,6 +22,8 @@ namespace {
 constexpr std::int64_t kPageBytes = 4096 + 24;  // a page and its frame header in the WAL
 constexpr std::size_t kTurnsPerFlushMax = 10'000;
 constexpr std::chrono::seconds kRoomCheckEvery{1};
+// What a start writes: the ends of the log and of the projection, a certificate, where it serves.
+constexpr std::uint64_t kStartBytesMin = 16 * kMiB;
 
 class SqliteStore final : public Store {
  public:
@@ -52,6 +54,7 @@ class SqliteStore final : public Store {
 
  private:
   void maintain();
+  void take_reserve_again();
   Status project() OW_REQUIRES(projection_mutex_);
   void copy_wal_back() OW_REQUIRES(projection_mutex_);
   [[nodiscard]] std::uint64_t wal_bytes() const {
@@ -84,6 +87,7 @@ class SqliteStore final : public Store {
   Condition stop_;
   std::uint64_t committed_ OW_GUARDED_BY(mutex_) = 0;  // the log's last turn
   bool idle_ OW_GUARDED_BY(mutex_) = false;
+  bool reserve_wanted_ OW_GUARDED_BY(mutex_) = false;
   bool stopping_ OW_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
@@ -170,11 +174,16 @@ Status SqliteStore::disk_room() {
   if (room_looked_ && now - *room_looked_ < kRoomCheckEvery) return room_;
   room_looked_ = now;
   const std::uint64_t free = free_bytes(config_.folder);
+  // While its reserve is given up, the room for that is wanted too, and until it is taken again.
+  const bool reserve_gone = reserve_.in_use();
+  const std::uint64_t wanted =
+      config_.room_min_bytes + (reserve_gone ? reserve_.bytes() : std::uint64_t{0});
+  if (reserve_gone && free >= wanted) take_reserve_again();
   room_ = Status::success();
-  if (free < config_.room_min_bytes || reserve_.in_use()) {
+  if (free < wanted || reserve_gone) {
     room_ = error(Code::kResourceExhausted,
                   "the coordinator's disk is full: " + format_bytes(free) + " free, " +
-                      format_bytes(config_.room_min_bytes) + " wanted; running work goes on",
+                      format_bytes(wanted) + " wanted; running work goes on",
                   {}, "free some space on it, or remove old results");
   }
   return room_;
@@ -223,13 +232,23 @@ Status SqliteStore::catch_up() {
   return project();
 }
 
+// Without commits the store's thread would sleep on, and what makes commits is refused.
+void SqliteStore::take_reserve_again() {
+  {
+    MutexLock lock(mutex_);
+    reserve_wanted_ = true;
+  }
+  woken_.notify_all();
+}
+
 void SqliteStore::maintain() {
   for (;;) {
     {
       MutexLock lock(mutex_);
       idle_ = true;
-      while (!stopping_ && committed_ <= projected_) woken_.wait(mutex_);
+      while (!stopping_ && committed_ <= projected_ && !reserve_wanted_) woken_.wait(mutex_);
       idle_ = false;
+      reserve_wanted_ = false;
       // Gathers what comes within a second, so that a busy job's row is written once.
       const auto until = std::chrono::steady_clock::now() + config_.project_every;
       while (!stopping_ && stop_.wait_until(mutex_, until) != std::cv_status::timeout) {
@@ -242,7 +261,7 @@ void SqliteStore::maintain() {
     }
     copy_wal_back();
     if (reserve_.in_use() &&
-        free_bytes(config_.folder) > config_.room_min_bytes + reserve_.bytes()) {
+        free_bytes(config_.folder) >= config_.room_min_bytes + reserve_.bytes()) {
       reserve_.restore();
     }
   }
@@ -278,6 +297,7 @@ Result<std::unique_ptr<Store>> open_store(const StoreConfig& config) {
   auto lock = FolderLock::take(config.folder);
   if (!lock) return fail(std::move(lock.error()));
   const StoreFiles files(config.folder);
+  if (free_bytes(config.folder) < kStartBytesMin) SpaceReserve::give_up(files.reserve);
   if (Status status = check_wal(files.log + "-wal"); !status.ok()) return fail(std::move(status));
   auto witness = CommitWitness::open(files.witness);
   if (!witness) return fail(std::move(witness.error()));
