@@ -121,9 +121,15 @@ void Engine::on(const WorkerHello& event) {
     effect(RefuseWorker{event.worker, event.incarnation, std::move(*status)});
     return;
   }
-  WorkerSoft& soft = soft_.workers[event.worker];
   const bool same = known->incarnation == event.incarnation;
-  if (!same) lose_seats(event.worker, "its daemon was started anew");
+  if (!same) {
+    lose_seats(event.worker, "its daemon was started anew");
+    if (auto status = refusal(event, known)) {  // with its last seat a leaving worker is removed
+      effect(RefuseWorker{event.worker, event.incarnation, std::move(*status)});
+      return;
+    }
+  }
+  WorkerSoft& soft = soft_.workers[event.worker];
   soft.connected = true;
   soft.last_sign = now_;
   soft.hello_last_report = event.last_report;
@@ -137,6 +143,7 @@ void Engine::on(const WorkerHello& event) {
       charge_machine(event.worker, now_);
     }
     emit(WorkerConnected{event.worker, event.incarnation, event.machine});
+    arm_cut(event.worker);  // its price is known from here on, whatever its state
     workers_changed(event.worker);
   }
   touch(event.worker);
@@ -368,11 +375,12 @@ void Engine::lost_due(WorkerId id) {
     return;
   }
   soft.connected = false;
-  lose_seats(id, "its worker " + silent->name + " was lost");
-  cut_if_due(id);
-  charge_machine(id, now_);
   const std::string silence =
       format_duration(now_ - std::max(soft.last_sign, silent->registered_at));
+  lose_seats(id, "its worker " + silent->name + " was lost");
+  if (silent->state == WorkerState::kRemoved) return;  // it was leaving, and held a last seat
+  cut_if_due(id);
+  charge_machine(id, now_);
   set_worker(id, WorkerState::kLost, "not heard of for " + silence);
   remove_if_empty(id);
 }

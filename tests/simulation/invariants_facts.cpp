@@ -57,6 +57,8 @@ void Invariants::on(Time now, const core::WorkerConnected& f, bool) {
 
 void Invariants::on(Time now, const core::WorkerStateChanged& f, bool live) {
   ShadowWorker& worker = workers_[f.worker];
+  require(worker.state != WorkerState::kRemoved, rule::kTerminalFinal,
+          [&] { return fmt::format("worker {} was removed and is again", f.worker.value()); });
   // It stays lost; what it shall be when it returns is noted.
   const bool noted = worker.state == WorkerState::kLost &&
                      (f.state == WorkerState::kDraining || f.state == WorkerState::kJoined);
