@@ -1,4 +1,6 @@
 // overwinter-bench SUITE [-o json] [--runs N] [--n N]
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -85,6 +87,9 @@ int run(const Options& options) {
   for (const Suite& suite : kSuites) {
     if (options.suite != "all" && suite.name != options.suite) continue;
     if (interrupted()) break;
+    // What the suite before left to be written (gigabytes of matrices) would stall this one's
+    // commits.
+    ::sync();
     auto report = suite.run(options.settings);
     if (!report) {
       std::fprintf(stderr, "overwinter-bench: %s: %s\n", std::string(suite.name).c_str(),
