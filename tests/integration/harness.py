@@ -76,7 +76,12 @@ class Cluster:
             arguments = ["up", "--workers", str(self.workers), "--dir", self.dir]
             for device in self.devices:
                 arguments += ["--device", device]
-            self.run(*arguments)
+            # `up` looks for free ports and then opens them: another cluster may come in between.
+            done = self.call(*arguments)
+            if done.returncode != 0 and not self.prepare and "already in use" in self.logs():
+                shutil.rmtree(self.dir)
+                done = self.call(*arguments)
+            self.expect(done, 0, arguments)
         except BaseException:
             self.close()
             raise
@@ -106,7 +111,9 @@ class Cluster:
 
     def run(self, *arguments, code=0, **more):
         """As call(), and expects the exit code."""
-        done = self.call(*arguments, **more)
+        return self.expect(self.call(*arguments, **more), code, arguments)
+
+    def expect(self, done, code, arguments):
         if done.returncode != code:
             raise AssertionError(f"overwinter {' '.join(map(str, arguments))}: exit code {done.returncode}, "
                                  f"expected {code}\n{done.stdout}\n{done.stderr}\n{self.logs()}")

@@ -36,49 +36,61 @@ class Caps(unittest.TestCase):
         c.run("matmul", c.path("A.npy"), c.path("B.npy"), "-o", c.path(output), "--quiet", *options, code=code)
         return c.job()
 
-    def test_half_the_bill_then_more(self):
+    def test_caps(self):
         whole = self.matmul("whole.npy")
         bill = micros(whole["cost"]["charged"])
-        cap = bill // 2
-        paused = self.matmul("C.npy", "--cap", f"{cap / 1e6:.6f}", code=4)
+        with self.subTest("half the bill"):
+            paused = self.matmul("C.npy", "--cap", f"{bill // 2 / 1e6:.6f}", code=4)
+            self.go_on(paused, bill // 2)
+        with self.subTest("the coordinator is down when the cap is reached"):
+            self.capped_while_alone(bill // 2)
+
+    def go_on(self, paused, cap):
+        """A job that its cap has paused says what to do; done, it ends with the bytes of the one without a cap."""
+        c = self.cluster
         self.assertEqual(paused["state"], "PAUSED")
+        self.assertIn("cap", paused["stateReason"])
         self.assertLessEqual(micros(paused["cost"]["charged"]), cap)
-        self.assertIn("jobs update", paused["stateReason"] + str(self.cluster.json("jobs", "explain", "@last")))
-        self.cluster.run("jobs", "update", "@last", "--cap", "10")
-        self.cluster.run("jobs", "resume", "@last")
-        self.cluster.run("jobs", "watch", "@last")
-        self.cluster.run("jobs", "download", "@last", "-o", self.cluster.path("C.npy"))
-        with open(self.cluster.path("whole.npy"), "rb") as f, open(self.cluster.path("C.npy"), "rb") as g:
+        self.assertGreaterEqual(micros(paused["cost"]["charged"]), cap // 2)
+        self.assertEqual(micros(paused["cost"]["reserved"]), 0)
+        self.assertEqual(paused["seats"], [])
+        self.assertIn("jobs update", paused["stateReason"] + str(c.json("jobs", "explain", "@last")))
+        kept = int(paused["progress"]["unitsDone"])
+        self.assertGreater(kept, 0)
+        c.run("jobs", "update", "@last", "--cap", "10")
+        c.run("jobs", "resume", "@last")
+        c.run("jobs", "watch", "@last")
+        ended = c.job()
+        self.assertEqual(ended["state"], "SUCCEEDED")
+        self.assertGreater(micros(ended["cost"]["charged"]), micros(paused["cost"]["charged"]))
+        c.run("jobs", "download", "@last", "-o", c.path("C.npy"))
+        with open(c.path("whole.npy"), "rb") as f, open(c.path("C.npy"), "rb") as g:
             self.assertEqual(f.read(), g.read())
 
-    def test_the_cap_holds_while_the_coordinator_is_down(self):
-        cap = 60_000
-        process = self.cluster.start("matmul", self.cluster.path("A.npy"), self.cluster.path("B.npy"), "-o",
-                                     self.cluster.path("C.npy"), "--cap", f"{cap / 1e6:.6f}")
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.stderr.close)
+    def capped_while_alone(self, cap):
+        c = self.cluster
+        process = c.start("matmul", c.path("A.npy"), c.path("B.npy"), "-o", c.path("C.npy"), "--cap", f"{cap / 1e6:.6f}")
 
         def running():
-            done = self.cluster.call("jobs", "get", "@last", "--format", "json")
+            done = c.call("jobs", "list", "--filter", "state=RUNNING", "--format", "json")
             return done.returncode == 0 and '"RUNNING"' in done.stdout
 
         wait_until("the job runs", running)
-        self.cluster.kill("coordinator")
+        c.kill("coordinator")
         # Its funds end: the workers compute no more, though nobody told them to stop.
         ticks = {}
 
         def idle():
             before = dict(ticks)
             for name in ("worker-1", "worker-2"):
-                ticks[name] = cpu_ticks(self.cluster.pid(name))
+                ticks[name] = cpu_ticks(c.pid(name))
             return before and all(ticks[n] - before[n] <= 1 for n in ticks)
 
         wait_until("the workers stop by themselves", idle, 60, pause_s=0.5)
-        self.cluster.up_again()
-        process.wait(timeout=120)
-        job = self.cluster.job()
-        self.assertLessEqual(micros(job["cost"]["charged"]), cap)
-        self.assertEqual(job["state"], "PAUSED")
+        c.up_again()
+        out, err = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 4, out + err)
+        self.go_on(c.job(), cap)
 
     def test_machines_add_up(self):
         self.matmul("C.npy")
