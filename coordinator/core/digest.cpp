@@ -119,7 +119,7 @@ class Hasher {
     all(w.id, w.join_file, w.name, w.labels, w.projects, w.spot, w.price_per_hour, w.public_key,
         w.state, w.reason, w.draining, w.removing, w.incarnation, w.machine, w.reports_processed,
         w.registered_at, w.state_at, w.use, w.seats, w.device_prices, w.slice_from, w.jobs_in_slice,
-        w.jobs_later,        w.total, w.jobs, w.lost);
+        w.jobs_later, w.total, w.jobs, w.lost);
   }
   void add(const Project& p) { all(p.name, p.created_at, p.charged); }
   void add(const Token& t) {

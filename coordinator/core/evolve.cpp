@@ -317,7 +317,8 @@ void Evolver::operator()(const UsageCharged& f) {
   Worker* worker = find(seat->worker);
   if (worker == nullptr) return;
   Time begin = worker->slice_from;
-  for (Time cut = next_cut(state_, begin); cut <= f.from; cut = next_cut(state_, begin)) begin = cut;
+  for (Time cut = next_cut(state_, begin); cut <= f.from; cut = next_cut(state_, begin))
+    begin = cut;
   if (begin <= worker->slice_from) {
     worker->jobs_in_slice += f.charge;
   } else {
