@@ -125,7 +125,7 @@ struct Worker {
   // Charged to seats for slices that begin later, by where these begin: while a cut waits for the
   // words of other seats of the machine, one that ended is billed beyond it already.
   std::map<Time, ledger::Charge> jobs_later;
-  ledger::Charge total;              // closed machine slices: total = jobs + lost + idle
+  ledger::Charge total;  // closed machine slices: total = jobs + lost + idle
   ledger::Charge jobs;
   ledger::Charge lost;
   friend bool operator==(const Worker&, const Worker&) = default;
