@@ -65,9 +65,11 @@ void Invariants::before_step(Time now, const core::Event& event) {
   stale_event_ = hello ? speaker->incarnation < worker->second.incarnation
                        : speaker->incarnation != worker->second.incarnation;
   if (stale_event_ || hello) return;  // a Hello is counted when it was not refused
-  // What a stream had under way when it ended is no sign of life.
-  if (worker->second.connected) worker->second.last_contact = now;
-  if (const auto* report = std::get_if<core::WorkerReported>(&event)) {
+  // What a stream had under way when it ended is no sign of life, nor a report behind a gap.
+  const auto* report = std::get_if<core::WorkerReported>(&event);
+  const bool gap = report != nullptr && report->number > worker->second.processed + 1;
+  if (worker->second.connected && !gap) worker->second.last_contact = now;
+  if (report != nullptr) {
     if (const auto* end = std::get_if<core::SeatEnded>(&report->report)) reported_end_ = *end;
   }
 }
