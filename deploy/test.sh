@@ -13,9 +13,9 @@ labels='layout unit contract simulation integration'  # of ctest
 stages_by_default="$labels format sanitizers"
 all_stages="$stages_by_default threads"
 # Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory is handled by hand.
-sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker/core worker/memory worker/runtime worker/rpc'
+sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker/core worker/matmul worker/runtime worker/rpc'
 # Built again with ThreadSanitizer: where threads meet.
-threaded_rooms='common/rpc coordinator/store coordinator/runtime worker/memory worker/runtime worker/rpc'
+threaded_rooms='common/rpc coordinator/store coordinator/runtime worker/runtime worker/rpc'
 
 case ${1:-} in
   -h|--help) sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
@@ -40,12 +40,12 @@ stop() {
 }
 chosen() { case " $stages " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
-# run_label FOLDER LABEL NAME: ctest over one label; adds to the counts and the failures.
+# run_label FOLDER LABEL NAME: ctest over one label (or several, as L|M); adds to the counts and the failures.
 run_label() {
   local folder=$1 label=$2 name=$3 status=0 report total failed here_skipped names
   report=$PWD/$folder/junit-$name.xml
   rm -f "$report"
-  ctest --test-dir "$folder" -L "^$label\$" -j "$jobs" --output-on-failure --no-tests=error \
+  ctest --test-dir "$folder" -L "^($label)\$" -j "$jobs" --output-on-failure --no-tests=error \
     --progress --output-junit "$report" || status=$?
   if [ ! -s "$report" ]; then
     failures+=("$name (ctest wrote no report)")
@@ -73,10 +73,10 @@ check_format() {
     failures+=('format (clang-format -i mends it)')
 }
 
-# run_sanitized NAME PRESET ROOMS: the unit tests of some rooms in a build of their own. Only their programs are built:
-# the rest has its turn in the plain build.
+# run_sanitized NAME PRESET ROOMS: the unit tests of some rooms, and the contracts, in a build of their own. Only their
+# programs are built: the rest has its turn in the plain build.
 run_sanitized() {
-  local name=$1 preset=$2 rooms=$3 folder=build/test-$2 targets=() room
+  local name=$1 preset=$2 rooms=$3 folder=build/test-$2 targets=(contract) room
   for room in $rooms; do
     compgen -G "tests/unit/$room/*_test.cpp" >/dev/null || { failures+=("$name (no test in $room)"); continue; }
     targets+=("unit_${room//\//_}")
@@ -85,7 +85,7 @@ run_sanitized() {
   cmake --build "$folder" -j "$jobs" --target "${targets[@]}" || stop "the build for $name failed"
   # Debian's gRPC is not instrumented, and its atomics are its own.
   ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1 \
-    TSAN_OPTIONS='report_atomic_races=0 ignore_noninstrumented_modules=1' run_label "$folder" unit "$name"
+    TSAN_OPTIONS='report_atomic_races=0 ignore_noninstrumented_modules=1' run_label "$folder" 'unit|contract' "$name"
 }
 
 say 'packages'

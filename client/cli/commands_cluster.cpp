@@ -47,6 +47,12 @@ bool ended(pid_t pid) {
   return reaped == pid || (reaped < 0 && kill(pid, 0) != 0);
 }
 
+void choose_ports(ClusterSettings& settings) {
+  settings.people_port = free_port(kPeoplePort);
+  settings.dashboard_port = free_port(kDashboardPort);
+  settings.workers_port = free_port(kWorkersPort);
+}
+
 // The settings to run with: the stored ones, or new ones with ports that are free now.
 Result<ClusterSettings> settle(const ClusterFolder& folder, const UpOptions& options) {
   auto stored = load_settings(folder);
@@ -69,9 +75,7 @@ Result<ClusterSettings> settle(const ClusterFolder& folder, const UpOptions& opt
   ClusterSettings settings;
   settings.workers = options.workers == 0 ? 2 : options.workers;
   settings.devices = options.devices;
-  settings.people_port = free_port(kPeoplePort);
-  settings.dashboard_port = free_port(kDashboardPort);
-  settings.workers_port = free_port(kWorkersPort);
+  choose_ports(settings);
   if (settings.devices.empty()) {
     // The machine's threads and most of its memory, shared out evenly.
     const auto threads = std::max(1U, std::thread::hardware_concurrency() / settings.workers);
@@ -121,6 +125,20 @@ Status start_coordinator(const Globals& globals, const ClusterFolder& folder,
     std::this_thread::sleep_for(kPoll);
   }
   return start_failed(folder, "coordinator", "the coordinator did not answer within 60 s");
+}
+
+// At a folder's first start, ports that were free may be somebody else's a moment later (another
+// `up`): then others are chosen. Later its ports are known to people, and stay.
+Status start_on_free_ports(const Globals& globals, const ClusterFolder& folder, bool first,
+                           ClusterSettings& settings) {
+  constexpr int kTries = 5;
+  for (int tries = 1;; ++tries) {
+    const Status started = start_coordinator(globals, folder, settings);
+    const bool taken = log_tail(folder, "coordinator").find("in use") != std::string::npos;
+    if (started.ok() || !first || !taken || tries == kTries) return started;
+    choose_ports(settings);
+    if (const Status s = save_settings(folder, settings); !s.ok()) return s;
+  }
 }
 
 // The pid of the worker, running already or started now.
@@ -196,11 +214,13 @@ Status write_cluster_json(const ClusterFolder& folder, const ClusterSettings& se
 }
 
 Status bring_up(const Globals& globals, const ClusterFolder& folder, const UpOptions& options) {
+  std::error_code unknown;
+  const bool first = !std::filesystem::exists(folder.settings(), unknown);
   auto settings = settle(folder, options);
   if (!settings) return settings.error();
   if (const Status s = make_folder(folder); !s.ok()) return s;
   if (const Status s = save_settings(folder, *settings); !s.ok()) return s;
-  if (const Status s = start_coordinator(globals, folder, *settings); !s.ok()) return s;
+  if (const Status s = start_on_free_ports(globals, folder, first, *settings); !s.ok()) return s;
   auto credentials = client::read_credentials(context_of(folder, *settings));
   if (!credentials) return credentials.error();
   auto client = client::Client::create(*credentials, Duration(15'000));

@@ -172,6 +172,7 @@ enum class SeatEnd : std::uint8_t {
   kRefused = 3,     // could not begin (memory, unknown workload)
   kFailed = 4,      // the work itself failed
   kLost = 5,        // said by the core alone: the worker is gone
+  kLeaving = 6,     // the worker shuts down: as kFinished, and no seat goes there until its Hello
 };
 struct SeatEnded {
   SeatKey seat;

@@ -27,12 +27,13 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
   c.worker_name = worker.name;
   const auto soft = soft_.workers.find(worker.id);
   const bool connected = soft != soft_.workers.end() && soft->second.connected;
+  const bool leaving = connected && soft->second.leaving;
   switch (worker.state) {
     case WorkerState::kJoined:
       c.not_ready = "has never connected";
       break;
     case WorkerState::kReady:
-      c.not_ready = connected ? "" : "is not connected";
+      c.not_ready = leaving ? "is shutting down" : connected ? "" : "is not connected";
       break;
     case WorkerState::kDraining:
       c.not_ready = "is draining";

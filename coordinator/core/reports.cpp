@@ -62,6 +62,10 @@ void Engine::report(WorkerId worker, const SeatEnded& report) {
   soft.used = used;
   soft.said_at = now_;
   release(report.seat, report.end, used, now_, report.memory_peak_bytes, report.message);
+  if (report.end == SeatEnd::kLeaving) {
+    soft_.workers[worker].leaving = true;
+    update_slots(worker);
+  }
   if (report.end == SeatEnd::kFailed || report.end == SeatEnd::kRefused) {
     count_failure(report.seat.job, report.seat, worker, report.message);
   }

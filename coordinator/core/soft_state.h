@@ -39,6 +39,7 @@ struct JobSoft {
 struct WorkerSoft {
   bool connected = false;
   bool returned = false;  // since the coordinator started
+  bool leaving = false;   // it said that it shuts down
   Time last_sign;         // of life
   std::uint64_t hello_last_report = 0;
   std::set<SeatKey>

@@ -131,6 +131,7 @@ void Engine::on(const WorkerHello& event) {
   }
   WorkerSoft& soft = soft_.workers[event.worker];
   soft.connected = true;
+  soft.leaving = false;
   soft.last_sign = now_;
   soft.hello_last_report = event.last_report;
   soft.offer_after_reports.clear();

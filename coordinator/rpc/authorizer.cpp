@@ -101,8 +101,7 @@ Result<Principal> Authorizer::peer(const PeerIdentity& identity) const {
 }
 
 bool Authorizer::denied(const PeerIdentity& identity) const {
-  if (identity.kind == PeerKind::kCoordinator) return false;
-  return !peer(identity).has_value();
+  return identity.kind == PeerKind::kWorker && !peer(identity).has_value();
 }
 
 Result<Principal> Authorizer::caller(const grpc::CallbackServerContext& context,

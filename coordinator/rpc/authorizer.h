@@ -33,7 +33,8 @@ class Authorizer {
   // From a verified client certificate. UNAUTHENTICATED for a removed worker, a join file that is
   // used up, past its end or revoked, and for ids that this cluster does not know.
   [[nodiscard]] Result<Principal> peer(const PeerIdentity& identity) const;
-  // Whether a certificate is refused already in the handshake.
+  // Whether a certificate is refused already in the handshake: a removed worker's. A join file that
+  // is no longer good gets as far as a call, whose answer says why; a closed socket would not.
   [[nodiscard]] bool denied(const PeerIdentity& identity) const;
 
   // The caller of a call on the people's port, if it has `permission`. PERMISSION_DENIED names what

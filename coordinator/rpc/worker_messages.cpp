@@ -55,7 +55,7 @@ Result<core::Report> seat_ended(const v1::SeatEnded& message) {
   if (!seat) return fail(seat.error());
   const auto used = wire::from_proto(message.used());
   if (!used) return fail(used.error());
-  if (message.end() < v1::SeatEnded::FINISHED || message.end() > v1::SeatEnded::FAILED) {
+  if (!v1::SeatEnded::End_IsValid(message.end()) || message.end() == 0) {
     return fail(Code::kInvalidArgument, "a seat ends in a way that is not known", "end");
   }
   core::SeatEnded report;

@@ -93,7 +93,9 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   out.set_name(job_resource_name(job));
   out.set_display_name(job.display_name);
   out.set_state(static_cast<v1::Job::State>(job.state));
-  out.set_state_reason(job.reason);
+  out.set_state_reason(job.reason.empty() && job.state == core::JobState::kQueued
+                           ? "waits for a device; overwinter jobs explain says for which"
+                           : job.reason);
   for (const auto& [key, value] : job.labels) (*out.mutable_labels())[key] = value;
   if (job.spec) out.mutable_spec()->ParseFromString(*job.spec);
   if (job.plan) out.mutable_plan()->ParseFromString(*job.plan);

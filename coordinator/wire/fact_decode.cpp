@@ -174,7 +174,7 @@ core::Fact get(const v1::Fact::SeatStopping& in, Check& check) {
 core::Fact get(const v1::Fact::SeatReleased& in, Check& check) {
   return core::SeatReleased{
       seat(in.seat()),
-      enumeration(in.end(), core::SeatEnd::kFinished, core::SeatEnd::kLost, "end", check),
+      enumeration(in.end(), core::SeatEnd::kFinished, core::SeatEnd::kLeaving, "end", check),
       Duration(in.used_ms()), in.memory_peak_bytes(), in.message()};
 }
 

@@ -133,6 +133,13 @@ class JoinFiles(unittest.TestCase):
         wait_until("it has expired", lambda: time.time() > end)
         self.refused("expired", short, 4)
 
+    def test_withdrawn(self):
+        c = self.cluster
+        file = c.join_file("withdrawn.join")
+        newest = max(int(t["id"]) for t in c.json("tokens", "list")["tokens"] if t["role"] == "worker")
+        c.run("tokens", "revoke", str(newest), "--join-file")
+        self.refused("withdrawn", file, 4, "revoked")
+
     def test_a_restart_makes_no_more_join_files(self):
         c = self.cluster
         before = c.json("tokens", "list")["tokens"]

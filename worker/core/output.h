@@ -64,7 +64,13 @@ struct SendHeartbeat {
   std::vector<SeatStatus> seats;
 };
 
-enum class SeatEnd : std::uint8_t { kFinished = 1, kFundsEnded = 2, kRefused = 3, kFailed = 4 };
+enum class SeatEnd : std::uint8_t {
+  kFinished = 1,
+  kFundsEnded = 2,
+  kRefused = 3,
+  kFailed = 4,
+  kLeaving = 6,  // the worker shuts down
+};
 struct SeatBegan {
   SeatKey seat;
 };

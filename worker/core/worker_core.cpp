@@ -82,14 +82,15 @@ void WorkerCore::on(Moment now, const OfferSeat& input, Outputs& out) {
     known->funded_for = std::max(known->funded_for, input.funded_for);
     return;
   }
-  std::string refusal;
-  if (input.device >= config_.devices) {
-    refusal = "this worker has no device " + std::to_string(input.device);
-  } else if (shut_down_by_) {
-    refusal = "this worker is shutting down";
+  if (shut_down_by_) {
+    report(SeatEnded{input.seat, SeatEnd::kLeaving, Duration(0), 0, "the worker shuts down"}, out);
+    ended(input.seat);
+    return;
   }
-  if (!refusal.empty()) {
-    report(SeatEnded{input.seat, SeatEnd::kRefused, Duration(0), 0, refusal}, out);
+  if (input.device >= config_.devices) {
+    report(SeatEnded{input.seat, SeatEnd::kRefused, Duration(0), 0,
+                     "this worker has no device " + std::to_string(input.device)},
+           out);
     ended(input.seat);
     return;
   }
@@ -278,7 +279,7 @@ void WorkerCore::on(Moment now, const ShutDown& input, Outputs& out) {
   for (const auto& [key, seat] : seats_) keys.push_back(key);
   for (const SeatKey& key : keys) {
     if (Seat* seat = find(key)) {
-      wind_down(now, key, *seat, SeatEnd::kFinished, "the worker was shut down", until, out);
+      wind_down(now, key, *seat, SeatEnd::kLeaving, "the worker shuts down", until, out);
     }
   }
 }

@@ -37,6 +37,8 @@ v1::SeatEnded::End to_proto(SeatEnd end) {
       return v1::SeatEnded::REFUSED;
     case SeatEnd::kFailed:
       return v1::SeatEnded::FAILED;
+    case SeatEnd::kLeaving:
+      return v1::SeatEnded::LEAVING;
   }
   return v1::SeatEnded::END_UNSPECIFIED;
 }

@@ -46,6 +46,8 @@ std::string_view end_name(SeatEnd end) {
       return "REFUSED";
     case SeatEnd::kFailed:
       return "FAILED";
+    case SeatEnd::kLeaving:
+      return "LEAVING";
   }
   return "";
 }

@@ -154,14 +154,26 @@ CertifiedKey Fixture::signed_worker(const CertificateAuthority& authority, const
 
 void Fixture::make_workers() {
   const auto admin = v1::AdminService::NewStub(people_channel());
-  v1::CreateJoinFileRequest request;
-  request.set_uses(3);
-  v1::CreateJoinFileResponse file;
-  grpc::ClientContext context;
-  set_token(context, people_.at("admin").token);
-  EXPECT_TRUE(admin->CreateJoinFile(&context, request, &file).ok());
-  const JoinFile join = must(decode_join_file(file.join_file(), now()));
-  workers_["join"] = {"join", {}, worker_channel(join.leaf)};
+  std::uint64_t newest_join = 0;
+  const auto join_certificate = [&] {
+    v1::CreateJoinFileRequest request;
+    request.set_uses(3);
+    v1::CreateJoinFileResponse file;
+    grpc::ClientContext context;
+    set_token(context, people_.at("admin").token);
+    EXPECT_TRUE(admin->CreateJoinFile(&context, request, &file).ok());
+    newest_join = file.token().id();
+    return must(decode_join_file(file.join_file(), now())).leaf;
+  };
+  workers_["join"] = {"join", {}, worker_channel(join_certificate())};
+  workers_["withdrawn join"] = {"withdrawn join", {}, worker_channel(join_certificate())};
+  v1::RevokeTokenRequest withdrawal;
+  withdrawal.set_id(newest_join);
+  withdrawal.set_join_file(true);
+  v1::RevokeTokenResponse withdrawn;
+  grpc::ClientContext withdrawing;
+  set_token(withdrawing, people_.at("admin").token);
+  EXPECT_TRUE(admin->RevokeToken(&withdrawing, withdrawal, &withdrawn).ok());
 
   const auto join_as = [&](const std::string& name) {
     CertifiedKey leaf;

@@ -53,6 +53,22 @@ TEST(Workers, OneThatIsDrainedBeforeItsFirstHelloIsCutAtChangesOfPriceToo) {
   EXPECT_EQ(cluster.state().find_seat(cluster.seat(id))->device_price_per_hour, Money{kHour / 4});
 }
 
+TEST(Workers, OneThatShutsDownGetsNoSeatUntilItsNextHello) {
+  TestCluster cluster;
+  const WorkerId worker = cluster.joined(a_worker());
+  const JobId id = cluster.submit(a_job().with_units(5));
+  cluster.began(cluster.seat(id));
+  cluster.end(cluster.seat(id), Duration(0), SeatEnd::kLeaving, "the worker shuts down");
+  EXPECT_TRUE(cluster.worker(worker).seats.empty());
+  EXPECT_EQ(cluster.job(id).failures, 0U);
+  EXPECT_FALSE(cluster.job(id).terminal());
+  cluster.run_for(Duration(2'000));
+  EXPECT_TRUE(cluster.worker(worker).seats.empty());
+  cluster.step(WorkerDisconnected{worker, Incarnation(1)});
+  cluster.hello(worker, a_worker(), 2);
+  EXPECT_EQ(cluster.worker(worker).seats.size(), 1U);
+}
+
 TEST(Workers, DrainTellsEachSeatOnceAndResumeTakesJobsAgain) {
   TestCluster cluster;
   const WorkerId worker = cluster.joined(a_worker());

@@ -248,6 +248,17 @@ TEST_F(WorkerCoreTest, ARefusedOrImpossibleSeatIsReportedOnce) {
   EXPECT_TRUE(at(30ms, other).empty());
 }
 
+// Not a refusal: that would count as a failure of the job.
+TEST_F(WorkerCoreTest, ASeatThatComesWhileItShutsDownIsGivenBack) {
+  connect(0s);
+  at(0s, ShutDown{5s});
+  const auto ended = reports<SeatEnded>(at(10ms, offer()));
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].end, SeatEnd::kLeaving);
+  EXPECT_EQ(ended[0].used, 0ms);
+  EXPECT_EQ(core_.seats(), 0U);
+}
+
 TEST_F(WorkerCoreTest, FailuresOfUnitsAndOfTheSeatAreReported) {
   connect(0s);
   run(0s, {0, 4}, 2);
