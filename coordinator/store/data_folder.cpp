@@ -89,8 +89,7 @@ void SpaceReserve::restore() {
 }
 
 bool SpaceReserve::give_up() {
-  if (in_use_) return false;
-  in_use_ = true;
+  if (in_use_.exchange(true)) return false;
   return ::truncate(file_.c_str(), 0) == 0;
 }
 

@@ -26,7 +26,7 @@ class FolderLock {
 };
 
 // A file that only takes up space, so that a full disk leaves the store something to go on with.
-// in_use() on any thread, the rest on one at a time.
+// in_use() and give_up() on any thread, the rest on one at a time.
 class SpaceReserve {
  public:
   // Takes the space, but not the last there is: as much again must stay free.

@@ -56,6 +56,7 @@ class SqliteStore final : public Store {
   void maintain();
   void take_reserve_again();
   Status project() OW_REQUIRES(projection_mutex_);
+  void use_reserve();
   void copy_wal_back() OW_REQUIRES(projection_mutex_);
   [[nodiscard]] std::uint64_t wal_bytes() const {
     return static_cast<std::uint64_t>(std::max<std::int64_t>(0, wal_pages_) * kPageBytes);
@@ -142,9 +143,8 @@ Result<core::ClusterState> SqliteStore::restore() {
 
 Status SqliteStore::append_and_commit(std::span<const TurnRef> turns) {
   Status status = log_.append(turns);
-  if (status.code == Code::kResourceExhausted && reserve_.give_up()) {
-    log_error("the disk is full; the store goes on from its reserve of {}",
-              format_bytes(reserve_.bytes()));
+  if (status.code == Code::kResourceExhausted) {
+    use_reserve();  // or a reader has, a moment ago
     status = log_.append(turns);
   }
   if (!status.ok()) return status;
@@ -229,7 +229,19 @@ void SqliteStore::copy_wal_back() {
 
 Status SqliteStore::catch_up() {
   MutexLock lock(projection_mutex_);
-  return project();
+  Status status = project();
+  // Reading goes on while the disk is full, as running work does.
+  if (status.code == Code::kResourceExhausted) {
+    use_reserve();
+    status = project();
+  }
+  return status;
+}
+
+void SqliteStore::use_reserve() {
+  if (!reserve_.give_up()) return;
+  log_error("the disk is full; the store goes on from its reserve of {}",
+            format_bytes(reserve_.bytes()));
 }
 
 // Without commits the store's thread would sleep on, and what makes commits is refused.

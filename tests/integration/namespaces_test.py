@@ -23,6 +23,8 @@ def ip(*arguments, check=True):
 def why_not():
     if os.geteuid() != 0:
         return "network namespaces need root"
+    if shutil.which("ip") is None:
+        return "there is no `ip` (iproute2) here"
     if ip("netns", "add", HERE + "probe", check=False).returncode != 0:
         return "no network namespaces here"
     made = ip("link", "add", HERE + "p", "type", "veth", "peer", "name", HERE + "q", check=False)
