@@ -82,16 +82,9 @@ Result<v1::ClusterStatus> Client::status() {
 }
 
 Result<v1::ListWorkersResponse> Client::list_workers() {
-  v1::ListWorkersResponse all;
   v1::ListWorkersRequest request;
   request.set_page_size(1000);
-  for (;;) {
-    auto page = impl_->call(*impl_->admin, &v1::AdminService::Stub::ListWorkers, request);
-    if (!page) return fail(page.error());
-    all.mutable_workers()->MergeFrom(page->workers());
-    if (page->next_page_token().empty()) return all;
-    request.set_page_token(page->next_page_token());
-  }
+  return impl_->all_pages(*impl_->admin, &v1::AdminService::Stub::ListWorkers, request);
 }
 
 Result<v1::Worker> Client::get_worker(const std::string& name) {
@@ -125,15 +118,8 @@ Result<v1::Project> Client::create_project(const std::string& project) {
 }
 
 Result<v1::ListProjectsResponse> Client::list_projects() {
-  v1::ListProjectsResponse all;
-  v1::ListProjectsRequest request;
-  for (;;) {
-    auto page = impl_->call(*impl_->admin, &v1::AdminService::Stub::ListProjects, request);
-    if (!page) return page;
-    all.mutable_projects()->MergeFrom(page->projects());
-    if (page->next_page_token().empty()) return all;
-    request.set_page_token(page->next_page_token());
-  }
+  return impl_->all_pages(*impl_->admin, &v1::AdminService::Stub::ListProjects,
+                          v1::ListProjectsRequest());
 }
 
 Result<v1::CreateTokenResponse> Client::create_token(const v1::CreateTokenRequest& request) {
@@ -146,15 +132,8 @@ Result<v1::CreateJoinFileResponse> Client::create_join_file(
 }
 
 Result<v1::ListTokensResponse> Client::list_tokens() {
-  v1::ListTokensResponse all;
-  v1::ListTokensRequest request;
-  for (;;) {
-    auto page = impl_->call(*impl_->admin, &v1::AdminService::Stub::ListTokens, request);
-    if (!page) return page;
-    all.mutable_tokens()->MergeFrom(page->tokens());
-    if (page->next_page_token().empty()) return all;
-    request.set_page_token(page->next_page_token());
-  }
+  return impl_->all_pages(*impl_->admin, &v1::AdminService::Stub::ListTokens,
+                          v1::ListTokensRequest());
 }
 
 Status Client::revoke_token(std::uint64_t id, bool join_file) {
@@ -166,16 +145,7 @@ Status Client::revoke_token(std::uint64_t id, bool join_file) {
 }
 
 Result<v1::ListJobCostsResponse> Client::job_costs(const v1::ListJobCostsRequest& request) {
-  v1::ListJobCostsResponse all;
-  v1::ListJobCostsRequest next = request;
-  for (;;) {
-    auto page = impl_->call(*impl_->billing, &v1::BillingService::Stub::ListJobCosts, next);
-    if (!page) return page;
-    all.mutable_jobs()->MergeFrom(page->jobs());
-    *all.mutable_total() = page->total();
-    if (page->next_page_token().empty()) return all;
-    next.set_page_token(page->next_page_token());
-  }
+  return impl_->all_pages(*impl_->billing, &v1::BillingService::Stub::ListJobCosts, request);
 }
 
 Result<v1::ListMachineCostsResponse> Client::machine_costs(const std::string& month) {

@@ -71,6 +71,23 @@ struct Client::Impl {
     return response;
   }
 
+  // A list, whole. What is not a list is the same on each page.
+  template <class Stub, class Request, class Response>
+  [[nodiscard]] Result<Response> all_pages(Stub& stub,
+                                           grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                                        const Request&, Response*),
+                                           Request request) const {
+    Response all;
+    for (;;) {
+      Result<Response> page = call(stub, method, request);
+      if (!page) return page;
+      all.MergeFrom(*page);
+      all.clear_next_page_token();
+      if (page->next_page_token().empty()) return all;
+      request.set_page_token(page->next_page_token());
+    }
+  }
+
   template <class Stub, class Request, class Response>
   [[nodiscard]] grpc::Status attempt(
       Stub& stub, grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
