@@ -175,8 +175,8 @@ Status Coordinator::Impl::start_loop() {
   // Microseconds: a number of an earlier run is smaller than any of this one.
   views.emplace(static_cast<std::uint64_t>(unix_ms(std::max(wall_now(), last))) * 1000);
   costs.emplace(*views, *store);
-  planner.emplace(*views, links, *blobs, pool, queue);
-  keeper.emplace(*views, *blobs, *results, pool);
+  planner.emplace(*views, links, *blobs, *results, pool, queue);
+  keeper.emplace(*views, *blobs, *results, pool, queue);
   tiles.emplace(*results, *keeper, pool, queue, artifacts::TileSinkConfig{});
 
   rpc::ServersConfig server_config;

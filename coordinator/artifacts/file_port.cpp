@@ -73,20 +73,12 @@ class PosixFile final : public File {
 
   Status allocate(std::uint64_t size_bytes) override {
     if (size_bytes == 0) return Status::success();
-    const auto size = static_cast<off_t>(size_bytes);
-    int result = 0;
+    // Where the file system has no reservations, glibc writes to each block.
+    int code = 0;
     do {
-      result = ::fallocate(descriptor_, 0, 0, size);
-    } while (result != 0 && errno == EINTR);
-    if (result == 0) return Status::success();
-    if (errno != EOPNOTSUPP) return errno_status("Reserving disk for", path_, errno);
-    // A file system without reservations: the length alone. It can run full later, which write_at
-    // then says.
-    struct stat info {};
-    if (::fstat(descriptor_, &info) != 0) return errno_status("Looking at", path_, errno);
-    if (info.st_size < size && ::ftruncate(descriptor_, size) != 0)
-      return errno_status("Extending", path_, errno);
-    return Status::success();
+      code = ::posix_fallocate(descriptor_, 0, static_cast<off_t>(size_bytes));
+    } while (code == EINTR);
+    return code == 0 ? Status::success() : errno_status("Reserving disk for", path_, code);
   }
 
   Status sync() override {

@@ -124,18 +124,24 @@ Result<ResultStore::Taken> ResultStore::take_up(JobId job, const ResultSpec& spe
   return Taken{std::move(*file), false};
 }
 
+Status ResultStore::room_for(std::uint64_t data_bytes) const {
+  const Result<std::uint64_t> free = files_.free_bytes(root_);
+  if (!free) return free.error();
+  if (*free >= config_.free_bytes_min && *free - config_.free_bytes_min >= data_bytes) {
+    return Status::success();
+  }
+  return error(Code::kResourceExhausted,
+               fmt::format("the coordinator's disk has {} free; a result of {} would leave less "
+                           "than {}",
+                           format_bytes(*free), format_bytes(data_bytes),
+                           format_bytes(config_.free_bytes_min)),
+               {}, "free disk space on the coordinator, or remove results no longer needed");
+}
+
 Result<ResultStore::Taken> ResultStore::create(JobId job, const ResultSpec& spec) {
   // Whatever is there has no specification: a creation that was cut off.
   if (Status status = remove_files(job); !status.ok()) return fail(std::move(status));
-  const Result<std::uint64_t> free = files_.free_bytes(root_);
-  if (!free) return fail(free.error());
-  const std::uint64_t bytes = spec.data_bytes();
-  if (*free < config_.free_bytes_min || *free - config_.free_bytes_min < bytes)
-    return fail(
-        Code::kResourceExhausted,
-        fmt::format("The coordinator's disk has {} free; a result of {} would leave less than {}.",
-                    format_bytes(*free), format_bytes(bytes), format_bytes(config_.free_bytes_min)),
-        {}, "Free disk space on the coordinator, or remove results that are no longer needed.");
+  if (Status status = room_for(spec.data_bytes()); !status.ok()) return fail(std::move(status));
   Result<std::shared_ptr<File>> file = create_files(job, spec);
   if (!file) {
     (void)remove_files(job);

@@ -58,6 +58,9 @@ class ResultStore {
   // done stays.
   [[nodiscard]] Status prepare(JobId job, const ResultSpec& spec, const UnitRanges& landed);
 
+  // OK when a result of this size could be prepared now; kResourceExhausted with the numbers.
+  [[nodiscard]] Status room_for(std::uint64_t data_bytes) const;
+
   // kNotFound when the job was not prepared (or was removed).
   [[nodiscard]] Result<ResultSpec> spec(JobId job) const;
   [[nodiscard]] Result<UnitRanges> landed(JobId job) const;

@@ -107,6 +107,7 @@ class Engine {
   // ---- units.cpp
   void on(const UnitsLanded& event);
   void on(const UnitRejected& event);
+  void on(const ResultRefused& event);
   void units_done(const Seat& seat, const UnitRanges& units);
   void refill(SeatKey key);
   void refill_all(JobId id);

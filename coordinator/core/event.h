@@ -220,6 +220,13 @@ struct UnitRejected {
   std::string message;
 };
 
+// The artifact store has no room for the job's result: its tiles would wait for ever, and be paid
+// for.
+struct ResultRefused {
+  JobId job;
+  std::string message;  // with the numbers
+};
+
 // ---- the shell itself
 // ---------------------------------------------------------------------------------
 
@@ -238,10 +245,11 @@ struct LoopStalled {
   Duration duration{0};
 };
 
-using Event = std::variant<
-    JobSubmitted, JobReplanned, JobActionRequested, JobUpdateRequested, WorkerActionRequested,
-    ProjectCreateRequested, PriceBookSetRequested, TokenCreateRequested, TokenRevokeRequested,
-    JoinFileCreateRequested, WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
-    WorkerReported, UnitsLanded, UnitRejected, CoordinatorStarted, TimerFired, LoopStalled>;
+using Event = std::variant<JobSubmitted, JobReplanned, JobActionRequested, JobUpdateRequested,
+                           WorkerActionRequested, ProjectCreateRequested, PriceBookSetRequested,
+                           TokenCreateRequested, TokenRevokeRequested, JoinFileCreateRequested,
+                           WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
+                           WorkerReported, UnitsLanded, UnitRejected, ResultRefused,
+                           CoordinatorStarted, TimerFired, LoopStalled>;
 
 }  // namespace overwinter::core

@@ -40,6 +40,7 @@ enum class Cause : std::uint8_t {
   kWorkerLost = 7,
   kDrain = 8,
   kCancelled = 9,  // a person ended the job for good
+  kNoRoom = 10,    // for the job's result on the coordinator's disk
 };
 
 enum class WorkerState : std::uint8_t {

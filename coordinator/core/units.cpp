@@ -202,4 +202,13 @@ void Engine::on(const UnitRejected& event) {
   }
 }
 
+// Said before the first tile is checked; said again at each start of the job while it is true.
+void Engine::on(const ResultRefused& event) {
+  const Job* found = state_.find_job(event.job);
+  if (found == nullptr) return;
+  if (found->state != JobState::kStarting && found->state != JobState::kRunning) return;
+  stop_job(event.job, Cause::kNoRoom,
+           event.message + "; when there is room: overwinter jobs resume " + found->name, 0);
+}
+
 }  // namespace overwinter::core

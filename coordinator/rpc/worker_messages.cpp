@@ -134,6 +134,8 @@ std::string_view reason(core::Cause cause) {
       return "the job was cancelled";
     case core::Cause::kWorkerLost:
       return "the worker was lost";
+    case core::Cause::kNoRoom:
+      return "its result has no room on the coordinator's disk";
     case core::Cause::kNone:
       break;
   }

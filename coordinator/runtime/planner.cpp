@@ -104,8 +104,8 @@ void rule_out_large_sketches(plan::PlanOutcome& outcome, std::uint64_t bytes_max
 }
 
 Planner::Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
-                 BlockingPool& pool, EventQueue& queue)
-    : views_(views), links_(links), blobs_(blobs), pool_(pool), queue_(queue) {}
+                 const artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue)
+    : views_(views), links_(links), blobs_(blobs), results_(results), pool_(pool), queue_(queue) {}
 
 Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string& key,
                                      const std::string& uri, const Shapes& shapes) const {
@@ -138,7 +138,13 @@ Result<plan::PlanOutcome> Planner::plan(const v1::JobSpec& spec, const Shapes& s
   const auto problem = plan::matmul_problem(*a, *b, spec.matmul().precision());
   if (!problem) return fail(problem.error());
   auto outcome = plan::plan_job(spec, &*problem, offer);
-  if (outcome) rule_out_large_sketches(*outcome);
+  if (!outcome) return outcome;
+  rule_out_large_sketches(*outcome);
+  const std::uint64_t result_bytes =
+      problem->m * problem->n * plan::element_bytes(problem->precision);
+  if (Status status = results_.room_for(result_bytes); !status.ok()) {
+    return fail(std::move(status));
+  }
   return outcome;
 }
 

@@ -11,6 +11,7 @@
 #include "common/base/result.h"
 #include "common/plan/job_planner.h"
 #include "coordinator/artifacts/blob_store.h"
+#include "coordinator/artifacts/result_store.h"
 #include "coordinator/runtime/blocking_pool.h"
 #include "coordinator/runtime/event_queue.h"
 #include "coordinator/runtime/link_meter.h"
@@ -44,11 +45,11 @@ using Shapes = std::map<std::string, plan::Factor>;
 class Planner final : public ReplanPort {
  public:
   Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
-          BlockingPool& pool, EventQueue& queue);
+          const artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue);
 
   // `spec` is validated. Blocks for a few reads of headers. NOT_FOUND with the field when an input
   // is not stored in the project and `shapes` does not stand for it; INVALID_ARGUMENT when the
-  // inputs do not multiply.
+  // inputs do not multiply. RESOURCE_EXHAUSTED when the result has no room on the disk.
   [[nodiscard]] Result<plan::PlanOutcome> plan(const v1::JobSpec& spec, const Shapes& shapes) const;
 
   // On the pool; posts JobReplanned when something fits.
@@ -61,6 +62,7 @@ class Planner final : public ReplanPort {
   const Views& views_;
   const LinkMeter& links_;
   const artifacts::BlobStore& blobs_;
+  const artifacts::ResultStore& results_;
   BlockingPool& pool_;
   EventQueue& queue_;
 };

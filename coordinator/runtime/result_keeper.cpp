@@ -61,12 +61,13 @@ Status remove_orphans(artifacts::ResultStore& results, const core::ClusterState&
 }
 
 ResultKeeper::ResultKeeper(const Views& views, const artifacts::BlobStore& blobs,
-                           artifacts::ResultStore& results, BlockingPool& pool,
+                           artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue,
                            std::uint64_t sketches_bytes_max)
     : views_(views),
       blobs_(blobs),
       results_(results),
       pool_(pool),
+      queue_(queue),
       sketches_bytes_max_(sketches_bytes_max) {}
 
 void ResultKeeper::prepare(const core::PrepareResult& effect) {
@@ -114,7 +115,11 @@ void ResultKeeper::prepare_now(JobId job, const std::string& project, const std:
 
 Status ResultKeeper::prepare_store(JobId job, const plan::MatmulGeometry& geometry,
                                    const UnitRanges& done) {
-  return results_.prepare(job, result_spec(geometry), done);
+  Status status = results_.prepare(job, result_spec(geometry), done);
+  if (status.code == Code::kResourceExhausted) {
+    queue_.post_vital(core::ResultRefused{job, status.message});
+  }
+  return status;
 }
 
 Result<std::shared_ptr<const ResultKeeper::Ready>> ResultKeeper::make_ready(

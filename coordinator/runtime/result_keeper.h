@@ -15,6 +15,7 @@
 #include "coordinator/artifacts/result_store.h"
 #include "coordinator/artifacts/tile_sink.h"
 #include "coordinator/runtime/blocking_pool.h"
+#include "coordinator/runtime/event_queue.h"
 #include "coordinator/runtime/ports.h"
 #include "coordinator/runtime/sketch_maker.h"
 #include "coordinator/runtime/views.h"
@@ -35,10 +36,11 @@ inline constexpr std::uint64_t kSketchesBytesMax = 2 * kGiB;
 class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
  public:
   ResultKeeper(const Views& views, const artifacts::BlobStore& blobs,
-               artifacts::ResultStore& results, BlockingPool& pool,
+               artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue,
                std::uint64_t sketches_bytes_max = kSketchesBytesMax);
 
-  // Effects; the work is done on the pool, for one job in the order given.
+  // Effects; the work is done on the pool, for one job in the order given. A result for which the
+  // disk has no room is posted as ResultRefused.
   void prepare(const core::PrepareResult& effect) override;
   void finish(const core::FinishResult& effect) override;
   void drop(const core::DropResult& effect) override;
@@ -86,6 +88,7 @@ class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
   const artifacts::BlobStore& blobs_;
   artifacts::ResultStore& results_;
   BlockingPool& pool_;
+  EventQueue& queue_;
   const std::uint64_t sketches_bytes_max_;
   mutable Mutex mutex_;
   std::map<JobId, Entry> jobs_ OW_GUARDED_BY(mutex_);

@@ -76,6 +76,7 @@ void SpaceReserve::give_up(const std::filesystem::path& file) {
 }
 
 void SpaceReserve::restore() {
+  MutexLock lock(mutex_);
   if (!in_use_) return;
   const int descriptor = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (descriptor < 0) return;
@@ -89,6 +90,8 @@ void SpaceReserve::restore() {
 }
 
 bool SpaceReserve::give_up() {
+  // Who comes second waits: it tries again at once, and must find the space.
+  MutexLock lock(mutex_);
   if (in_use_.exchange(true)) return false;
   return ::truncate(file_.c_str(), 0) == 0;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "common/base/mutex.h"
 #include "common/base/result.h"
 
 namespace overwinter::store {
@@ -26,7 +27,7 @@ class FolderLock {
 };
 
 // A file that only takes up space, so that a full disk leaves the store something to go on with.
-// in_use() and give_up() on any thread, the rest on one at a time.
+// Thread-safe once it is built.
 class SpaceReserve {
  public:
   // Takes the space, but not the last there is: as much again must stay free.
@@ -35,7 +36,7 @@ class SpaceReserve {
   static void give_up(const std::filesystem::path& file);
   // Takes the space where it is free; in_use() stays true where it is not.
   void restore();
-  // Gives the space up. False: it was given up before.
+  // The space is free when it returns, whoever gave it up. False: it was given up before.
   bool give_up();
   [[nodiscard]] bool in_use() const { return in_use_; }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
@@ -43,6 +44,7 @@ class SpaceReserve {
  private:
   const std::filesystem::path file_;
   const std::uint64_t bytes_;
+  Mutex mutex_;  // the file
   std::atomic<bool> in_use_{true};
 };
 

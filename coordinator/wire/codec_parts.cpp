@@ -96,7 +96,7 @@ std::string serialise(const google::protobuf::MessageLite& message) {
 // ---- reading ------------------------------------------------------------------------------------
 
 core::Cause cause(std::uint32_t value, Check& check) {
-  return enumeration(value, core::Cause::kNone, core::Cause::kCancelled, "cause", check);
+  return enumeration(value, core::Cause::kNone, core::Cause::kNoRoom, "cause", check);
 }
 
 Priority priority(std::uint32_t value, Check& check) {

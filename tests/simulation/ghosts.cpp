@@ -74,4 +74,13 @@ void World::plan_again(JobId id) {
   });
 }
 
+// The disk is full when C shall be created.
+void World::refuse_result(JobId id) {
+  const std::uint64_t life = coordinator_.life();
+  time_.after(random_.between(1, 2'000), [this, id, life] {
+    if (!coordinator_.up() || coordinator_.life() != life) return;
+    coordinator_.post(core::ResultRefused{id, "no room"});
+  });
+}
+
 }  // namespace overwinter::simulation

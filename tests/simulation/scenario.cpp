@@ -115,6 +115,7 @@ Scenario draw_scenario(std::uint64_t seed) {
   s.ghost = random.chance(0.5) ? 0.5 : 0;
   s.delay_max = random.between(1, 200);
   s.config.forget_after = Duration(random.between(5, 600) * kSecond);
+  s.result_refused = random.chance(0.3) ? 0.1 : 0;
   return s;
 }
 

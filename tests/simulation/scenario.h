@@ -56,10 +56,11 @@ struct Scenario {
   Ms freeze_every = 0;
   Ms person_acts_every = 0;
   Ms operator_acts_every = 0;
-  double commit_fails = 0;  // chance of each commit to fail, and to be the last of its process
-  double duplicate = 0;     // chance of each submit, tile and report to arrive twice
-  double ghost = 0;         // chance of each worker that crashes to be still there as a ghost
-  Ms delay_max = 20;        // of a message
+  double commit_fails = 0;    // chance of each commit to fail, and to be the last of its process
+  double duplicate = 0;       // chance of each submit, tile and report to arrive twice
+  double ghost = 0;           // chance of each worker that crashes to be still there as a ghost
+  double result_refused = 0;  // chance of each start of a job to find no room for C
+  Ms delay_max = 20;          // of a message
 };
 
 [[nodiscard]] Scenario draw_scenario(std::uint64_t seed);

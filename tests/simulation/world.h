@@ -71,6 +71,7 @@ class World final : public WorkerPort {
   void leave_ghost(const WorkerModel::Words& words);
   void ghost_speaks(const WorkerModel::Words& words);
   void plan_again(JobId job);
+  void refuse_result(JobId job);
   void create_project();
   void set_prices(std::size_t index);
   void person_acts();

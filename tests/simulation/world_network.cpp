@@ -155,6 +155,7 @@ void World::leave(const core::Effect& effect) {
           }
         } else if constexpr (std::is_same_v<E, core::PrepareResult>) {
           results_prepared_.insert(e.job);
+          if (faulty() && random_.chance(scenario_.result_refused)) refuse_result(e.job);
         } else if constexpr (std::is_same_v<E, core::FinishResult>) {
           results_finished_.insert(e.job);
         } else if constexpr (std::is_same_v<E, core::Replan>) {

@@ -129,6 +129,8 @@ TEST_F(ResultStoreTest, PrepareIsIdempotentAndChecks) {
 
 TEST_F(ResultStoreTest, TooLittleDiskLeavesNothing) {
   files_.set_capacity(config_.free_bytes_min + 100);
+  EXPECT_TRUE(store_->room_for(100).ok());
+  EXPECT_EQ(store_->room_for(101).code, Code::kResourceExhausted);
   const Status status = store_->prepare(kJob, kSpec, {});
   EXPECT_EQ(status.code, Code::kResourceExhausted);
   EXPECT_NE(status.message.find("280 B"), std::string::npos) << status.message;

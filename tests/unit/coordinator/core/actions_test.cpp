@@ -149,6 +149,32 @@ TEST(Actions, AJobPausesAtItsTimeLimitAndResumeGivesItAnew) {
   }
 }
 
+TEST(Actions, AJobWhoseResultHasNoRoomIsPausedAndTriedAgainWhenResumed) {
+  TestCluster cluster;
+  const WorkerId worker = cluster.joined(a_worker());
+  const JobId id = cluster.submit(a_job().with_units(100));
+  cluster.step(ResultRefused{JobId(99), "no such job"});
+  EXPECT_TRUE(cluster.out.facts.empty());
+  for (int attempt = 1; attempt <= 2; ++attempt) {
+    const SeatKey seat = cluster.seat(id);
+    if (attempt == 2) cluster.began(seat);
+    cluster.step(ResultRefused{id, "1 KiB free"});
+    EXPECT_EQ(cluster.job(id).state, JobState::kStopping);
+    EXPECT_EQ(cluster.state().find_seat(seat)->stop_cause, Cause::kNoRoom);
+    cluster.step(ResultRefused{id, "said twice"});
+    EXPECT_TRUE(cluster.out.facts.empty());
+    cluster.end(seat, Duration(10));
+    EXPECT_EQ(cluster.job(id).state, JobState::kPaused);
+    EXPECT_EQ(
+        cluster.job(id).reason.find("1 KiB free; when there is room: overwinter jobs resume "), 0U)
+        << cluster.job(id).reason;
+    cluster.beat(worker);
+    cluster.act(id, JobAction::kResume);
+    EXPECT_EQ(code(cluster), Code::kOk);
+  }
+  EXPECT_EQ(cluster.last<PrepareResult>().job, id);
+}
+
 TEST(Actions, ASeatThatDoesNotStopInTimeIsFenced) {
   TestCluster cluster;
   const WorkerId worker = cluster.joined(a_worker());

@@ -153,8 +153,8 @@ class ServicesTest : public testing::Test {
   std::unique_ptr<artifacts::ResultStore> results_ = std::move(
       artifacts::ResultStore::open(artifacts::posix_files(), stored_.folder().string(), {})
           .value());
-  runtime::Planner planner_{views_, links_, *blobs_, pool_, queue_};
-  runtime::ResultKeeper keeper_{views_, *blobs_, *results_, pool_};
+  runtime::Planner planner_{views_, links_, *blobs_, *results_, pool_, queue_};
+  runtime::ResultKeeper keeper_{views_, *blobs_, *results_, pool_, queue_};
   Sink sink_{stored_};
   NoWorkers workers_;
   runtime::EffectDispatcher effects_{{&workers_, &requests_, &keeper_, &planner_}};

@@ -106,11 +106,12 @@ class SketchesTest : public testing::Test {
   core::SharedBytes plan_;
   Views views_{1};
   BlockingPool pool_{{}};
+  EventQueue queue_{{}};
 };
 
 TEST_F(SketchesTest, TilesWaitForRoomAndJobsThatDoNotRunGiveItUp) {
   const std::uint64_t one = verify::SketchBuilder::memory_bytes(geometry_);
-  ResultKeeper keeper(views_, *blobs_, *results_, pool_, 2 * one);
+  ResultKeeper keeper(views_, *blobs_, *results_, pool_, queue_, 2 * one);
   for (const std::uint64_t id : {1, 2, 3}) set(id, core::JobState::kRunning);
   EXPECT_EQ(ready(keeper, 1), Code::kOk);
   EXPECT_EQ(ready(keeper, 2), Code::kOk);
@@ -124,6 +125,24 @@ TEST_F(SketchesTest, TilesWaitForRoomAndJobsThatDoNotRunGiveItUp) {
   set(2, core::JobState::kCancelled);
   EXPECT_EQ(ready(keeper, 2), Code::kNotFound);
   EXPECT_EQ(ready(keeper, 1), Code::kOk);
+}
+
+TEST_F(SketchesTest, AResultWithoutRoomIsSaid) {
+  auto crowded =
+      std::move(artifacts::ResultStore::open(artifacts::posix_files(), stored_.folder().string(),
+                                             {.free_bytes_min = std::uint64_t{1} << 60})
+                    .value());
+  ResultKeeper keeper(views_, *blobs_, *crowded, pool_, queue_);
+  set(1, core::JobState::kRunning);
+  EXPECT_EQ(ready(keeper, 1), Code::kUnavailable);
+  std::vector<core::Event> events;
+  queue_.drain(std::nullopt, 10, events);
+  ASSERT_EQ(events.size(), 1U);
+  const auto* refused = std::get_if<core::ResultRefused>(&events.front());
+  ASSERT_NE(refused, nullptr);
+  EXPECT_EQ(refused->job, JobId(1));
+  EXPECT_NE(refused->message.find("free"), std::string::npos);
+  EXPECT_TRUE(crowded->list()->empty());
 }
 
 }  // namespace
