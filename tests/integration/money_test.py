@@ -4,7 +4,7 @@ import unittest
 
 import numpy as np
 
-from harness import Cluster, main, wait_until
+from harness import SLOW, Cluster, main, wait_until
 
 RNG = np.random.default_rng(11)
 PRICE = 36.0  # an hour of a device: 0.01 a second
@@ -24,14 +24,14 @@ def cpu_ticks(pid):
 
 class Caps(unittest.TestCase):
     def setUp(self):
-        self.cluster = Cluster(workers=2, devices=("cpu:memory=64MiB,threads=1",)).__enter__()
+        self.cluster = Cluster(workers=2, devices=("cpu:memory=64MiB,threads=1",), env=SLOW).__enter__()
         self.addCleanup(self.cluster.close)
         with open(self.cluster.path("prices.yaml"), "w", encoding="utf-8") as f:
             f.write(f"currency: USD\nprices:\n  - {{ from: 2026-01-01, device: cpu, per_hour: {PRICE} }}\n")
         self.cluster.run("prices", "set", self.cluster.path("prices.yaml"))
-        # Some ten device-seconds of work.
-        self.cluster.save("A.npy", RNG.standard_normal((4500, 5500)))
-        self.cluster.save("B.npy", RNG.standard_normal((5500, 4500)))
+        # Some ten device-seconds of work, on a fast machine too.
+        self.cluster.save("A.npy", RNG.standard_normal((3000, 3000)))
+        self.cluster.save("B.npy", RNG.standard_normal((3000, 3000)))
 
     def matmul(self, output, *options, code=0):
         c = self.cluster
@@ -42,10 +42,23 @@ class Caps(unittest.TestCase):
         whole = self.matmul("whole.npy")
         bill = micros(whole["cost"]["charged"])
         with self.subTest("half the bill"):
-            paused = self.matmul("C.npy", "--cap", f"{bill // 2 / 1e6:.6f}", code=4)
-            self.go_on(paused, bill // 2)
+            bill = self.capped_at_half(bill)
         with self.subTest("the coordinator is down when the cap is reached"):
             self.capped_while_alone(bill // 2)
+
+    def capped_at_half(self, bill):
+        """Returns the bill that it took half of: on a machine that was busy a moment ago half may suffice for the whole."""
+        c = self.cluster
+        for _ in range(3):
+            done = c.call("matmul", c.path("A.npy"), c.path("B.npy"), "-o", c.path("C.npy"), "--quiet",
+                          "--cap", f"{bill // 2 / 1e6:.6f}")
+            if done.returncode != 0:
+                break
+            self.assertLessEqual(micros(c.job()["cost"]["charged"]), bill // 2)
+            bill = micros(c.job()["cost"]["charged"])
+        self.assertEqual(done.returncode, 4, done.stderr)
+        self.go_on(c.job(), bill // 2)
+        return bill
 
     def go_on(self, paused, cap):
         """A job that its cap has paused says what to do; done, it ends with the bytes of the one without a cap."""
