@@ -121,17 +121,6 @@ Result<std::map<std::string, v1::MatrixShape>> read_shapes(const v1::JobSpec& sp
     if (!header) return fail(header.error());
     shapes["b"] = to_shape(*header);
   }
-  if (shapes.size() == 2) {
-    const v1::MatrixShape& a = shapes["a"];
-    const v1::MatrixShape& b = shapes["b"];
-    if (a.columns() != b.rows()) {
-      return fail(Code::kInvalidArgument,
-                  "A is " + std::to_string(a.rows()) + " x " + std::to_string(a.columns()) +
-                      " and B is " + std::to_string(b.rows()) + " x " +
-                      std::to_string(b.columns()) + ": A must have as many columns as B has rows",
-                  "workload.matmul");
-    }
-  }
   return shapes;
 }
 

@@ -13,8 +13,9 @@ namespace overwinter::cli {
 [[nodiscard]] Result<v1::JobSpec> read_job_file(const std::string& file,
                                                 const std::vector<std::string>& settings);
 
-// Shapes of the specification's local matrices, from their headers alone. Refuses what cannot be
-// multiplied, with the file's name; knows nothing of artifact:// names.
+// Shapes of the specification's local matrices, from their headers alone. Refuses a file that is no
+// matrix, by its name; whether they multiply is the coordinator's to say. Knows nothing of
+// artifact:// names.
 [[nodiscard]] Result<std::map<std::string, v1::MatrixShape>> read_shapes(const v1::JobSpec& spec);
 
 // Uploads local files of the specification and puts artifact:// names in their place. Files that

@@ -56,6 +56,11 @@ class Matmul(unittest.TestCase):
         job = self.cluster.job()
         self.assertEqual(job["state"], "SUCCEEDED")
         self.assertGreater(int(job["cost"]["charged"]["amountMicros"]), 0)
+        # Two workers of one machine, and both known to be.
+        machines = self.cluster.json("workers", "list")["workers"]
+        self.assertEqual([m["workersOnHost"] for m in machines], [2, 2])
+        self.assertEqual(len({m["hostId"] for m in machines}), 1)
+        self.assertIn("2 workers", self.cluster.run("workers", "get", machines[0]["name"]).stdout)
         costs = self.cluster.json("cost", "@last")
         self.assertEqual(costs["total"], job["cost"]["charged"])
 
