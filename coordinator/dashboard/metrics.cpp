@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "coordinator/runtime/resources.h"
 #include "overwinter/v1/admin.pb.h"
 #include "overwinter/v1/billing.pb.h"
 #include "overwinter/v1/job.pb.h"
@@ -36,9 +37,9 @@ class Text {
   std::string name_;
 };
 
-void add_states(const Sources& sources, const std::string& project, Text& text) {
+void add_states(const Sources& sources, const Principal& caller, Text& text) {
   std::array<std::uint64_t, v1::Job::State_ARRAYSIZE> jobs{};
-  for (const auto& job : sources.views.jobs(project))
+  for (const auto& job : sources.views.jobs(caller.project))
     ++jobs.at(static_cast<std::size_t>(job->state));
   text.begin("jobs", "gauge", "Jobs that the coordinator holds, by state.");
   for (int state = v1::Job::QUEUED; state < v1::Job::State_ARRAYSIZE; ++state) {
@@ -47,6 +48,7 @@ void add_states(const Sources& sources, const std::string& project, Text& text) 
   }
   std::array<std::uint64_t, v1::Worker::State_ARRAYSIZE> workers{};
   for (const auto& worker : sources.views.workers()) {
+    if (!runtime::sees_worker(caller, *worker)) continue;
     ++workers.at(static_cast<std::size_t>(worker->state));
   }
   text.begin("workers", "gauge", "Workers by state.");
@@ -117,10 +119,12 @@ void add_costs(const Sources& sources, const Principal& caller, Time now, Text& 
 
 std::string metrics_text(const Sources& sources, const Principal& caller, Time now) {
   Text text;
-  add_states(sources, caller.project, text);
+  add_states(sources, caller, text);
+  add_costs(sources, caller, now, text);
+  // The rest counts what all projects do.
+  if (!caller.project.empty()) return text.take();
   text.one("workers_connected", "gauge", "Workers whose stream is open.",
            sources.workers_connected());
-  add_costs(sources, caller, now, text);
   const auto statistics = sources.store.statistics();
   text.one("commits_total", "counter", "Commits of the store since the start.", statistics.commits);
   text.one("log_turns", "gauge", "Turns in the log.", statistics.turns);

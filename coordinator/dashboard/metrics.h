@@ -8,7 +8,8 @@
 namespace overwinter::dashboard {
 
 // What `caller` may know: jobs and their cost of its project, machines' cost where it sees all
-// money. May wait for the disk (bills).
+// money, what the coordinator itself counts where it sees all projects. May wait for the disk
+// (bills).
 [[nodiscard]] std::string metrics_text(const Sources& sources, const Principal& caller, Time now);
 
 }  // namespace overwinter::dashboard

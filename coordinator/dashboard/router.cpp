@@ -212,7 +212,8 @@ Response Router::answer(const Route& route, std::string_view path, std::string_v
   if (route.pattern == "/api/v1/workers") {
     v1::ListWorkersResponse list;
     for (const auto& worker : sources_.views.workers()) {
-      *list.add_workers() = runtime::worker_resource(sources_.views, *worker, now);
+      if (!runtime::sees_worker(caller, *worker)) continue;
+      *list.add_workers() = runtime::worker_resource(sources_.views, caller, *worker, now);
     }
     return as_json(list);
   }

@@ -7,6 +7,20 @@
 #include "coordinator/runtime/pages.h"
 
 namespace overwinter::rpc {
+namespace {
+
+// Who is bound to a project acts on the machines of that project alone: draining a shared one would
+// stop the work of others.
+Status check_is_of_project(const Principal& caller, const runtime::WorkerView& worker) {
+  if (caller.project.empty()) return Status::success();
+  if (worker.projects == std::vector{caller.project}) return Status::success();
+  return error(Code::kPermissionDenied,
+               "worker " + worker.name + " serves more than project " + caller.project, {},
+               "a token of all projects may act on it");
+}
+
+}  // namespace
+
 Unary* AdminService::GetClusterStatus(Call* call, const v1::GetClusterStatusRequest*,
                                       v1::ClusterStatus* response) {
   return answer_on_pool(context_, call, Permission::kReadWorkers, runtime::Work::kRead,
@@ -22,38 +36,40 @@ Unary* AdminService::GetClusterStatus(Call* call, const v1::GetClusterStatusRequ
 
 Unary* AdminService::ListWorkers(Call* call, const v1::ListWorkersRequest* request,
                                  v1::ListWorkersResponse* response) {
-  return answer_now(context_, call, Permission::kReadWorkers, [&](const Principal&) -> Status {
-    const auto page = runtime::read_page(request->page_size(), request->page_token(), "workers");
-    if (!page) return page.error();
-    // In the order they joined; a token names the last worker shown.
-    WorkerId after;
-    if (!page->after.empty()) {
-      const auto last = runtime::find_worker(context_.views, page->after);
-      if (!last) return last.error();
-      after = (*last)->id;
-    }
-    const Time now = context_.now();
-    std::string last;
-    for (const auto& worker : context_.views.workers()) {
-      if (worker->id <= after) continue;
-      if (response->workers_size() == page->size) {
-        response->set_next_page_token(runtime::page_token("workers", last));
-        break;
-      }
-      *response->add_workers() = runtime::worker_resource(context_.views, *worker, now);
-      last = worker->name;
-    }
-    return Status::success();
-  });
+  return answer_now(
+      context_, call, Permission::kReadWorkers, [&](const Principal& caller) -> Status {
+        const std::string mark = "workers\n" + caller.project;
+        const auto page = runtime::read_page(request->page_size(), request->page_token(), mark);
+        if (!page) return page.error();
+        // In the order they joined; a token names the last worker shown.
+        WorkerId after;
+        if (!page->after.empty()) {
+          const auto last = runtime::find_worker(context_.views, caller, page->after);
+          if (!last) return last.error();
+          after = (*last)->id;
+        }
+        const Time now = context_.now();
+        std::string last;
+        for (const auto& worker : context_.views.workers()) {
+          if (worker->id <= after || !runtime::sees_worker(caller, *worker)) continue;
+          if (response->workers_size() == page->size) {
+            response->set_next_page_token(runtime::page_token(mark, last));
+            break;
+          }
+          *response->add_workers() = runtime::worker_resource(context_.views, caller, *worker, now);
+          last = worker->name;
+        }
+        return Status::success();
+      });
 }
 
 Unary* AdminService::GetWorker(Call* call, const v1::GetWorkerRequest* request,
                                v1::Worker* worker) {
   return answer_later(
-      context_, call, Permission::kReadWorkers, [&](const Principal&, Unary* reactor) {
-        const auto view = runtime::find_worker(context_.views, request->name());
+      context_, call, Permission::kReadWorkers, [&](const Principal& caller, Unary* reactor) {
+        const auto view = runtime::find_worker(context_.views, caller, request->name());
         if (view) {
-          *worker = runtime::worker_resource(context_.views, **view, context_.now());
+          *worker = runtime::worker_resource(context_.views, caller, **view, context_.now());
         }
         finish(reactor, view ? Status::success() : view.error(), request->name());
         return Status::success();
@@ -65,17 +81,18 @@ Unary* AdminService::act(Call* call, const std::string& name, core::WorkerAction
   return answer_later(
       context_, call, Permission::kActOnWorkers,
       [&](const Principal& caller, Unary* reactor) -> Status {
-        const auto view = runtime::find_worker(context_.views, name);
+        const auto view = runtime::find_worker(context_.views, caller, name);
         if (!view) return view.error();
+        if (Status status = check_is_of_project(caller, **view); !status.ok()) return status;
         core::WorkerActionRequested event;
         event.by = caller;
         event.worker = (*view)->id;
         event.action = action;
         const WorkerId id = event.worker;
         context_.requests.ask(
-            std::move(event), [this, reactor, id, worker](const core::Reply& reply) {
+            std::move(event), [this, caller, reactor, id, worker](const core::Reply& reply) {
               if (const auto after = context_.views.worker(id); reply.status.ok() && after) {
-                *worker = runtime::worker_resource(context_.views, *after, context_.now());
+                *worker = runtime::worker_resource(context_.views, caller, *after, context_.now());
               }
               finish(reactor, reply.status);
             });

@@ -68,6 +68,10 @@ Unary* BillingService::SetPriceBook(Call* call, const v1::SetPriceBookRequest* r
   return answer_later(
       context_, call, Permission::kSetPrices,
       [&](const Principal& caller, Unary* reactor) -> Status {
+        if (!caller.project.empty()) {
+          return error(Code::kPermissionDenied,
+                       "the price book holds for all projects: a token of one may not set it");
+        }
         if (request->yaml().size() > kYamlBytesMax) {
           return error(Code::kInvalidArgument, "a price book has at most 1 MiB", "yaml");
         }

@@ -208,7 +208,8 @@ Unary* JobService::PlanJob(Call* call, const v1::PlanJobRequest* request,
                           if (Status status = complete(context_, caller, spec); !status.ok()) {
                             return status;
                           }
-                          const auto outcome = context_.planner.plan(spec, shapes_of(*request));
+                          const auto outcome =
+                              context_.planner.plan(caller, spec, shapes_of(*request));
                           if (!outcome) return outcome.error();
                           fill(*outcome, *response);
                           return Status::success();
@@ -258,15 +259,15 @@ Unary* JobService::UpdateJob(Call* call, const v1::UpdateJobRequest* request, v1
 
 Unary* JobService::ExplainJob(Call* call, const v1::ExplainJobRequest* request,
                               v1::ExplainJobResponse* response) {
-  return answer_later(context_, call, Permission::kReadJobs,
-                      [&](const Principal& caller, Unary* reactor) {
-                        answer_of_job(context_, caller, request->name(), reactor,
-                                      [this, response](const runtime::JobView& view) {
-                                        *response = runtime::explain_job(context_.views, view);
-                                        return Status::success();
-                                      });
+  return answer_later(
+      context_, call, Permission::kReadJobs, [&](const Principal& caller, Unary* reactor) {
+        answer_of_job(context_, caller, request->name(), reactor,
+                      [this, caller, response](const runtime::JobView& view) {
+                        *response = runtime::explain_job(context_.views, caller, view);
                         return Status::success();
                       });
+        return Status::success();
+      });
 }
 
 }  // namespace overwinter::rpc

@@ -14,7 +14,7 @@ constexpr std::size_t kRequestIdBytesMax = 128;
 // On the pool.
 void plan_and_post(const ServiceContext& context, const Principal& caller, v1::JobSpec spec,
                    std::string request_id, std::function<void(Result<runtime::JobViewPtr>)> done) {
-  auto outcome = context.planner.plan(spec, {});
+  auto outcome = context.planner.plan(caller, spec, {});
   if (!outcome) return done(fail(outcome.error()));
   if (outcome->alternatives.empty()) {
     return done(fail(Code::kFailedPrecondition, outcome->reason, {},

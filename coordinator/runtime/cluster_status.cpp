@@ -2,15 +2,17 @@
 
 #include "common/base/version.h"
 #include "common/wire/convert.h"
+#include "coordinator/runtime/resources.h"
 
 namespace overwinter::runtime {
 namespace {
 
-void count_workers(const Views& views, v1::ClusterStatus& out) {
+void count_workers(const Views& views, const Principal& caller, v1::ClusterStatus& out) {
   std::uint32_t ready = 0;
   std::uint32_t draining = 0;
   std::uint32_t lost = 0;
   for (const auto& worker : views.workers()) {
+    if (!sees_worker(caller, *worker)) continue;
     if (worker->state == core::WorkerState::kReady) ++ready;
     if (worker->state == core::WorkerState::kDraining) ++draining;
     if (worker->state == core::WorkerState::kLost) ++lost;
@@ -49,7 +51,7 @@ Result<v1::ClusterStatus> cluster_status(const Views& views, const Costs& costs,
   *out.mutable_started() = wire::to_proto(serving.started);
   out.set_dashboard(serving.dashboard);
   out.set_disk_full(!store.disk_room().ok());
-  count_workers(views, out);
+  count_workers(views, caller, out);
   count_jobs(views, caller.project, out);
   const bool machines = may(caller, Permission::kReadAllMoney) && caller.project.empty();
   if (Status status = costs.fill_status(machines, caller.project, now, out); !status.ok()) {

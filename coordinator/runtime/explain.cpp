@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "coordinator/policy/placement.h"
+#include "coordinator/runtime/resources.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -46,11 +47,13 @@ void add_candidates(const WorkerView& worker, std::vector<policy::Candidate>& ou
   }
 }
 
-void explain_waiting(const Views& views, const JobView& job, v1::ExplainJobResponse& out) {
+void explain_waiting(const Views& views, const Principal& caller, const JobView& job,
+                     v1::ExplainJobResponse& out) {
   const auto workers = views.workers();
   std::vector<policy::Candidate> candidates;
   for (const auto& worker : workers) {
-    if (worker->state != core::WorkerState::kRemoved) add_candidates(*worker, candidates);
+    if (worker->state == core::WorkerState::kRemoved || !sees_worker(caller, *worker)) continue;
+    add_candidates(*worker, candidates);
   }
   const auto why = policy::explain({&job.demand, job.project}, candidates);
   out.set_summary(job.reason.empty() ? why.summary : job.reason);
@@ -81,11 +84,12 @@ void explain_paused(const JobView& job, v1::ExplainJobResponse& out) {
 
 }  // namespace
 
-v1::ExplainJobResponse explain_job(const Views& views, const JobView& job) {
+v1::ExplainJobResponse explain_job(const Views& views, const Principal& caller,
+                                   const JobView& job) {
   v1::ExplainJobResponse out;
   switch (job.state) {
     case core::JobState::kQueued:
-      explain_waiting(views, job, out);
+      explain_waiting(views, caller, job, out);
       out.add_commands("overwinter workers list");
       break;
     case core::JobState::kPaused:

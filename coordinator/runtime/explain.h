@@ -8,6 +8,7 @@ namespace overwinter::runtime {
 
 // Each worker with the number that rules it out, the smallest change that helps, and the commands
 // to go on.
-[[nodiscard]] v1::ExplainJobResponse explain_job(const Views& views, const JobView& job);
+[[nodiscard]] v1::ExplainJobResponse explain_job(const Views& views, const Principal& caller,
+                                                 const JobView& job);
 
 }  // namespace overwinter::runtime

@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/verify/freivalds.h"
+#include "coordinator/runtime/resources.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -48,12 +49,13 @@ std::string artifact_uri(const Digest& digest) {
   return std::string(kScheme) + to_hex(digest);
 }
 
-plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links, std::string_view project) {
+plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links, const Principal& caller,
+                            std::string_view project) {
   const auto cluster = views.cluster();
   plan::ClusterOffer offer;
   offer.currency_code = cluster->prices.currency;
   for (const auto& worker : views.workers()) {
-    if (worker->state == core::WorkerState::kRemoved) continue;
+    if (worker->state == core::WorkerState::kRemoved || !sees_worker(caller, *worker)) continue;
     plan::WorkerOffer one;
     one.name = worker->name;
     one.spot = worker->spot;
@@ -128,8 +130,9 @@ Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string&
                       to_hex(*digest)};
 }
 
-Result<plan::PlanOutcome> Planner::plan(const v1::JobSpec& spec, const Shapes& shapes) const {
-  const plan::ClusterOffer offer = offer_to(views_, links_, spec.project());
+Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSpec& spec,
+                                        const Shapes& shapes) const {
+  const plan::ClusterOffer offer = offer_to(views_, links_, caller, spec.project());
   if (!spec.has_matmul()) return plan::plan_job(spec, nullptr, offer);
   const auto a = factor(spec, "a", spec.matmul().a(), shapes);
   if (!a) return fail(a.error());
@@ -154,7 +157,7 @@ void Planner::replan(JobId job) {
     if (!view || !view->spec) return;
     v1::JobSpec spec;
     if (!spec.ParseFromString(*view->spec)) return;
-    auto outcome = plan(spec, {});
+    auto outcome = plan(Principal{}, spec, {});
     if (!outcome) {
       log_warning("job {} could not be planned again: {}", view->name, outcome.error().message);
       return;

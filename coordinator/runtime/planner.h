@@ -25,9 +25,9 @@ namespace overwinter::runtime {
 [[nodiscard]] Result<Digest> parse_artifact_uri(std::string_view uri, std::string_view field);
 [[nodiscard]] std::string artifact_uri(const Digest& digest);
 
-// What the workers known now offer to jobs of `project`.
+// What the workers known now offer to jobs of `project`; of those that `caller` sees.
 [[nodiscard]] plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links,
-                                          std::string_view project);
+                                          const Principal& caller, std::string_view project);
 
 // The most memory of the coordinator that the sketch of one product may take (verify/freivalds.h).
 inline constexpr std::uint64_t kSketchBytesMax = 512 * kMiB;
@@ -50,7 +50,8 @@ class Planner final : public ReplanPort {
   // `spec` is validated. Blocks for a few reads of headers. NOT_FOUND with the field when an input
   // is not stored in the project and `shapes` does not stand for it; INVALID_ARGUMENT when the
   // inputs do not multiply. RESOURCE_EXHAUSTED when the result has no room on the disk.
-  [[nodiscard]] Result<plan::PlanOutcome> plan(const v1::JobSpec& spec, const Shapes& shapes) const;
+  [[nodiscard]] Result<plan::PlanOutcome> plan(const Principal& caller, const v1::JobSpec& spec,
+                                               const Shapes& shapes) const;
 
   // On the pool; posts JobReplanned when something fits.
   void replan(JobId job) override;

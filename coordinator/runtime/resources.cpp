@@ -74,13 +74,20 @@ Result<std::string> parse_parent(std::string_view parent) {
               "parent");
 }
 
-Result<WorkerViewPtr> find_worker(const Views& views, std::string_view name) {
+bool sees_worker(const Principal& caller, const WorkerView& worker) {
+  return worker.projects.empty() ||
+         std::any_of(worker.projects.begin(), worker.projects.end(),
+                     [&](const auto& project) { return sees_project(caller, project); });
+}
+
+Result<WorkerViewPtr> find_worker(const Views& views, const Principal& caller,
+                                  std::string_view name) {
   if (name.starts_with(kWorkers)) name.remove_prefix(kWorkers.size());
   if (name.empty() || name.find('/') != std::string_view::npos) {
     return fail(Code::kInvalidArgument, "a worker is named workers/WORKER", "name");
   }
   for (const auto& worker : views.workers()) {
-    if (worker->name == name) return worker;
+    if (worker->name == name && sees_worker(caller, *worker)) return worker;
   }
   return fail(Code::kNotFound, "there is no worker " + std::string(name), "name",
               "overwinter workers list shows them");
@@ -129,7 +136,8 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   return out;
 }
 
-v1::Worker worker_resource(const Views& views, const WorkerView& worker, Time now) {
+v1::Worker worker_resource(const Views& views, const Principal& caller, const WorkerView& worker,
+                           Time now) {
   v1::Worker out;
   out.set_name(std::string(kWorkers) + worker.name);
   out.set_id(worker.id.value());
@@ -148,7 +156,9 @@ v1::Worker worker_resource(const Views& views, const WorkerView& worker, Time no
     one.set_seats(use.seats);
   }
   for (const auto& [key, value] : worker.labels) (*out.mutable_labels())[key] = value;
-  for (const auto& project : worker.projects) out.add_projects(project);
+  for (const auto& project : worker.projects) {
+    if (sees_project(caller, project)) out.add_projects(project);
+  }
   out.set_spot(worker.spot);
   *out.mutable_price_per_hour() =
       wire::to_proto(worker.price_per_hour, views.cluster()->prices.currency);
@@ -158,7 +168,8 @@ v1::Worker worker_resource(const Views& views, const WorkerView& worker, Time no
   std::uint32_t on_host = 0;
   for (const auto& other : views.workers()) {
     const bool there = other->state != core::WorkerState::kRemoved;
-    if (there && other->machine.host_id == worker.machine.host_id) ++on_host;
+    if (!there || !sees_worker(caller, *other)) continue;
+    if (other->machine.host_id == worker.machine.host_id) ++on_host;
   }
   out.set_workers_on_host(worker.machine.host_id.empty() ? 1 : on_host);
   return out;

@@ -23,11 +23,17 @@ struct JobName {
 [[nodiscard]] Result<JobName> parse_job_name(std::string_view name);
 // "projects/P" or "projects/-" (empty: every project that the caller sees).
 [[nodiscard]] Result<std::string> parse_parent(std::string_view parent);
-// "workers/W" or "W". INVALID_ARGUMENT for another shape, NOT_FOUND when there is none.
-[[nodiscard]] Result<WorkerViewPtr> find_worker(const Views& views, std::string_view name);
+// Whether the caller may know of a machine: one that serves other projects alone is as if it were
+// not for a token of one project.
+[[nodiscard]] bool sees_worker(const Principal& caller, const WorkerView& worker);
+// "workers/W" or "W". INVALID_ARGUMENT for another shape, NOT_FOUND when the caller sees none.
+[[nodiscard]] Result<WorkerViewPtr> find_worker(const Views& views, const Principal& caller,
+                                                std::string_view name);
 
 [[nodiscard]] v1::Job job_resource(const Views& views, const JobView& job);
-[[nodiscard]] v1::Worker worker_resource(const Views& views, const WorkerView& worker, Time now);
+// Of the projects that it serves, those that the caller sees.
+[[nodiscard]] v1::Worker worker_resource(const Views& views, const Principal& caller,
+                                         const WorkerView& worker, Time now);
 [[nodiscard]] v1::Token token_resource(const TokenView& token);
 [[nodiscard]] v1::Token join_file_resource(const JoinFileView& file);
 [[nodiscard]] v1::PriceBook price_book_resource(const ClusterView& cluster);

@@ -98,6 +98,84 @@ TEST(Placement, WhoHoldsNothingComesFirstThenPriorityThenSubmission) {
   EXPECT_LT(rank(normal, JobId(2), false), rank(high, JobId(1), true));
 }
 
+TEST(Placement, WhatFillsADeviceExactlyFits) {
+  Fixture f;
+  f.demand.memory_bytes = 4 * kGiB;
+  f.demand.threads = 4;
+  EXPECT_TRUE(f.verdict(f.candidate()).fits()) << "the whole device";
+  EXPECT_EQ(seat_size(f.demand, f.device).share_ppm, 1'000'000U);
+  f.demand.threads = 5;
+  const Verdict total = f.verdict(f.candidate());
+  EXPECT_EQ(total.why, Why::kThreadsTotal);
+  EXPECT_EQ(total.has, 4U);
+  EXPECT_EQ(total.needs, 5U);
+  f.demand.memory_bytes = kGiB;
+  f.demand.threads = 1;
+  Candidate rest = f.candidate();
+  rest.memory_used = 3 * kGiB;
+  rest.threads_used = 3;
+  rest.share_used_ppm = 750'000;
+  EXPECT_TRUE(f.verdict(rest).fits()) << "the rest of it";
+  rest.share_used_ppm = 750'001;
+  const Verdict share = f.verdict(rest);
+  EXPECT_EQ(share.why, Why::kShareFree);
+  EXPECT_EQ(share.has, 249'999U);
+  EXPECT_EQ(share.needs, 250'000U);
+  // More may be reserved than a device has now: it has come back with less.
+  rest.memory_used = 9 * kGiB;
+  EXPECT_EQ(f.verdict(rest).has, 0U);
+  rest.memory_used = 0;
+  rest.threads_used = 9;
+  EXPECT_EQ(f.verdict(rest).why, Why::kThreadsFree);
+  EXPECT_EQ(f.verdict(rest).has, 0U);
+  rest.threads_used = 0;
+  rest.share_used_ppm = 1'200'000;
+  EXPECT_EQ(f.verdict(rest).has, 0U);
+}
+
+TEST(Placement, EverySeatHasAShare) {
+  Fixture f;
+  f.demand.memory_bytes = 1;
+  f.device.threads = 4'000'000;
+  f.demand.threads = 1;
+  EXPECT_EQ(seat_size(f.demand, f.device).share_ppm, 1U) << "as little as it is";
+  f.device.memory_bytes = 0;
+  EXPECT_EQ(seat_size(f.demand, f.device).share_ppm, 1'000'000U) << "of what there is not";
+  f.demand.memory_bytes = 0;
+  EXPECT_EQ(seat_size(f.demand, f.device).share_ppm, 1U);
+}
+
+TEST(Placement, ASpotWorkerIsForWhoAllowsItAndAnAvoidedOrHeldDeviceIsNotFree) {
+  Fixture f;
+  Candidate c = f.candidate();
+  c.spot = true;
+  f.demand.spot = SpotUse::kOnly;
+  EXPECT_TRUE(f.verdict(c).fits());
+  f.demand.spot = SpotUse::kNever;
+  EXPECT_TRUE(f.verdict(f.candidate()).fits());
+  c = f.candidate();
+  c.avoided = true;
+  EXPECT_EQ(f.verdict(c).why, Why::kAvoided);
+  c.avoided = false;
+  c.held = true;
+  EXPECT_EQ(f.verdict(c).why, Why::kHeld);
+  f.demand.device_kind = "any";
+  c = f.candidate();
+  c.projects = nullptr;
+  EXPECT_TRUE(f.verdict(c).fits()) << "no list: every project";
+}
+
+TEST(Placement, TheFasterOfItsPrecisionsCounts) {
+  Fixture f;
+  DeviceInfo doubles = f.device;
+  doubles.gflops_fp32 = 1;
+  doubles.gflops_fp64 = 12;
+  Candidate b = f.candidate();
+  b.device = &doubles;
+  b.worker = WorkerId(2);
+  EXPECT_LT(score(b), score(f.candidate()));
+}
+
 TEST(Placement, AnExplanationNamesTheNearestDeviceAndWhatWouldHelp) {
   Fixture f;
   f.demand.memory_bytes = 5 * kGiB;
@@ -111,6 +189,82 @@ TEST(Placement, AnExplanationNamesTheNearestDeviceAndWhatWouldHelp) {
   EXPECT_NE(e.summary.find("box"), std::string::npos) << e.summary;
   EXPECT_NE(e.would_help.find("1.0 GiB more than box"), std::string::npos) << e.would_help;
   EXPECT_EQ(explain({&f.demand, "p"}, {}).summary, "no worker is known");
+}
+
+// One device that holds nothing because of `spoil`; the sentence of it, and what would help.
+template <class Spoil>
+std::pair<std::string, std::string> explained(Spoil spoil) {
+  Fixture f;
+  Candidate c = f.candidate();
+  spoil(f, c);
+  const Explanation e = explain({&f.demand, "p"}, {c});
+  EXPECT_FALSE(e.could_start);
+  return {e.lines.at(0).why, e.would_help};
+}
+using Sentences = std::pair<std::string, std::string>;
+
+TEST(Placement, EachReasonHasItsSentenceAndItsHelp) {
+  EXPECT_EQ(explained([](Fixture&, Candidate& c) { c.not_ready = "is draining"; }),
+            Sentences("is draining", "overwinter workers resume box"));
+  EXPECT_EQ(explained([](Fixture&, Candidate& c) { c.not_ready = "is lost"; }),
+            Sentences("is lost", "start or reconnect the daemon of box"));
+  EXPECT_EQ(explained([](Fixture& f, Candidate&) { f.projects = {"q"}; }),
+            Sentences("is not for project \"p\"", "a worker for project \"p\""));
+  EXPECT_EQ(explained([](Fixture& f, Candidate&) { f.demand.threads = 6; }),
+            Sentences("has 4 threads; a seat needs 6", "a device with 6 threads; box has 4"));
+  EXPECT_EQ(
+      explained([](Fixture&, Candidate& c) { c.threads_used = 4; }),
+      Sentences("has 0 threads free; a seat needs 1", "it starts on box when seats there end"));
+  EXPECT_EQ(explained([](Fixture&, Candidate& c) { c.share_used_ppm = 800'000; }),
+            Sentences("has 20 % of itself free; a seat needs 25 %",
+                      "it starts on box when seats there end"));
+  EXPECT_EQ(explained([](Fixture& f, Candidate& c) {
+              c.spot = true;
+              f.demand.spot = SpotUse::kNever;
+            }).first,
+            "is spot, and the job never uses spot");
+  EXPECT_EQ(explained([](Fixture& f, Candidate&) { f.demand.spot = SpotUse::kOnly; }).first,
+            "is not spot, and the job uses only spot");
+}
+
+TEST(Placement, TheNearestIsWhatWaitingMendsThenWhatMissesLeast) {
+  Fixture f;
+  f.demand.memory_bytes = 2 * kGiB;
+  Candidate busy = f.candidate();
+  busy.worker_name = "busy";
+  busy.memory_used = 4 * kGiB;
+  Candidate nearly = f.candidate();
+  nearly.worker_name = "nearly";
+  nearly.memory_used = 3 * kGiB;
+  Candidate gone = f.candidate();
+  gone.worker_name = "gone";
+  gone.not_ready = "is lost";
+  const Want want{&f.demand, "p"};
+  EXPECT_EQ(explain(want, {gone, busy, nearly}).would_help,
+            "it starts on nearly when seats there end");
+  EXPECT_EQ(explain(want, {nearly, busy, gone}).summary,
+            "none of 3 devices can hold a seat; nearest is nearly: has 1.0 GiB of memory free; a "
+            "seat needs 2.0 GiB");
+  // Of equals the first.
+  Candidate twin = nearly;
+  twin.worker_name = "twin";
+  EXPECT_EQ(explain(want, {nearly, twin}).would_help, "it starts on nearly when seats there end");
+}
+
+TEST(Placement, AnExplanationCountsTheSeatsThatAreNeededAtOnce) {
+  Fixture f;
+  const Want want{&f.demand, "p"};
+  f.demand.seats_min = 0;
+  EXPECT_TRUE(explain(want, {f.candidate()}).could_start);
+  f.demand.seats_min = 2;
+  EXPECT_TRUE(explain(want, {f.candidate(), f.candidate()}).could_start);
+  const Explanation few = explain(want, {f.candidate()});
+  EXPECT_FALSE(few.could_start);
+  EXPECT_EQ(few.summary, "it needs 2 seats at once, and 1 devices can hold one now");
+  EXPECT_EQ(few.would_help, "workers.min of at most 1, or more workers");
+  f.demand.seats_min = 0;
+  f.demand.threads = 5;
+  EXPECT_FALSE(explain(want, {f.candidate()}).could_start) << "no seat is not enough";
 }
 
 }  // namespace

@@ -1,51 +1,27 @@
 // The services for people, called as any gRPC client would, over a coordinator with a real core and
 // store. Without TLS: the handlers resolve the caller from the call's own token.
-#include <grpcpp/create_channel.h>
-#include <grpcpp/server.h>
-#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
 #include <memory>
 #include <optional>
 #include <set>
 
-#include "common/security/token.h"
-#include "coordinator/rpc/admin_service.h"
-#include "coordinator/rpc/job_service.h"
-#include "coordinator/runtime/coordinator_loop.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
-#include "tests/support/stored_cluster.h"
+#include "tests/support/service_cluster.h"
 
 namespace overwinter::rpc {
 namespace {
 
 using namespace core::test;
 
-class Sink final : public runtime::TurnSink {
- public:
-  explicit Sink(test::StoredCluster& stored) : stored_(stored) {}
-  Status commit(std::span<const runtime::Turn> turns) override {
-    for (const auto& turn : turns) stored_.commit(turn.time, turn.facts);
-    return Status::success();
-  }
-
- private:
-  test::StoredCluster& stored_;
-};
-struct NoWorkers final : runtime::WorkerLink {
-  void order(const core::Effect&) override {}
-  void flush() override {}
-  void end_principal(const core::EndPrincipal&) override {}
-};
-
 // What the coordinator starts on: two projects, tokens, a job that the core has forgotten.
 class Prepared : public test::StoredCluster {
  public:
   Prepared() {
     cluster.step(core::ProjectCreateRequested{admin(), core::ReplyId(4), "other"});
-    admin_token = add_token(Role::kAdmin, "");
-    viewer_token = add_token(Role::kViewer, "default");
+    admin_token = test::add_token(*this, Role::kAdmin, "", "admin");
+    viewer_token = test::add_token(*this, Role::kViewer, "default", "viewer");
     const JobId job = cluster.submit(a_job());
     cluster.act(job, core::JobAction::kCancel);
     old_job = "projects/default/jobs/" + cluster.job(job).name;
@@ -57,40 +33,14 @@ class Prepared : public test::StoredCluster {
   std::string admin_token;
   std::string viewer_token;
   std::string old_job;
-
- private:
-  std::string add_token(Role role, const std::string& project) {
-    std::string token = make_token();
-    core::TokenCreateRequested event;
-    event.by = admin();
-    event.hash = token_hash(token);
-    event.role = role;
-    event.project = project;
-    event.name = std::string(role_name(role));
-    cluster.step(event);
-    return token;
-  }
 };
 
 class ServicesTest : public testing::Test {
  protected:
   ServicesTest() {
-    queue_.post_vital(core::CoordinatorStarted{"test", 7});
-    loop_.start();
-    grpc::ServerBuilder builder;
-    builder.RegisterService(&jobs_);
-    builder.RegisterService(&admins_);
-    server_ = builder.BuildAndStart();
-    const auto channel = server_->InProcessChannel({});
-    job_stub_ = v1::JobService::NewStub(channel);
-    admin_stub_ = v1::AdminService::NewStub(channel);
-  }
-  ~ServicesTest() override {
-    streams_.end_everything(error(Code::kUnavailable, "stopping"));
-    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
-    loop_.stop();
-    requests_.fail_all();
-    pool_.stop();
+    services_.serve();
+    job_stub_ = v1::JobService::NewStub(services_.channel);
+    admin_stub_ = v1::AdminService::NewStub(services_.channel);
   }
 
   static void prepare(grpc::ClientContext& context, const std::string& token) {
@@ -143,51 +93,8 @@ class ServicesTest : public testing::Test {
   }
 
   Prepared stored_;
-  runtime::EventQueue queue_{{}};
-  runtime::Requests requests_{queue_};
-  runtime::Views views_{1'000};
-  runtime::BlockingPool pool_{{}};
-  runtime::LinkMeter links_;
-  std::unique_ptr<artifacts::BlobStore> blobs_ = std::move(
-      artifacts::BlobStore::open(artifacts::posix_files(), stored_.folder().string(), {}).value());
-  std::unique_ptr<artifacts::ResultStore> results_ = std::move(
-      artifacts::ResultStore::open(artifacts::posix_files(), stored_.folder().string(), {})
-          .value());
-  runtime::Planner planner_{views_, links_, *blobs_, *results_, pool_, queue_};
-  runtime::ResultKeeper keeper_{views_, *blobs_, *results_, pool_, queue_};
-  Sink sink_{stored_};
-  NoWorkers workers_;
-  runtime::EffectDispatcher effects_{{&workers_, &requests_, &keeper_, &planner_}};
-  runtime::CoordinatorLoop loop_{
-      stored_.scheduler(), system_clock(), stored_.cluster.now, queue_, sink_, effects_, views_};
-  runtime::Costs costs_{views_, stored_.store()};
-  runtime::Serving serving_;
-  StreamRegistry streams_;
-  CertificateAuthority authority_ = std::move(
-      CertificateAuthority::create(stored_.folder() / "ca", "test", Time(system_clock().wall()))
-          .value());
-  ServiceContext context_{
-      std::make_shared<const Authorizer>(views_, [this] { return loop_.now(); }),
-      views_,
-      requests_,
-      planner_,
-      pool_,
-      keeper_,
-      links_,
-      *blobs_,
-      streams_,
-      [this] { return loop_.now(); },
-      [] { return Status::success(); },
-      costs_,
-      serving_,
-      stored_.store(),
-      true,
-      authority_,
-      {},
-      {}};
-  JobService jobs_{context_};
-  AdminService admins_{context_};
-  std::unique_ptr<grpc::Server> server_;
+  test::NoWorkers workers_;
+  test::ServiceCluster services_{stored_, system_clock(), workers_};
   std::unique_ptr<v1::JobService::Stub> job_stub_;
   std::unique_ptr<v1::AdminService::Stub> admin_stub_;
 };
@@ -258,7 +165,8 @@ TEST_F(ServicesTest, AnotherTenantsProjectCannotBeWatched) {
   EXPECT_EQ(hidden.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(none.error_code(), grpc::StatusCode::NOT_FOUND);
   // A number of all projects means nothing in one.
-  Watcher other_number(*job_stub_, stored_.admin_token, "projects/default", views_.next_event(""));
+  Watcher other_number(*job_stub_, stored_.admin_token, "projects/default",
+                       services_.views.next_event(""));
   EXPECT_EQ(other_number.end().error_code(), grpc::StatusCode::OUT_OF_RANGE);
 }
 

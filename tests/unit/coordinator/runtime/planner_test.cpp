@@ -77,9 +77,11 @@ TEST(LinkMeter, OffersSayWhatWasMeasured) {
   change.workers = {worker};
   views.apply(change);
   LinkMeter links;
-  EXPECT_EQ(offer_to(views, links, "default").workers.at(0).link_bytes_per_second, 0);
+  const Principal everybody;
+  EXPECT_EQ(offer_to(views, links, everybody, "default").workers.at(0).link_bytes_per_second, 0);
   links.note(WorkerId(7), 4'000'000, std::chrono::seconds(2));
-  EXPECT_DOUBLE_EQ(offer_to(views, links, "default").workers.at(0).link_bytes_per_second, 2e6);
+  EXPECT_DOUBLE_EQ(offer_to(views, links, everybody, "default").workers.at(0).link_bytes_per_second,
+                   2e6);
 }
 
 }  // namespace

@@ -1,0 +1,165 @@
+// The services for people over a coordinator with a real core, store and pool, called as any gRPC
+// client would. Without TLS and ports: the handlers resolve the caller from the call's own token.
+#pragma once
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "common/security/token.h"
+#include "coordinator/rpc/admin_service.h"
+#include "coordinator/rpc/artifact_service.h"
+#include "coordinator/rpc/billing_service.h"
+#include "coordinator/rpc/job_service.h"
+#include "coordinator/runtime/coordinator_loop.h"
+#include "tests/support/stored_cluster.h"
+
+namespace overwinter::test {
+
+// Commits what the loop decides.
+class StoringSink final : public runtime::TurnSink {
+ public:
+  explicit StoringSink(StoredCluster& stored) : stored_(stored) {}
+  Status commit(std::span<const runtime::Turn> turns) override {
+    for (const auto& turn : turns) stored_.commit(turn.time, turn.facts);
+    return Status::success();
+  }
+
+ private:
+  StoredCluster& stored_;
+};
+
+struct NoWorkers final : runtime::WorkerLink {
+  void order(const core::Effect&) override {}
+  void flush() override {}
+  void end_principal(const core::EndPrincipal&) override {}
+};
+
+// Both clocks of a machine, moved by hand. Thread-safe.
+class ManualClock final : public Clock {
+ public:
+  explicit ManualClock(Time time) : ms_(time.time_since_epoch().count()) {}
+  void advance(Duration duration) { ms_ += duration.count(); }
+  [[nodiscard]] std::chrono::milliseconds wall() const override { return Duration(ms_.load()); }
+  [[nodiscard]] std::chrono::nanoseconds monotonic() const override { return wall(); }
+
+ private:
+  std::atomic<std::int64_t> ms_;
+};
+
+// A token in the cluster's life before the coordinator starts.
+inline std::string add_token(StoredCluster& stored, Role role, const std::string& project,
+                             const std::string& name) {
+  std::string token = make_token();
+  core::TokenCreateRequested event;
+  event.by = core::test::admin();
+  event.hash = token_hash(token);
+  event.role = role;
+  event.project = project;
+  event.name = name;
+  stored.cluster.step(event);
+  return token;
+}
+
+// Starts on what `stored` holds at its last reopen().
+class ServiceCluster {
+ public:
+  ServiceCluster(StoredCluster& stored, const Clock& clock, runtime::WorkerLink& workers)
+      : stored_(stored), clock_(clock), workers_(workers) {
+    queue.post_vital(core::CoordinatorStarted{"test", 7});
+    loop.start();
+  }
+  ~ServiceCluster() {
+    streams.end_everything(error(Code::kUnavailable, "stopping"));
+    if (server_) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+    loop.stop();
+    requests.fail_all();
+    pool.stop();
+  }
+  ServiceCluster(const ServiceCluster&) = delete;
+  ServiceCluster& operator=(const ServiceCluster&) = delete;
+
+  // Begins to answer; `jobs` stands for the real JobService when it is given.
+  void serve(grpc::Service* jobs = nullptr) {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(jobs != nullptr ? jobs : &job_service);
+    builder.RegisterService(&admin_service_);
+    builder.RegisterService(&billing_service_);
+    builder.RegisterService(&artifact_service_);
+    server_ = builder.BuildAndStart();
+    channel = server_->InProcessChannel({});
+  }
+
+ private:
+  StoredCluster& stored_;
+  const Clock& clock_;
+  runtime::WorkerLink& workers_;
+
+ public:
+  runtime::EventQueue queue{{}};
+  runtime::Requests requests{queue};
+  runtime::Views views{1'000};
+  runtime::BlockingPool pool{{}};
+  rpc::StreamRegistry streams;
+  std::shared_ptr<grpc::Channel> channel;
+
+ private:
+  runtime::LinkMeter links_;
+  std::unique_ptr<artifacts::BlobStore> blobs_ = std::move(
+      artifacts::BlobStore::open(artifacts::posix_files(), stored_.folder().string(), {}).value());
+  std::unique_ptr<artifacts::ResultStore> results_ = std::move(
+      artifacts::ResultStore::open(artifacts::posix_files(), stored_.folder().string(), {})
+          .value());
+  runtime::Planner planner_{views, links_, *blobs_, *results_, pool, queue};
+  runtime::ResultKeeper keeper_{views, *blobs_, *results_, pool, queue};
+  StoringSink sink_{stored_};
+  runtime::EffectDispatcher effects_{{&workers_, &requests, &keeper_, &planner_}};
+
+ public:
+  runtime::CoordinatorLoop loop{
+      stored_.scheduler(), clock_, stored_.cluster.now, queue, sink_, effects_, views};
+  runtime::Costs costs{views, stored_.store()};
+  const runtime::Serving serving{stored_.cluster.now, "https://box:7601"};
+
+ private:
+  CertificateAuthority authority_ = std::move(
+      CertificateAuthority::create(stored_.folder() / "ca", "test", Time(system_clock().wall()))
+          .value());
+  CapabilitySigner signer_ =
+      std::move(CapabilitySigner::open(stored_.folder() / "capabilities.pem").value());
+  runtime::TileIntake tiles_{*results_, keeper_, pool, queue, {}};
+
+ public:
+  rpc::ServiceContext context{
+      std::make_shared<const rpc::Authorizer>(views, [this] { return loop.now(); }),
+      views,
+      requests,
+      planner_,
+      pool,
+      keeper_,
+      links_,
+      *blobs_,
+      streams,
+      [this] { return loop.now(); },
+      [] { return Status::success(); },
+      costs,
+      serving,
+      stored_.store(),
+      true,
+      authority_,
+      {"box:7602"},
+      "box:7600"};
+  rpc::JobService job_service{context};
+
+ private:
+  rpc::AdminService admin_service_{context};
+  rpc::BillingService billing_service_{context};
+  rpc::ArtifactService artifact_service_{context, tiles_, signer_.verifier()};
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace overwinter::test
