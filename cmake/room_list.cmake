@@ -4,28 +4,27 @@ room(common/domain USES common/base)
 
 add_subdirectory(proto)
 
+room(common/wire USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++ PCH messages)
 room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
-room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP nlohmann_json::nlohmann_json)
+room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP nlohmann_json::nlohmann_json PCH messages)
 room(common/plan USES common/base common/domain overwinter/proto)
 room(common/verify USES common/base common/domain common/plan)
 room(common/security USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
-room(common/wire USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++)
 room(common/rpc USES common/base common/domain common/wire common/security common/formats overwinter/proto
-     LIBRARIES gRPC::grpc++)
+     LIBRARIES gRPC::grpc++ PCH services)
 
 room(coordinator/policy USES common/base common/domain)
 room(coordinator/ledger USES common/base common/domain)
 room(coordinator/core USES common/base common/domain coordinator/policy coordinator/ledger)
-room(coordinator/wire USES coordinator/core common/wire common/base common/domain overwinter/proto)
+room(coordinator/wire USES coordinator/core common/wire common/base common/domain overwinter/proto PCH messages)
 room(coordinator/store USES coordinator/core coordinator/wire common/base common/domain common/security overwinter/proto
      LIBRARIES SQLite::SQLite3 OpenSSL::Crypto)
 room(coordinator/artifacts USES common/base common/domain common/plan common/verify common/formats common/security)
 room(coordinator/runtime USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
-     common/verify common/formats common/wire common/security common/base common/domain overwinter/proto)
+     common/verify common/formats common/wire common/security common/base common/domain overwinter/proto PCH messages)
 room(coordinator/rpc USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
      common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
-     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json
-     PCH ${CMAKE_SOURCE_DIR}/coordinator/rpc/precompiled.h)
+     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json PCH services)
 room(coordinator/dashboard USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
      coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
      LIBRARIES Boost::url prometheus-cpp::core)
@@ -40,13 +39,19 @@ room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConf
 room(worker/matmul USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
 room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
-room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto)
+room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH services)
 room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(worker/app overwinter-worker)
 
-room(client/sdk USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto)
-room(client/cli USES client/sdk LIBRARIES CLI11::CLI11)
+room(client/sdk USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto
+     PCH services)
+room(client/cli USES client/sdk LIBRARIES CLI11::CLI11 PCH messages)
 room_program(client/cli overwinter)
+
+# Command lines, files of settings, the start of a process.
+compile_lightly(coordinator_app)
+compile_lightly(worker_app)
+compile_lightly(client_cli)
 
 add_subdirectory(tests/bench)
 if(OVERWINTER_TESTS)
