@@ -27,6 +27,12 @@ if(OVERWINTER_SANITIZE)
   endif()
 endif()
 
+if(OVERWINTER_SANITIZE STREQUAL "thread")
+  # protobuf's Map has two more members where this macro is defined (map_field.h), and the system's library is built
+  # without it: the same class would have two layouts. libstdc++'s annotations of shared_ptr hang on it too.
+  add_compile_options(-U__SANITIZE_THREAD__ -D_GLIBCXX_TSAN=1)
+endif()
+
 # x86-64 baseline only: kernels pick AVX2 or AVX-512 at run time.
 # -pthread for all, so that all can share precompiled headers.
 add_compile_options(-fstack-protector-strong -pthread)

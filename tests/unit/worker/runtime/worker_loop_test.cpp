@@ -26,6 +26,7 @@ class OnesArtifacts final : public ArtifactAccess {
  public:
   Result<std::unique_ptr<SeatArtifacts>> open(const SeatAccess& access) override {
     if (!refusal.empty()) return fail(Code::kNotFound, refusal);
+    const MutexLock lock(mutex);
     last_capability = access.capability;
     return std::unique_ptr<SeatArtifacts>(std::make_unique<Seat>(*this));
   }
