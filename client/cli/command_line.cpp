@@ -143,7 +143,7 @@ void declare_submit(CLI::App& root, Parsed& p) {
 void declare_jobs(CLI::App& root, Parsed& p) {
   CLI::App* jobs = command(root, p, "jobs", "List jobs and act on one");
   auto l = std::make_shared<JobsListOptions>();
-  const auto list_options = [&p, l](CLI::App* app) {
+  const auto list_options = [l](CLI::App* app) {
     app->add_option("--project", l->project, "One project (default: all you may see)");
     app->add_option("--filter", l->filter, "For example: state=RUNNING AND labels.team=nlp");
     app->add_option("--limit", l->limit, "At most this many (default 50)")
@@ -314,6 +314,7 @@ Status unknown_command(const CLI::App& root) {
     return Status::success();
   }
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const CLI::App* command : commands) names.push_back(command->get_name());
   const std::string near = nearest_word(words.front(), names);
   return error(Code::kInvalidArgument, "there is no command \"" + path + " " + words.front() + "\"",

@@ -81,7 +81,8 @@ Result<ClusterSettings> settle(const ClusterFolder& folder, const UpOptions& opt
     const auto threads = std::max(1U, std::thread::hardware_concurrency() / settings.workers);
     const auto pages = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES));
     const auto bytes = pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    const std::uint64_t mebibytes = bytes / 10 * 6 / settings.workers / (1024 * 1024);
+    const std::uint64_t mebibytes =
+        bytes / 10 * 6 / settings.workers / (std::uint64_t{1024} * 1024);
     settings.devices.push_back(fmt::format("cpu:memory={}MiB,threads={}", mebibytes, threads));
   }
   return settings;
@@ -91,7 +92,7 @@ Status make_folder(const ClusterFolder& folder) {
   std::error_code made;
   std::filesystem::create_directories(std::filesystem::path(folder.dir).parent_path(), made);
   for (const std::string& path : {folder.dir, folder.dir + "/run", folder.dir + "/log"}) {
-    if (const Status s = ensure_private_folder(path); !s.ok()) return s;
+    if (Status s = ensure_private_folder(path); !s.ok()) return s;
   }
   return Status::success();
 }
@@ -133,11 +134,11 @@ Status start_on_free_ports(const Globals& globals, const ClusterFolder& folder, 
                            ClusterSettings& settings) {
   constexpr int kTries = 5;
   for (int tries = 1;; ++tries) {
-    const Status started = start_coordinator(globals, folder, settings);
+    Status started = start_coordinator(globals, folder, settings);
     const bool taken = log_tail(folder, "coordinator").find("in use") != std::string::npos;
     if (started.ok() || !first || !taken || tries == kTries) return started;
     choose_ports(settings);
-    if (const Status s = save_settings(folder, settings); !s.ok()) return s;
+    if (Status s = save_settings(folder, settings); !s.ok()) return s;
   }
 }
 
@@ -218,14 +219,14 @@ Status bring_up(const Globals& globals, const ClusterFolder& folder, const UpOpt
   const bool first = !std::filesystem::exists(folder.settings(), unknown);
   auto settings = settle(folder, options);
   if (!settings) return settings.error();
-  if (const Status s = make_folder(folder); !s.ok()) return s;
-  if (const Status s = save_settings(folder, *settings); !s.ok()) return s;
-  if (const Status s = start_on_free_ports(globals, folder, first, *settings); !s.ok()) return s;
+  if (Status s = make_folder(folder); !s.ok()) return s;
+  if (Status s = save_settings(folder, *settings); !s.ok()) return s;
+  if (Status s = start_on_free_ports(globals, folder, first, *settings); !s.ok()) return s;
   auto credentials = client::read_credentials(context_of(folder, *settings));
   if (!credentials) return credentials.error();
   auto client = client::Client::create(*credentials, Duration(15'000));
   if (!client) return client.error();
-  if (const Status s = load_example_prices(globals, **client); !s.ok()) return s;
+  if (Status s = load_example_prices(globals, **client); !s.ok()) return s;
   std::map<std::string, pid_t> workers;
   for (std::uint32_t i = 1; i <= settings->workers; ++i) {
     const std::string name = "worker-" + std::to_string(i);
@@ -233,13 +234,13 @@ Status bring_up(const Globals& globals, const ClusterFolder& folder, const UpOpt
     if (!pid) return pid.error();
     workers[name] = *pid;
   }
-  if (const Status s = wait_for_workers(folder, workers, **client); !s.ok()) return s;
+  if (Status s = wait_for_workers(folder, workers, **client); !s.ok()) return s;
   for (std::uint32_t i = 1; i <= settings->workers; ++i) {
     std::error_code ignored;
     std::filesystem::remove(folder.dir + "/run/worker-" + std::to_string(i) + ".join", ignored);
   }
-  if (const Status s = write_cluster_json(folder, *settings); !s.ok()) return s;
-  if (const Status s = client::store_context(client::config_path(), context_of(folder, *settings));
+  if (Status s = write_cluster_json(folder, *settings); !s.ok()) return s;
+  if (Status s = client::store_context(client::config_path(), context_of(folder, *settings));
       !s.ok()) {
     return s;
   }
@@ -314,7 +315,7 @@ int run_up(const Globals& globals, const UpOptions& options) {
   const ClusterFolder folder = cluster_folder(options.dir);
   const Status status = bring_up(globals, folder, options);
   if (!status.ok()) return report(status);
-  auto text = read_file(folder.cluster_json(), 64 * 1024);
+  auto text = read_file(folder.cluster_json(), std::size_t{64} * 1024);
   if (!text) return report(text.error());
   if (is_machine(globals.output)) {
     print_line(text->substr(0, text->find_last_not_of('\n') + 1));

@@ -10,7 +10,7 @@
 namespace overwinter::cli {
 namespace {
 
-constexpr std::size_t kPriceBookBytesMax = 1024 * 1024;
+constexpr std::size_t kPriceBookBytesMax = std::size_t{1024} * 1024;
 
 int print_machine_costs(const Globals& globals, client::Client& client, const std::string& month) {
   auto costs = client.machine_costs(month);

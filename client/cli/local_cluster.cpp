@@ -18,7 +18,7 @@
 namespace overwinter::cli {
 namespace {
 
-constexpr std::size_t kSettingsBytesMax = 64 * 1024;
+constexpr std::size_t kSettingsBytesMax = std::size_t{64} * 1024;
 constexpr std::size_t kLogTailBytes = 1500;
 
 std::string environment(const char* name) {

@@ -170,7 +170,7 @@ std::string amount_text(const v1::Money& money) {
 }
 
 std::string money_text(const v1::Money& money) {
-  const std::string currency = money.currency_code();
+  const std::string& currency = money.currency_code();
   return amount_text(money) + (currency.empty() ? "" : " " + currency);
 }
 

@@ -153,6 +153,7 @@ class MatmulPlanner {
   [[nodiscard]] std::vector<std::uint64_t> memory_levels() const {
     if (limits_.memory_bytes != 0) return {limits_.memory_bytes};
     std::vector<std::uint64_t> levels;
+    levels.reserve(found_.devices.size());
     for (const Candidate& device : found_.devices) levels.push_back(device.memory_bytes);
     std::sort(levels.begin(), levels.end());
     levels.erase(std::unique(levels.begin(), levels.end()), levels.end());

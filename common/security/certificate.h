@@ -13,7 +13,7 @@
 namespace overwinter {
 
 // Longest PEM text (a chain, a key, a request) that anything here reads.
-inline constexpr std::size_t kPemBytesMax = 64 * 1024;
+inline constexpr std::size_t kPemBytesMax = std::size_t{64} * 1024;
 
 // A private key (PKCS#8 PEM) and the certificates to show with it: the leaf first, then who signed
 // it.

@@ -19,7 +19,7 @@
 
 namespace overwinter {
 
-inline constexpr std::size_t kJoinFileBytesMax = 64 * 1024;
+inline constexpr std::size_t kJoinFileBytesMax = std::size_t{64} * 1024;
 inline constexpr std::size_t kJoinAddressesMax = 16;
 
 struct JoinFile {

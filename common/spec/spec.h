@@ -11,7 +11,7 @@
 
 namespace overwinter::spec {
 
-inline constexpr std::size_t kSpecBytesMax = 1024 * 1024;
+inline constexpr std::size_t kSpecBytesMax = std::size_t{1024} * 1024;
 inline constexpr int kSpecDepthMax = 16;
 
 struct SpecOptions {

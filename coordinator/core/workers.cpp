@@ -1,4 +1,6 @@
 // Workers: they join, come, go silent, return, are drained and removed. Signs of life are soft.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "coordinator/core/engine.h"
@@ -46,7 +48,7 @@ Status Engine::check_join(const JoinFile* file, const WorkerJoinRequested& event
   for (const std::string& project : event.projects) {
     if (std::find(file->projects.begin(), file->projects.end(), project) == file->projects.end()) {
       return error(Code::kPermissionDenied,
-                   "join file " + id + " is not for project \"" + project + "\"", "projects");
+                   fmt::format("join file {} is not for project \"{}\"", id, project), "projects");
     }
   }
   return {};

@@ -25,8 +25,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using tcp = asio::ip::tcp;
 
-constexpr std::uint32_t kHeaderBytesMax = 16 * 1024;
-constexpr std::uint64_t kBodyBytesMax = 64 * 1024;
+constexpr std::uint32_t kHeaderBytesMax = std::uint32_t{16} * 1024;
+constexpr std::uint64_t kBodyBytesMax = std::uint64_t{64} * 1024;
 constexpr auto kHandshakeTime = std::chrono::seconds(10);
 constexpr auto kRequestTime = std::chrono::seconds(30);
 constexpr auto kWriteTime = std::chrono::seconds(60);

@@ -154,7 +154,7 @@ Response refusal(const Status& status) {
   return response;
 }
 
-void Router::handle(const Request& request, std::function<void(Response)> done) const {
+void Router::handle(const Request& request, const std::function<void(Response)>& done) const {
   const std::string_view target = request.target;
   const auto mark = target.find('?');
   const std::string path(target.substr(0, mark));

@@ -59,7 +59,7 @@ class Router {
  public:
   explicit Router(Sources sources) : sources_(std::move(sources)) {}
   // `done` is called once, at once or from the pool.
-  void handle(const Request& request, std::function<void(Response)> done) const;
+  void handle(const Request& request, const std::function<void(Response)>& done) const;
 
  private:
   [[nodiscard]] Response answer(const Route& route, std::string_view path, std::string_view query,

@@ -34,6 +34,6 @@ class ArtifactService final : public v1::ArtifactService::CallbackService {
 };
 
 // The longest piece of content in one message.
-inline constexpr std::size_t kPieceBytesMax = 1024 * 1024;
+inline constexpr std::size_t kPieceBytesMax = std::size_t{1024} * 1024;
 
 }  // namespace overwinter::rpc

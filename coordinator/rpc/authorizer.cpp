@@ -12,7 +12,7 @@
 namespace overwinter::rpc {
 namespace {
 
-std::string_view view(grpc::string_ref text) {
+std::string_view view(const grpc::string_ref& text) {
   return {text.data(), text.size()};
 }
 

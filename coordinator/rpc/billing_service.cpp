@@ -9,7 +9,7 @@
 namespace overwinter::rpc {
 namespace {
 
-constexpr std::size_t kYamlBytesMax = 1024 * 1024;
+constexpr std::size_t kYamlBytesMax = std::size_t{1024} * 1024;
 
 Result<ledger::PriceBook> to_ledger(const v1::PriceBook& message) {
   ledger::PriceBook book;

@@ -122,7 +122,7 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
     this->Finish(to_grpc(end_status_));
   }
 
-  static constexpr std::size_t kPieceBytes = 1024 * 1024;
+  static constexpr std::size_t kPieceBytes = std::size_t{1024} * 1024;
 
   ServiceContext& context_;
   const Open open_;

@@ -67,6 +67,7 @@ std::string host_of(const std::string& address) {
 std::vector<std::string> dialled(const std::vector<std::string>& names, const std::string& address,
                                  int port) {
   std::vector<std::string> out;
+  out.reserve(names.size() + 1);
   for (const auto& name : names) out.push_back(name + ":" + std::to_string(port));
   if (out.empty()) {
     const std::string host = host_of(address);

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kRequestIdBytesMax = 128;
 
 // On the pool.
-void plan_and_post(const ServiceContext& context, const Principal& caller, v1::JobSpec spec,
+void plan_and_post(const ServiceContext& context, const Principal& caller, const v1::JobSpec& spec,
                    std::string request_id, std::function<void(Result<runtime::JobViewPtr>)> done) {
   auto outcome = context.planner.plan(caller, spec, {});
   if (!outcome) return done(fail(outcome.error()));
@@ -53,7 +53,7 @@ Status complete(const ServiceContext& context, const Principal& caller, v1::JobS
 
 void submit(const ServiceContext& context, const Principal& caller,
             const v1::SubmitJobRequest& request,
-            std::function<void(Result<runtime::JobViewPtr>)> done) {
+            const std::function<void(Result<runtime::JobViewPtr>)>& done) {
   if (request.request_id().size() > kRequestIdBytesMax) {
     return done(fail(Code::kInvalidArgument, "a request id has at most 128 bytes", "request_id"));
   }

@@ -15,6 +15,6 @@ Status complete(const ServiceContext& context, const Principal& caller, v1::JobS
 // `done` is called once, from any thread, with the accepted job after its commit.
 void submit(const ServiceContext& context, const Principal& caller,
             const v1::SubmitJobRequest& request,
-            std::function<void(Result<runtime::JobViewPtr>)> done);
+            const std::function<void(Result<runtime::JobViewPtr>)>& done);
 
 }  // namespace overwinter::rpc

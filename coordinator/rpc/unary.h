@@ -2,6 +2,8 @@
 // ends a call that is refused; what is left to a handler is its answer.
 #pragma once
 
+#include <grpcpp/server_context.h>
+
 #include <functional>
 #include <string>
 #include <utility>

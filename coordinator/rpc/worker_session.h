@@ -13,7 +13,7 @@ namespace overwinter::rpc {
 // A worker that takes nothing for so long is told to come again: its Hello makes every order anew.
 inline constexpr std::size_t kOutboxMessagesMax = 65'536;
 inline constexpr int kMessagesAtOnce = 256;
-inline constexpr std::size_t kBatchBytesMax = 1024 * 1024;
+inline constexpr std::size_t kBatchBytesMax = std::size_t{1024} * 1024;
 inline constexpr int kMessagesInBatchMax = 4096;
 
 // The stream's state. It is held by the sessions' map and, while the stream lives, by gRPC's

@@ -36,6 +36,6 @@ Status list_jobs(const Views& views, store::Store& store, const Principal& calle
                  const v1::ListJobsRequest& request, v1::ListJobsResponse& response);
 
 inline constexpr std::size_t kPastScannedMax = 2'000;
-inline constexpr std::size_t kPageBytesMax = 3 * 1024 * 1024;  // of a message's 4 MiB
+inline constexpr std::size_t kPageBytesMax = std::size_t{3} * 1024 * 1024;  // of a message's 4 MiB
 
 }  // namespace overwinter::runtime

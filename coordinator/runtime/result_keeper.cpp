@@ -224,7 +224,7 @@ void ResultKeeper::drop(const core::DropResult& effect) {
   });
 }
 
-void ResultKeeper::when_ready(JobId job, std::function<void(Status)> then) {
+void ResultKeeper::when_ready(JobId job, const std::function<void(Status)>& then) {
   const auto view = views_.job(job);
   if (!view || core::is_terminal(view->state)) {
     then(error(Code::kNotFound, "the job has ended"));

@@ -48,7 +48,7 @@ class ResultKeeper final : public ResultPort, public artifacts::TileVerifier {
   // Calls `then` once tiles of the job can be checked: at once, or from the pool. With an error
   // when the job is not under way (NOT_FOUND) or could not be prepared (UNAVAILABLE: try again; it
   // is tried again too).
-  void when_ready(JobId job, std::function<void(Status)> then);
+  void when_ready(JobId job, const std::function<void(Status)>& then);
 
   [[nodiscard]] Result<artifacts::TileVerdict> verify(JobId job, UnitNumber unit,
                                                       const plan::Tile& tile,

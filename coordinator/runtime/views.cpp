@@ -111,6 +111,7 @@ std::optional<TokenView> Views::token(TokenId id) const {
 std::vector<TokenView> Views::tokens() const {
   MutexLock lock(mutex_);
   std::vector<TokenView> out;
+  out.reserve(tokens_.size());
   for (const auto& [id, token] : tokens_) out.push_back(token);
   return out;
 }
@@ -125,6 +126,7 @@ std::optional<JoinFileView> Views::join_file(JoinFileId id) const {
 std::vector<JoinFileView> Views::join_files() const {
   MutexLock lock(mutex_);
   std::vector<JoinFileView> out;
+  out.reserve(join_files_.size());
   for (const auto& [id, file] : join_files_) out.push_back(file);
   return out;
 }

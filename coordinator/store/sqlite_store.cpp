@@ -106,16 +106,18 @@ SqliteStore::~SqliteStore() {
 // One pass over the log: the whole chain, the watermark, and what the projection has not seen.
 Status SqliteStore::check_and_project() {
   MutexLock lock(projection_mutex_);
-  const LogHead mark = projection_->head();
+  Projection& projection =
+      *projection_;  // for the lambda, which the analysis takes for another function
+  const LogHead mark = projection.head();
   const auto head = read_turns(log_.database(), LogHead{}, [&](const TurnRow& row) {
     if (Status status = witness_.check_row(row); !status.ok()) return status;
     if (row.sequence < mark.sequence) return Status::success();
     if (row.sequence == mark.sequence) {
       return row.hash == mark.hash ? Status::success() : other_log(mark.sequence);
     }
-    Status status = projection_->apply(row);
-    if (status.ok() && projection_->turns_pending() >= kTurnsPerFlushMax) {
-      status = projection_->flush();
+    Status status = projection.apply(row);
+    if (status.ok() && projection.turns_pending() >= kTurnsPerFlushMax) {
+      status = projection.flush();
     }
     return status;
   });
@@ -196,10 +198,11 @@ Status SqliteStore::project() {
     projection_.emplace(std::move(*opened));
     projection_->drop_job_bytes();
   }
-  const auto head = read_turns(reader_, projection_->head(), [&](const TurnRow& row) {
-    Status status = projection_->apply(row);
-    if (status.ok() && projection_->turns_pending() >= kTurnsPerFlushMax) {
-      status = projection_->flush();
+  Projection& projection = *projection_;
+  const auto head = read_turns(reader_, projection.head(), [&](const TurnRow& row) {
+    Status status = projection.apply(row);
+    if (status.ok() && projection.turns_pending() >= kTurnsPerFlushMax) {
+      status = projection.flush();
     }
     return status;
   });

@@ -14,7 +14,7 @@ namespace {
 
 // Columns of a column-major matrix that are turned at once: a cache line of rows' elements each.
 constexpr std::uint64_t kColumnsAtOnce = 16;
-constexpr std::size_t kScratchBytes = 64 * 1024;
+constexpr std::size_t kScratchBytes = std::size_t{64} * 1024;
 
 Status read_at(int descriptor, std::byte* out, std::size_t bytes, std::uint64_t offset) {
   while (bytes > 0) {

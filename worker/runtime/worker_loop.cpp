@@ -72,13 +72,15 @@ void WorkerLoop::set_room_callback(std::function<void()> have_room) {
 void WorkerLoop::run() {
   while (!turn()) {
     const auto next = core_.next_wakeup();
-    std::unique_lock lock(mutex_);
-    const auto arrived = [this] { return !queue_.empty(); };
-    if (next) {
+    const MutexLock lock(mutex_);
+    while (queue_.empty()) {
+      if (!next) {
+        arrived_.wait(mutex_);
+        continue;
+      }
       const Duration wait = *next - now();
-      if (wait > Duration(0)) arrived_.wait_for(lock, wait, arrived);
-    } else {
-      arrived_.wait(lock, arrived);
+      if (wait <= Duration(0)) break;
+      arrived_.wait_for(mutex_, wait);
     }
   }
 }
