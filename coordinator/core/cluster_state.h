@@ -61,7 +61,8 @@ struct JobRecord {
   std::optional<Time> ended_at;       // when it became terminal
   Time state_at;                      // of the last change of state
   std::optional<Time> running_since;  // while kRunning
-  Duration ran{0};                    // running before that, since submission or the last resume
+  Duration ran{0};                    // running before that, since submission
+  Duration ran_at_resume{0};  // of that, before the last resume: a time limit does not count it
 
   UnitRanges done;
   std::map<std::uint32_t, Seat> seats;  // by number; held now

@@ -111,8 +111,9 @@ class Hasher {
   void add(const Job& j) {
     all(j.id, j.project, j.name, j.display_name, j.request_id, j.labels, j.demand, j.submitter,
         j.state, j.cause, j.reason, j.attempt, j.state_actor, j.created_at, j.started_at,
-        j.ended_at, j.state_at, j.running_since, j.ran, j.done, j.seats, j.next_seat, j.failures,
-        j.last_failure, j.memory_peak_bytes, j.charged, j.reserved, j.spec, j.plan);
+        j.ended_at, j.state_at, j.running_since, j.ran, j.ran_at_resume, j.done, j.seats,
+        j.next_seat, j.failures, j.last_failure, j.memory_peak_bytes, j.charged, j.reserved, j.spec,
+        j.plan);
   }
   void add(const DeviceUse& u) { all(u.memory_bytes, u.threads, u.share_ppm, u.seats); }
   void add(const Worker& w) {

@@ -243,7 +243,7 @@ void Evolver::operator()(const JobStateChanged& f) {
     job->running_since.reset();
   }
   if (job->state == JobState::kPaused && f.state == JobState::kQueued) {
-    job->ran = Duration(0);  // a resume gives the time limit anew
+    job->ran_at_resume = job->ran;  // a resume gives the time limit anew
     job->failures = 0;
   }
   if (f.state == JobState::kRunning && !job->running_since) job->running_since = time_;

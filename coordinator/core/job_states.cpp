@@ -30,7 +30,8 @@ void Engine::set_state(JobId id, JobState state, Cause cause, std::string reason
   const Job& now_job = job(id);
   const TimerSet::Key limit{TimerKind::kTimeLimit, id.value(), 0};
   if (state == JobState::kRunning && now_job.demand.time_limit) {
-    timers_.set(limit, *now_job.running_since + (*now_job.demand.time_limit - now_job.ran));
+    const Duration counted = now_job.ran - now_job.ran_at_resume;
+    timers_.set(limit, *now_job.running_since + (*now_job.demand.time_limit - counted));
   } else {
     timers_.cancel(limit);
   }

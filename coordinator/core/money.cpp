@@ -124,9 +124,12 @@ bool Engine::renew(const Job& job, const Seat& seat, SeatSoft& soft) {
 
 std::string Engine::budget_reason(const Job& job) const {
   const std::string currency = " " + state_.prices.currency;
+  std::string spent = format_money(rounded(job.charged)) + currency + " are spent";
+  if (job.reserved > Charge{}) {
+    spent += " and " + format_money(rounded(job.reserved)) + currency + " set aside for what runs";
+  }
   return "its cap of " + format_money(*job.demand.cap) + currency +
-         " funds no further second: " + format_money(rounded(job.charged)) + currency +
-         " are spent; go on with: overwinter jobs update " + job.name +
+         " funds no further second: " + spent + "; go on with: overwinter jobs update " + job.name +
          " --cap …, then overwinter jobs resume " + job.name;
 }
 

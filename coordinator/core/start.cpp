@@ -54,8 +54,9 @@ void Engine::rebuild() {
     update_waiting(id);
     eager_.insert(id);
     if (kept.running_since && kept.demand.time_limit) {
-      timers_.set({TimerKind::kTimeLimit, id.value(), 0},
-                  *kept.running_since + (*kept.demand.time_limit - kept.ran));
+      timers_.set(
+          {TimerKind::kTimeLimit, id.value(), 0},
+          *kept.running_since + (*kept.demand.time_limit - (kept.ran - kept.ran_at_resume)));
     }
     for (const auto& [number, seat] : kept.seats) {
       const TimerSet::Key key{TimerKind::kFund, id.value(), number};

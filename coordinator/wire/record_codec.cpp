@@ -90,6 +90,7 @@ std::string encode_job(const core::JobRecord& job) {
   out.set_state_at_ms(unix_ms(job.state_at));
   if (job.running_since) out.set_running_since_ms(unix_ms(*job.running_since));
   out.set_ran_ms(job.ran.count());
+  out.set_ran_at_resume_ms(job.ran_at_resume.count());
   to_proto(job.done, out.mutable_done());
   for (const auto& [number, one] : job.seats) put_seat(one, out.add_seats());
   out.set_next_seat(job.next_seat);
@@ -126,6 +127,7 @@ Result<core::Job> decode_job(std::string_view bytes) {
   out.state_at = time_of(in.state_at_ms());
   if (in.has_running_since_ms()) out.running_since = time_of(in.running_since_ms());
   out.ran = Duration(in.ran_ms());
+  out.ran_at_resume = Duration(in.ran_at_resume_ms());
   out.done = units(in.done(), check);
   for (const auto& one : in.seats()) {
     const core::Seat held = get_seat(one, check);

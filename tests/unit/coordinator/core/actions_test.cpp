@@ -144,6 +144,8 @@ TEST(Actions, AJobPausesAtItsTimeLimitAndResumeGivesItAnew) {
     EXPECT_EQ(cluster.state().find_seat(seat)->stop_cause, Cause::kTimeLimit);
     cluster.end(seat, Duration(10'000));
     EXPECT_EQ(cluster.job(id).state, JobState::kPaused);
+    EXPECT_EQ(cluster.job(id).ran,
+              attempt * Duration(10'000));  // all of it: rates are taken over it
     cluster.beat(worker);
     cluster.act(id, JobAction::kResume);
   }

@@ -78,6 +78,22 @@ TEST(Money, ACapWorthTenSecondsIsUsedToAHalfAndNeverPassed) {
   EXPECT_EQ(job.reserved, Charge{});
 }
 
+TEST(Money, AJobThatItsCapStopsSaysWhatIsSpentAndWhatItsLastSeatsMayYetSpend) {
+  Shop run;
+  const JobId id = run.cluster.submit(a_job().with_units(1'000'000).with_cap(10 * kSecond));
+  const SeatKey seat = run.cluster.seat(id);
+  run.cluster.began(seat);
+  for (int ms = 0; run.cluster.job(id).state != JobState::kStopping; ms += 100) {
+    ASSERT_LT(ms, 10'000);
+    run.cluster.run_for(Duration(100));
+    run.cluster.beat(run.worker, {{seat, Duration(ms), {}, 0, false}});
+  }
+  const Job& job = run.cluster.job(id);
+  ASSERT_GT(job.reserved, Charge{});
+  const std::string aside = format_money(rounded(job.reserved)) + " USD set aside";
+  EXPECT_NE(job.reason.find(aside), std::string::npos) << job.reason;
+}
+
 TEST(Money, RaisingTheCapLetsResumeGoOn) {
   Shop run;
   const JobId id = run.cluster.submit(a_job().with_units(1'000'000).with_cap(10 * kSecond));

@@ -80,6 +80,7 @@ TEST(RecordCodec, AllFieldsThatACoreMaySet) {
   job.ended_at = time_from_unix_ms(2);
   job.running_since = time_from_unix_ms(3);
   job.ran = Duration(4);
+  job.ran_at_resume = Duration(2);
   job.failures = 5;
   job.last_failure = "why";
   job.memory_peak_bytes = 6;
