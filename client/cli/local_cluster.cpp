@@ -143,6 +143,7 @@ Result<pid_t> start_process(const ClusterFolder& folder, const std::string& name
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
   std::vector<std::string> owned = command;
   std::vector<char*> arguments;
+  arguments.reserve(owned.size() + 1);
   for (std::string& argument : owned) arguments.push_back(argument.data());
   arguments.push_back(nullptr);
   pid_t pid = -1;

@@ -246,8 +246,8 @@ Status Coordinator::Impl::open_dashboard() {
   const LeafPaths leaf = leaf_paths(folder.leaf());
   auto started = dashboard::HttpsServer::start(
       {config.listen_dashboard, leaf.key, leaf.certificate_chain, kDashboardConnectionsMax},
-      [this](const dashboard::Request& request, dashboard::HttpsServer::Done done) {
-        router->handle(request, std::move(done));
+      [this](const dashboard::Request& request, const dashboard::HttpsServer::Done& done) {
+        router->handle(request, done);
       });
   if (!started) return started.error();
   https = std::move(*started);
