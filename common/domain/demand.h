@@ -34,6 +34,14 @@ struct Demand {
 
   std::optional<Money> cap;
   std::optional<Duration> time_limit;  // of running; then PAUSED
+  // Of a gang alone. seats_min and seats_max count seats; each worker of it holds seats_per_worker,
+  // one a device.
+  std::uint32_t seats_per_worker = 1;
+  std::uint32_t retries = 3;           // own failures; a lost worker is none
+  bool runs_user_code = false;         // needs a worker that offers exec
+  Duration stall_timeout{30 * 60000};  // without a step, a checkpoint or output
+  Duration start_timeout{30000};       // from the launch until all its ranks are up
+
   Priority priority = Priority::kNormal;
   SpotUse spot = SpotUse::kAllowed;
 
@@ -45,5 +53,10 @@ struct Demand {
 
   friend bool operator==(const Demand&, const Demand&) = default;
 };
+
+// Seats without which it does not start: all of a gang's least, one of an elastic job.
+[[nodiscard]] constexpr std::uint32_t seats_at_once(const Demand& demand) {
+  return demand.transport == Transport::kGang && demand.seats_min > 1 ? demand.seats_min : 1;
+}
 
 }  // namespace overwinter

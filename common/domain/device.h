@@ -27,6 +27,15 @@ struct MachineInfo {
   std::string version;  // of the program, "0.1.0"
   std::vector<DeviceInfo> devices;
   bool same_host_as_coordinator = false;
+
+  // For gangs. Workers form one when they are on one host or on one network.
+  std::string
+      peer_address;     // "10.0.0.7:7610", where its peer port answers; empty: takes part in none
+  std::string network;  // "10.0.0.0/24", that of the peer address; empty: none but its own host
+  bool shared_network = false;  // gangs of other projects may be on that network at the same time
+  std::string no_exec;  // why it runs no program of users ("--no-exec", "cannot confine: …");
+                        // empty: it does
+  std::string memory_limit;  // how it limits such a program: "cgroup2", "cgroup1", "watchdog"
   friend bool operator==(const MachineInfo&, const MachineInfo&) = default;
 };
 

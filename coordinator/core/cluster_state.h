@@ -40,6 +40,31 @@ struct Seat {
   friend bool operator==(const Seat&, const Seat&) = default;
 };
 
+// The seat that ended an attempt; of two, the one with the graver end.
+struct Culprit {
+  std::uint32_t seat = 0;  // 0: none
+  WorkerId worker;
+  SeatEnd end = SeatEnd::kFinished;
+  SeatExit exit;
+  std::string message;
+  friend bool operator==(const Culprit&, const Culprit&) = default;
+};
+[[nodiscard]] bool outweighs(SeatEnd a, SeatEnd b);
+// What an AttemptEnded said, kept for explain.
+struct EndedAttempt {
+  AttemptNumber attempt = 0;
+  Cause cause = Cause::kNone;
+  WorkerId worker;
+  std::uint64_t step = 0;
+  std::uint64_t from_step = 0;  // of the checkpoint that the next one goes on from; 0: the start
+  SeatExit exit;
+  std::string reason;
+  Time at;
+  ledger::Charge wasted;
+  friend bool operator==(const EndedAttempt&, const EndedAttempt&) = default;
+};
+inline constexpr std::size_t kEndedAttemptsKept = 8;
+
 struct JobRecord {
   JobId id;
   std::string project;
@@ -71,6 +96,19 @@ struct JobRecord {
   std::string last_failure;
   std::uint64_t memory_peak_bytes = 0;  // over released seats
 
+  // Of a gang.
+  std::optional<std::uint64_t> checkpoint_step;  // of its last whole checkpoint
+  AttemptNumber checkpoint_attempt = 0;
+  Time checkpoint_at;
+  std::uint32_t gang_seats = 0;      // granted for this attempt
+  std::uint32_t seats_finished = 0;  // of them, ended well
+  bool broken = false;               // its seats are being ended, the next attempt follows
+  Cause broken_cause = Cause::kNone;
+  Culprit culprit;                           // of what ended this attempt, as far as it is known
+  std::uint32_t stalls = 0;                  // since its last checkpoint
+  std::vector<EndedAttempt> ended_attempts;  // the last few
+  ledger::Charge wasted;                     // of `charged`: work that was done again
+
   ledger::Charge charged;   // closed slices of all seats it ever had
   ledger::Charge reserved;  // of seats held now, not yet charged
   friend bool operator==(const JobRecord&, const JobRecord&) = default;
@@ -81,6 +119,7 @@ struct Job : JobRecord {
   SharedBytes plan;
 
   [[nodiscard]] bool terminal() const { return is_terminal(state); }
+  [[nodiscard]] bool gang() const { return demand.transport == Transport::kGang; }
   [[nodiscard]] bool all_done() const { return done.count() >= demand.units; }
   [[nodiscard]] std::uint64_t units_left() const { return demand.units - done.count(); }
   // nullptr when the key is not of a seat held now.

@@ -38,6 +38,8 @@ struct OfferSeat {
   std::string project;
   std::string job_name;  // last part of the resource name, for the worker's log
   Landing landing = Landing::kArtifact;
+  bool gang = false;
+  std::optional<std::uint64_t> from_step;  // of a gang: the checkpoint to go on from
   SharedBytes spec;
   SharedBytes plan;
 };
@@ -64,6 +66,15 @@ struct StopSeat {
   WorkerId worker;
   Incarnation incarnation;
   Cause cause = Cause::kNone;
+  bool at_once = false;  // a gang that has lost a member: nothing is left to save
+};
+// To the workers of all members: start the ranks. The first member's runs mpirun. Made once an
+// attempt; after a restart again when all its seats say that they are prepared.
+struct LaunchGang {
+  JobId job;
+  AttemptNumber attempt = 0;
+  std::vector<GangMember> members;        // in the order of ranks
+  std::vector<Incarnation> incarnations;  // of their workers
 };
 struct Welcome {
   WorkerId worker;
@@ -111,7 +122,7 @@ struct EndPrincipal {
 
 using Effect = std::variant<Reply, OfferSeat, FundSeat, HandOutUnits, ReclaimUnits, StopSeat,
                             Welcome, AcknowledgeReports, RefuseWorker, PrepareResult, FinishResult,
-                            DropResult, Replan, EndPrincipal>;
+                            DropResult, Replan, EndPrincipal, LaunchGang>;
 
 // True for effects that may leave before their turn is committed.
 [[nodiscard]] inline bool is_soft(const Effect& effect) {

@@ -72,9 +72,9 @@ class Engine {
   // ---- seats.cpp
   void grant(const Job& job, WorkerId worker, DeviceIndex device, Duration funded_for);
   [[nodiscard]] OfferSeat offer_of(const Job& job, const Seat& seat) const;
-  void stop_seat(SeatKey key, Cause cause);
+  void stop_seat(SeatKey key, Cause cause, bool at_once = false);
   void release(SeatKey key, SeatEnd end, Duration used, Time to, std::uint64_t peak,
-               std::string message);
+               std::string message, const SeatExit& exit = {});
   void release_lost(SeatKey key, std::string message);
   void after_release(JobId job, WorkerId worker);
   void stop_due(SeatKey key);
@@ -117,6 +117,25 @@ class Engine {
   JobSoft& job_soft(const Job& job);
   [[nodiscard]] bool hands_out(const Job& job) const;
 
+  // ---- gang.cpp
+  void on(const CheckpointStored& event);
+  void report(WorkerId worker, const SeatPrepared& report);
+  void report(WorkerId worker, const LaunchFailed& report);
+  bool try_place_gang(JobId id);
+  void mark_taken(const Job& job, std::vector<policy::Candidate>& candidates) const;
+  [[nodiscard]] std::optional<Duration> gang_funding(const Job& job,
+                                                     const std::vector<policy::Score>& seats) const;
+  void advance_gang(JobId id);
+  void launch(const Job& of);
+  void start_due(JobId id);
+  void arm_stall(const Job& of);
+  void stall_due(JobId id);
+  void break_attempt(JobId id, Cause cause);
+  void gang_seat_ends(SeatKey key, SeatEnd end);
+  [[nodiscard]] bool ends_at_once(const Seat& stopping) const;
+  void gang_attempt_over(JobId id);
+  [[nodiscard]] ledger::Charge wasted_by(const Job& of, const Seat& seat, Duration used) const;
+
   // ---- workers.cpp
   void on(const WorkerJoinRequested& event);
   void on(const WorkerHello& event);
@@ -133,6 +152,7 @@ class Engine {
   void hear(WorkerId worker, const SeatStatus& status);
   void returned(WorkerId id);
   void lost_due(WorkerId id);
+  [[nodiscard]] Duration lost_after(const Worker& host) const;
   void lose_seats(WorkerId id, const std::string& why);
   void drain(WorkerId id, std::string reason, std::uint64_t actor, bool removing);
   void remove_if_empty(WorkerId id);

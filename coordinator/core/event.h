@@ -16,6 +16,7 @@
 #include "common/base/time.h"
 #include "common/domain/demand.h"
 #include "common/domain/device.h"
+#include "common/domain/gang.h"
 #include "common/domain/ids.h"
 #include "common/domain/principal.h"
 #include "common/domain/unit_ranges.h"
@@ -145,6 +146,9 @@ struct SeatStatus {
   UnitRanges held;   // handed to it, neither landed nor given back
   std::uint64_t memory_peak_bytes = 0;
   bool stopping = false;
+  GangPhase phase = GangPhase::kNone;
+  std::uint64_t step = 0;      // of a gang: the last step that its ranks finished
+  std::uint64_t activity = 0;  // counts steps, checkpoints and output: tells a stall
 };
 
 struct WorkerHello {
@@ -173,6 +177,8 @@ enum class SeatEnd : std::uint8_t {
   kFailed = 4,      // the work itself failed
   kLost = 5,        // said by the core alone: the worker is gone
   kLeaving = 6,     // the worker shuts down: as kFinished, and no seat goes there until its Hello
+  kCompleted = 7,   // of a gang: its rank ran to the end of the job
+  kPeerLost = 8,    // of a gang: it ended because another member had
 };
 struct SeatEnded {
   SeatKey seat;
@@ -180,9 +186,21 @@ struct SeatEnded {
   Duration used{0};
   std::uint64_t memory_peak_bytes = 0;
   std::string message;  // one sentence when refused or failed
+  SeatExit exit{};      // of a gang's seat
 };
+// A gang's seat has its inputs and waits for the launch.
+struct SeatPrepared {
+  SeatKey seat;
+};
+// Of a gang: its rank is up.
 struct SeatBegan {
   SeatKey seat;
+};
+// The launch as a whole could not be made (a port that does not answer): no failure of the job.
+struct LaunchFailed {
+  SeatKey seat;
+  WorkerId unreachable;  // whose peer port did not answer; none: something else
+  std::string message;   // names the two hosts and the port
 };
 // Units of a Landing::kReport workload. A worker never reports units of a kArtifact job done.
 struct UnitsReported {
@@ -194,7 +212,8 @@ struct UnitsFailed {
   UnitRanges units;
   std::string message;
 };
-using Report = std::variant<SeatBegan, SeatEnded, UnitsReported, UnitsFailed>;
+using Report =
+    std::variant<SeatBegan, SeatEnded, UnitsReported, UnitsFailed, SeatPrepared, LaunchFailed>;
 
 // Numbered 1, 2, … per incarnation; processed in order, once; acknowledged after the commit.
 struct WorkerReported {
@@ -218,6 +237,13 @@ struct UnitRejected {
   WorkerId worker;
   UnitNumber unit = 0;
   std::string message;
+};
+
+// A whole checkpoint of a job is durable and verified.
+struct CheckpointStored {
+  JobId job;
+  AttemptNumber attempt = 0;
+  std::uint64_t step = 0;
 };
 
 // The artifact store has no room for the job's result: its tiles would wait for ever, and be paid
@@ -250,6 +276,6 @@ using Event = std::variant<JobSubmitted, JobReplanned, JobActionRequested, JobUp
                            TokenCreateRequested, TokenRevokeRequested, JoinFileCreateRequested,
                            WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
                            WorkerReported, UnitsLanded, UnitRejected, ResultRefused,
-                           CoordinatorStarted, TimerFired, LoopStalled>;
+                           CheckpointStored, CoordinatorStarted, TimerFired, LoopStalled>;
 
 }  // namespace overwinter::core

@@ -73,7 +73,7 @@ class Evolver {
     Job* job = find(f.job);
     if (job == nullptr) return;
     job->done.add(f.units);
-    job->failures = 0;
+    if (!job->gang()) job->failures = 0;
     if (Seat* seat = find(f.seat)) seat->evidence_at = time_;
   }
   void operator()(const UnitsFailedCounted& f) {
@@ -82,6 +82,21 @@ class Evolver {
     ++job->failures;
     job->last_failure = f.message;
   }
+  void operator()(const CheckpointKept& f) {
+    Job* job = find(f.job);
+    if (job == nullptr) return;
+    job->checkpoint_step = f.step;
+    job->checkpoint_attempt = f.attempt;
+    job->checkpoint_at = time_;
+    job->stalls = 0;
+  }
+  void operator()(const AttemptBroken& f) {
+    Job* job = find(f.job);
+    if (job == nullptr) return;
+    job->broken = true;
+    job->broken_cause = f.cause;
+  }
+  void operator()(const AttemptEnded& f);
   void operator()(const JobForgotten& f) {
     const auto it = state_.jobs.find(f.job);
     if (it == state_.jobs.end()) return;
@@ -244,7 +259,7 @@ void Evolver::operator()(const JobStateChanged& f) {
   }
   if (job->state == JobState::kPaused && f.state == JobState::kQueued) {
     job->ran_at_resume = job->ran;  // a resume gives the time limit anew
-    job->failures = 0;
+    job->failures = job->stalls = 0;
   }
   if (f.state == JobState::kRunning && !job->running_since) job->running_since = time_;
   if (f.state == JobState::kStarting && !job->started_at) job->started_at = time_;
@@ -253,8 +268,30 @@ void Evolver::operator()(const JobStateChanged& f) {
   job->reason = f.reason;
   job->state_actor = f.actor;
   job->state_at = time_;
-  if (f.attempt != 0) job->attempt = f.attempt;
+  if (f.attempt != 0) {
+    job->attempt = f.attempt;
+    job->gang_seats = job->seats_finished = 0;
+    job->broken = false;
+    job->broken_cause = Cause::kNone;
+    job->culprit = {};
+  }
   if (is_terminal(f.state)) job->ended_at = time_;
+}
+
+void Evolver::operator()(const AttemptEnded& f) {
+  Job* job = find(f.job);
+  if (job == nullptr) return;
+  if (f.counts) {
+    ++job->failures;
+    job->last_failure = f.reason;
+  }
+  if (f.cause == Cause::kStalled) ++job->stalls;
+  EndedAttempt ended{f.attempt, f.cause,  f.worker, f.step,     job->checkpoint_step.value_or(0),
+                     f.exit,    f.reason, time_,    job->wasted};
+  job->ended_attempts.push_back(std::move(ended));
+  if (job->ended_attempts.size() > kEndedAttemptsKept) {
+    job->ended_attempts.erase(job->ended_attempts.begin());
+  }
 }
 
 void Evolver::operator()(const SeatGranted& f) {
@@ -274,6 +311,7 @@ void Evolver::operator()(const SeatGranted& f) {
   seat.reserved = f.reserved;
   seat.granted_at = seat.slice_from = seat.evidence_at = time_;
   job->reserved += f.reserved;
+  if (job->gang()) ++job->gang_seats;
   job->next_seat = std::max(job->next_seat, f.seat.number + 1);
   job->seats.insert_or_assign(f.seat.number, seat);
   worker->seats.insert(f.seat);
@@ -291,6 +329,13 @@ void Evolver::operator()(const SeatReleased& f) {
   Job* job = find(f.seat.job);
   job->reserved -= seat->reserved - seat->charged;
   job->memory_peak_bytes = std::max(job->memory_peak_bytes, f.memory_peak_bytes);
+  job->wasted += f.wasted;
+  if (job->gang()) {
+    if (f.end == SeatEnd::kCompleted) ++job->seats_finished;
+    if (outweighs(f.end, job->culprit.end)) {
+      job->culprit = {f.seat.number, seat->worker, f.end, f.exit, f.message};
+    }
+  }
   if (Worker* worker = find(seat->worker)) {
     worker->seats.erase(f.seat);
     DeviceUse& use = worker->use[seat->device];

@@ -41,6 +41,8 @@ enum class Cause : std::uint8_t {
   kDrain = 8,
   kCancelled = 9,  // a person ended the job for good
   kNoRoom = 10,    // for the job's result on the coordinator's disk
+  kStalled = 11,   // a gang: no step, checkpoint or output for too long
+  kLaunch = 12,    // a gang: it could not be started on these workers
 };
 
 enum class WorkerState : std::uint8_t {
@@ -163,6 +165,31 @@ struct UnitsFailedCounted {  // a failure of the job's own work, for `retries`
   SeatKey seat;
   std::string message;
 };
+// A whole checkpoint: what the next attempt goes on from.
+struct CheckpointKept {
+  JobId job;
+  AttemptNumber attempt = 0;
+  std::uint64_t step = 0;
+};
+// One try of a gang breaks off: its seats are being ended, then the next one follows.
+struct AttemptBroken {
+  JobId job;
+  AttemptNumber attempt = 0;
+  Cause cause = Cause::kNone;
+};
+// All its seats are released. What ended it is the seat that failed by itself, if one did, before
+// one whose worker was lost, before those that ended because of them.
+struct AttemptEnded {
+  JobId job;
+  AttemptNumber attempt = 0;
+  Cause cause = Cause::kNone;
+  std::uint32_t seat = 0;  // 0: none alone
+  WorkerId worker;         // of that seat
+  std::uint64_t step = 0;  // the last that was heard of
+  bool counts = false;     // towards `retries`
+  SeatExit exit{};
+  std::string reason;
+};
 // An ended job leaves the core; the projection keeps it.
 struct JobForgotten {
   JobId job;
@@ -199,6 +226,8 @@ struct SeatReleased {
   Duration used{0};
   std::uint64_t memory_peak_bytes = 0;
   std::string message;
+  SeatExit exit{};          // of a gang's seat
+  ledger::Charge wasted{};  // the part of its cost whose work the next attempt does again
 };
 // A slice of a seat's use; cut at price changes, UTC month ends and release.
 struct UsageCharged {
@@ -225,6 +254,7 @@ using Fact =
                  JoinFileCreated, JoinFileRevoked, WorkerRegistered, WorkerConnected,
                  WorkerStateChanged, ReportsProcessed, JobAccepted, JobDemandChanged,
                  JobStateChanged, JobUpdated, UnitsDone, UnitsFailedCounted, JobForgotten,
-                 SeatGranted, SeatFunded, SeatStopping, SeatReleased, UsageCharged, MachineCharged>;
+                 SeatGranted, SeatFunded, SeatStopping, SeatReleased, UsageCharged, MachineCharged,
+                 CheckpointKept, AttemptBroken, AttemptEnded>;
 
 }  // namespace overwinter::core

@@ -35,6 +35,10 @@ void Engine::set_state(JobId id, JobState state, Cause cause, std::string reason
   } else {
     timers_.cancel(limit);
   }
+  if (state != JobState::kRunning && state != JobState::kStarting) {
+    timers_.cancel({TimerKind::kStart, id.value(), 0});
+    timers_.cancel({TimerKind::kStall, id.value(), 0});
+  }
   if (is_terminal(state)) ended(now_job);
 }
 
@@ -43,7 +47,7 @@ void Engine::ended(const Job& job) {
   unfit_.remove(job.id);
   soft_.jobs.erase(job.id);
   avoiding_.erase(job.id);
-  if (job.state != JobState::kSucceeded) effect(DropResult{job.id});
+  if (job.state != JobState::kSucceeded && !job.gang()) effect(DropResult{job.id});
   timers_.set({TimerKind::kForget, job.id.value(), 0}, *job.ended_at + config_.forget_after);
 }
 
@@ -77,12 +81,23 @@ void Engine::stop_job(JobId id, Cause cause, std::string reason, std::uint64_t a
 void Engine::settle(JobId id) {
   const Job& stopped = job(id);
   if (stopped.state != JobState::kStopping || !stopped.seats.empty()) return;
+  if (stopped.gang() && end_of(stopped.cause) == JobState::kPaused && stopped.gang_seats > 0 &&
+      stopped.seats_finished == stopped.gang_seats) {
+    // It had come to its end when it was told to stop.
+    emit(UnitsDone{id, UnitRanges(UnitRange{0, stopped.demand.units}), {}});
+    set_state(id, JobState::kSucceeded, Cause::kDone, "it ran to its end");
+    return;
+  }
   set_state(id, end_of(stopped.cause), stopped.cause,
             stopped.cause == Cause::kBudget ? budget_reason(stopped) : stopped.reason,
             stopped.state_actor);
 }
 
 void Engine::finish(JobId id) {
+  if (job(id).gang()) {
+    stop_job(id, Cause::kDone, "it ran to its end", 0);
+    return;
+  }
   effect(FinishResult{id});
   stop_job(id, Cause::kDone, "all " + std::to_string(job(id).demand.units) + " units are done", 0);
 }

@@ -68,12 +68,14 @@ Status Engine::check_submission(const JobSubmitted& event, const Alternative& ch
   const Eligible& best = eligible(demand, event.project);
   if (!best.exists) return Status::success();  // it waits; its cap is looked at when it could start
   const Duration least = config_.funding_min + demand.stop_time;
-  const Charge cost{best.per_ms.units * least.count()};
+  const std::uint32_t seats = seats_at_once(demand);
+  const Charge cost{best.per_ms.units * least.count() * seats};
   if (charge_of(*demand.cap) >= cost) return Status::success();
   return error(Code::kFailedPrecondition,
                "a cap of " + format_money(*demand.cap) + " " + state_.prices.currency +
-                   " funds less than " + format_duration(least) +
-                   " of one seat; the least that would is " + format_money(ceiling(cost)) + " " +
+                   " funds less than " + format_duration(least) + " of " +
+                   (seats == 1 ? "one seat" : std::to_string(seats) + " seats") +
+                   "; the least that would is " + format_money(ceiling(cost)) + " " +
                    state_.prices.currency,
                "budget.cap", "set budget.cap to at least " + format_money(ceiling(cost)));
 }
@@ -110,8 +112,10 @@ void Engine::on(const JobSubmitted& event) {
                    chosen.plan, event.by.id});
   touch(id);
   if (chosen.demand.units == 0) {
-    effect(PrepareResult{id, event.project, event.spec, chosen.plan});
-    effect(FinishResult{id});
+    if (!job(id).gang()) {
+      effect(PrepareResult{id, event.project, event.spec, chosen.plan});
+      effect(FinishResult{id});
+    }
     set_state(id, JobState::kSucceeded, Cause::kDone, "it has nothing to compute", event.by.id);
   } else {
     update_waiting(id);
@@ -191,7 +195,7 @@ Status Engine::resume(const Job& job, std::uint64_t actor) {
   if (const auto left = room(job)) {
     const Eligible& best = eligible(job.demand, job.project);
     const Duration least = config_.funding_min + job.demand.stop_time;
-    const Charge cost{best.per_ms.units * least.count()};
+    const Charge cost{best.per_ms.units * least.count() * seats_at_once(job.demand)};
     if (best.exists && *left < cost) {
       return error(Code::kFailedPrecondition,
                    "the job's cap of " + format_money(*job.demand.cap) + " " +

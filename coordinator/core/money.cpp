@@ -54,7 +54,8 @@ bool Engine::broke(const Job& job) {
   if (!left) return false;
   const Eligible& best = eligible(job.demand, job.project);
   if (!best.exists) return false;
-  return left->units < best.per_ms.units * (config_.funding_min + job.demand.stop_time).count();
+  return left->units < best.per_ms.units * (config_.funding_min + job.demand.stop_time).count() *
+                           seats_at_once(job.demand);
 }
 
 Duration Engine::used_about(const Seat& seat) const {

@@ -14,7 +14,7 @@ constexpr Duration kWaitedLong{60'000};   // then a device is kept free for a jo
 constexpr std::size_t kReplansMax = 100;  // a change of workers
 
 bool wants_more(const Job& job, const JobSoft& soft) {
-  return (job.state == JobState::kRunning || job.state == JobState::kStarting) &&
+  return !job.gang() && (job.state == JobState::kRunning || job.state == JobState::kStarting) &&
          job.seats.size() < job.demand.seats_max && !soft.pool.empty();
 }
 
@@ -46,6 +46,10 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
       break;
   }
   c.projects = &worker.projects;
+  c.host_id = worker.machine.host_id;
+  c.network = worker.machine.network;
+  c.has_peer_port = !worker.machine.peer_address.empty();
+  c.no_exec = worker.machine.no_exec;
   c.spot = worker.spot;
   c.device = &worker.machine.devices[device];
   if (device < worker.use.size()) {
@@ -175,6 +179,7 @@ void Engine::start_attempt(JobId id) {
 // Finds room over all open devices, best first. True when it got at least one seat.
 bool Engine::try_place(JobId id) {
   const Job& placed = job(id);
+  if (placed.gang()) return try_place_gang(id);
   const bool queued = placed.state == JobState::kQueued;
   if (!queued && !wants_more(placed, job_soft(placed))) return false;
   const std::uint64_t useful =

@@ -33,6 +33,15 @@ enum class Bug : std::uint8_t {
   kOldReportProcessedAgain,        // reports are processed once, in order
   kSharesAboveOne,                 // shares of a device sum to <= 1,000,000
   kPausedJobHoldsSeat,             // a job that is not starting, running or stopping holds no seat
+  kGangHalfPlaced,                 // a gang holds all its seats or none, between min and max
+  kGangsOfProjectsMixed,           // gangs of two projects never share a worker
+  kGangLaunchedUnprepared,         // a gang is launched when all its seats are prepared
+  kGangStallIgnored,               // a gang without progress breaks off within its stall_timeout
+  kGangCheckpointOfNobody,         // a checkpoint is of an attempt that was made
+  kGangLossIgnored,                // a gang that lost a member breaks off
+  kGangWasteForgotten,             // what an attempt did in vain is counted
+  kGangRetriesNotCounted,          // its own failures end a job after `retries`
+  kGangAttemptsOverlap,            // no seat of an attempt is left when the next one begins
 };
 
 #ifdef OVERWINTER_PLANTED_BUGS

@@ -41,6 +41,13 @@ void Engine::report(WorkerId worker, const SeatBegan& report) {
     soft.began = true;
     soft.began_at = now_;
   }
+  if (job(report.seat.job).gang()) {
+    soft.phase = GangPhase::kUp;
+    job_soft(job(report.seat.job)).active_at = now_;
+    touch(report.seat.job);
+    advance_gang(report.seat.job);
+    return;
+  }
   if (job(report.seat.job).state == JobState::kStarting) {
     set_state(report.seat.job, JobState::kRunning, Cause::kNone, "running");
   }
@@ -61,12 +68,14 @@ void Engine::report(WorkerId worker, const SeatEnded& report) {
   soft.known = true;
   soft.used = used;
   soft.said_at = now_;
-  release(report.seat, report.end, used, now_, report.memory_peak_bytes, report.message);
+  const bool gang = job(report.seat.job).gang();
+  release(report.seat, report.end, used, now_, report.memory_peak_bytes, report.message,
+          report.exit);
   if (report.end == SeatEnd::kLeaving) {
     soft_.workers[worker].leaving = true;
     update_slots(worker);
   }
-  if (report.end == SeatEnd::kFailed || report.end == SeatEnd::kRefused) {
+  if (!gang && (report.end == SeatEnd::kFailed || report.end == SeatEnd::kRefused)) {
     count_failure(report.seat.job, report.seat, worker, report.message);
   }
   after_release(report.seat.job, worker);

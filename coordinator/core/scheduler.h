@@ -19,6 +19,7 @@ struct SoftState;
 struct SchedulerConfig {
   Duration heartbeat_every{1000};     // what workers are told
   Duration lost_after{15000};         // silence after which a worker is lost
+  Duration gang_lost_after{4000};     // the same, of one that has a seat of a gang
   Duration grace_after_start{30000};  // plus 1 ms a known worker; renewed while they return
   Duration funding_uncapped{24 * 3600 * 1000};  // the orphan limit
   Duration funding_capped{60 * 1000};           // slice of a capped job far from its cap

@@ -36,6 +36,8 @@ OfferSeat Engine::offer_of(const Job& job, const Seat& seat) const {
   offer.project = job.project;
   offer.job_name = job.name;
   offer.landing = job.demand.landing;
+  offer.gang = job.gang();
+  if (offer.gang) offer.from_step = job.checkpoint_step;
   offer.spec = job.spec;
   offer.plan = job.plan;
   return offer;
@@ -68,20 +70,27 @@ void Engine::grant(const Job& job, WorkerId worker_id, DeviceIndex device, Durat
   granted_.push_back(granted.seat);
   const Seat& seat = *state_.find_seat(granted.seat);
   effect(offer_of(job, seat));
+  if (job.gang()) {
+    soft.phase = GangPhase::kPreparing;
+    // Its silence is noticed sooner from now on.
+    timers_.set({TimerKind::kLost, worker_id.value(), 0},
+                soft_.workers[worker_id].last_sign + lost_after(host));
+  }
   arm_funding(job, seat, soft);
   touch(job.id);
   touch(worker_id);
   update_slots(worker_id);
 }
 
-void Engine::stop_seat(SeatKey key, Cause cause) {
+void Engine::stop_seat(SeatKey key, Cause cause, bool at_once) {
   const Seat* seat = state_.find_seat(key);
   if (seat == nullptr) return;
   if (!seat->stopping) emit(SeatStopping{key, cause});
-  effect(StopSeat{key, seat->worker, seat->incarnation, cause});
+  effect(StopSeat{key, seat->worker, seat->incarnation, cause, at_once});
   SeatSoft& soft = seat_soft(key);
-  if (!soft.stop_deadline && !planted(Bug::kStopDeadlineSkipped)) {
-    soft.stop_deadline = now_ + job(key.job).demand.stop_time + kStopMargin;
+  const Time due = now_ + (at_once ? Duration(0) : job(key.job).demand.stop_time) + kStopMargin;
+  if ((!soft.stop_deadline || due < *soft.stop_deadline) && !planted(Bug::kStopDeadlineSkipped)) {
+    soft.stop_deadline = due;
     timers_.set({TimerKind::kStop, key.job.value(), key.number}, *soft.stop_deadline);
   }
   touch(key.job);
@@ -127,14 +136,16 @@ void Engine::release_lost(SeatKey key, std::string message) {
 }
 
 void Engine::release(SeatKey key, SeatEnd end, Duration used, Time to, std::uint64_t peak,
-                     std::string message) {
+                     std::string message, const SeatExit& exit) {
   const Seat* seat = state_.find_seat(key);
   if (seat == nullptr || planted(Bug::kReleaseForgotten)) return;
+  if (job(key.job).gang()) gang_seat_ends(key, end);
   cut_seat(key, used);
   const WorkerId worker_id = seat->worker;
   const DeviceIndex device = seat->device;
   bill(*seat, used, std::max(to, seat->slice_from));
-  emit(SeatReleased{key, end, seat->used_charged, peak, std::move(message)});
+  emit(SeatReleased{key, end, seat->used_charged, peak, std::move(message), exit,
+                    wasted_by(job(key.job), *seat, seat->used_charged)});
   timers_.cancel({TimerKind::kFund, key.job.value(), key.number});
   timers_.cancel({TimerKind::kStop, key.job.value(), key.number});
   const auto soft_job = soft_.jobs.find(key.job);
@@ -161,7 +172,19 @@ void Engine::release(SeatKey key, SeatEnd end, Duration used, Time to, std::uint
 void Engine::after_release(JobId id, WorkerId worker_id) {
   const Job& left = job(id);
   settle(id);
-  if ((left.state == JobState::kRunning || left.state == JobState::kStarting)) {
+  // Its workers and its network are free for gangs of other projects, whatever devices they need.
+  if (left.gang() && left.seats.empty()) {
+    for (const auto& [rank, group] : waiting_.heads()) {
+      if (group->first.gang_seats_min > 0) eager_.insert(rank.job);
+    }
+  }
+  const bool active = left.state == JobState::kRunning || left.state == JobState::kStarting;
+  if (active && left.gang()) {
+    if (left.seats.empty() ||
+        (planted(Bug::kGangAttemptsOverlap) && left.broken && left.seats.size() == 1)) {
+      gang_attempt_over(id);
+    }
+  } else if (active) {
     if (left.all_done()) {
       finish(id);
     } else if (left.seats.empty()) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "coordinator/core/fact.h"
@@ -25,6 +26,9 @@ struct SeatSoft {
   Time began_at;
   Duration slice{0};  // of its last funding: tells when to renew
   std::optional<Time> stop_deadline;
+  GangPhase phase = GangPhase::kNone;
+  std::uint64_t step = 0;
+  std::uint64_t activity = 0;
 };
 
 struct JobSoft {
@@ -34,6 +38,11 @@ struct JobSoft {
   std::uint32_t unresolved = 0;  // seats not heard of since the start: the pool stays closed
   std::set<WorkerId> avoid;      // where its work failed
   std::map<UnitNumber, std::set<WorkerId>> rejected;
+  bool launched = false;       // of a gang: its launch was ordered since the start
+  std::string launch_failure;  // why the last launch did not come about
+  Time active_at;          // of a gang: when any seat last told of a step, a checkpoint or output
+  std::uint64_t step = 0;  // the highest that a seat of this attempt told of
+  std::uint64_t first_step = 0;  // where this attempt began
 };
 
 struct WorkerSoft {

@@ -69,7 +69,7 @@ void Engine::rebuild() {
 }
 
 void Engine::derive_job_effects(const Job& job) {
-  if (planted(Bug::kEffectNotDerivedAgain)) return;
+  if (planted(Bug::kEffectNotDerivedAgain) || job.gang()) return;
   const bool done = job.state == JobState::kSucceeded ||
                     (job.state == JobState::kStopping && job.cause == Cause::kDone);
   if (job.attempt > 0 || done) {
@@ -113,6 +113,12 @@ void Engine::fire(const TimerSet::Key& key) {
       break;
     case TimerKind::kForget:
       forget_due(JobId(key.id));
+      break;
+    case TimerKind::kStart:
+      start_due(JobId(key.id));
+      break;
+    case TimerKind::kStall:
+      stall_due(JobId(key.id));
       break;
   }
 }

@@ -18,6 +18,8 @@ enum class TimerKind : std::uint8_t {
   kStop,       // a seat: told to stop, still there
   kTimeLimit,  // a job
   kForget,     // a job
+  kStart,      // a gang: launched, and not all its ranks are up
+  kStall,      // a gang: no step, checkpoint or output
 };
 
 class TimerSet {
@@ -44,6 +46,7 @@ class TimerSet {
     order_.erase({it->second, key});
     times_.erase(it);
   }
+  [[nodiscard]] bool has(Key key) const { return times_.contains(key); }
   // The earliest that is due, removed; absent: none.
   std::optional<Key> take_due(Time now) {
     if (order_.empty() || order_.begin()->first > now) return std::nullopt;

@@ -28,6 +28,7 @@ JobSoft& Engine::job_soft(const Job& job) {
 }
 
 bool Engine::hands_out(const Job& job) const {
+  if (job.gang()) return false;
   return job.state == JobState::kStarting || job.state == JobState::kRunning ||
          (job.state == JobState::kStopping && job.cause == Cause::kBudget);
 }

@@ -19,11 +19,21 @@ struct Shape {
   std::uint32_t threads = 0;
   SpotUse spot = SpotUse::kAllowed;
   std::string project;
+  // Of a gang: one of four seats may wait where one of two can start.
+  std::uint32_t gang_seats_min = 0;
+  std::uint32_t seats_per_worker = 0;
+  bool runs_user_code = false;
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 
 [[nodiscard]] inline Shape shape_of(const Demand& demand, const std::string& project) {
-  return {demand.device_kind, demand.memory_bytes, demand.threads, demand.spot, project};
+  Shape shape{demand.device_kind, demand.memory_bytes, demand.threads, demand.spot, project};
+  if (demand.transport == Transport::kGang) {
+    shape.gang_seats_min = demand.seats_min;
+    shape.seats_per_worker = demand.seats_per_worker;
+    shape.runs_user_code = demand.runs_user_code;
+  }
+  return shape;
 }
 
 class WaitingIndex {

@@ -195,6 +195,14 @@ void Engine::hear(WorkerId worker_id, const SeatStatus& status) {
   soft.said = std::max(soft.said, used);
   soft.said_at = now_;
   soft.memory_peak_bytes = std::max(soft.memory_peak_bytes, status.memory_peak_bytes);
+  if (job(status.seat.job).gang()) {
+    JobSoft& of = soft_.jobs[status.seat.job];
+    soft.phase = std::max(soft.phase, status.phase);
+    soft.step = std::max(soft.step, status.step);
+    of.step = std::max(of.step, status.step);
+    if (status.activity > soft.activity) of.active_at = now_;
+    soft.activity = std::max(soft.activity, status.activity);
+  }
   touch(status.seat.job);
 }
 
@@ -281,7 +289,7 @@ void Engine::welcome(const WorkerHello& event) {
     if (seat == nullptr) continue;
     resync(*seat, status.held);
     jobs.insert(status.seat.job);
-    if (seat->stopping) stop_seat(status.seat, seat->stop_cause);
+    if (seat->stopping) stop_seat(status.seat, seat->stop_cause, ends_at_once(*seat));
   }
   settle_unsaid(missing, event.last_report <= answer_acknowledged, jobs);
   for (const SeatKey key : unsaid) {
@@ -290,6 +298,11 @@ void Engine::welcome(const WorkerHello& event) {
   for (const JobId job_id : jobs) {
     const Job* held = state_.find_job(job_id);
     if (held == nullptr || held->terminal()) continue;
+    if (held->gang()) {
+      advance_gang(job_id);
+      if (!timers_.has({TimerKind::kStall, job_id.value(), 0})) arm_stall(*held);
+      continue;
+    }
     refill_all(job_id);
     update_waiting(job_id);
     eager_.insert(job_id);
@@ -372,7 +385,7 @@ void Engine::lost_due(WorkerId id) {
   if (silent->state != WorkerState::kReady && silent->state != WorkerState::kDraining) return;
   WorkerSoft& soft = soft_.workers[id];
   const Time grace = planted(Bug::kGracePeriodSkipped) ? Time{} : soft_.grace_until;
-  const Time due = std::max(soft.last_sign + config_.lost_after, grace);
+  const Time due = std::max(soft.last_sign + lost_after(*silent), grace);
   if (now_ < due) {
     timers_.set({TimerKind::kLost, id.value(), 0}, due);
     return;
@@ -386,6 +399,13 @@ void Engine::lost_due(WorkerId id) {
   charge_machine(id, now_);
   set_worker(id, WorkerState::kLost, "not heard of for " + silence);
   remove_if_empty(id);
+}
+
+// A gang waits for each of its members, and pays for all of them meanwhile.
+Duration Engine::lost_after(const Worker& host) const {
+  const bool gang = std::any_of(host.seats.begin(), host.seats.end(),
+                                [this](const SeatKey& key) { return job(key.job).gang(); });
+  return gang ? std::min(config_.lost_after, config_.gang_lost_after) : config_.lost_after;
 }
 
 void Engine::lose_seats(WorkerId id, const std::string& why) {
@@ -406,7 +426,10 @@ void Engine::drain(WorkerId id, std::string reason, std::uint64_t actor, bool re
     set_worker(id, WorkerState::kDraining, std::move(reason), actor, removing);
   }
   const std::vector<SeatKey> keys(drained.seats.begin(), drained.seats.end());
-  for (const SeatKey key : keys) stop_seat(key, Cause::kDrain);
+  for (const SeatKey key : keys) {
+    if (job(key.job).gang()) break_attempt(key.job, Cause::kDrain);
+    stop_seat(key, Cause::kDrain);
+  }
   remove_if_empty(id);
 }
 

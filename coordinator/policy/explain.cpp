@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "common/base/bytes.h"
+#include "coordinator/policy/gang_placement.h"
 #include "coordinator/policy/placement.h"
 
 namespace overwinter::policy {
@@ -41,6 +42,13 @@ std::string sentence(const Want& want, const Candidate& candidate, const Verdict
       return "the job's work failed there";
     case Why::kHeld:
       return "is kept free for a job that has waited longer";
+    case Why::kNoExec:
+      return "runs no program of users: " + std::string(candidate.no_exec);
+    case Why::kOtherProject:
+      return "is taken by a gang of another project";
+    case Why::kNetworkTaken:
+      return "is on network " + std::string(candidate.network) +
+             ", which a gang of another project uses";
   }
   return {};
 }
@@ -55,6 +63,8 @@ int distance(Why why) {
     case Why::kThreadsFree:
     case Why::kShareFree:
     case Why::kHeld:
+    case Why::kOtherProject:
+    case Why::kNetworkTaken:
       return 1;
     case Why::kNotReady:
       return 2;
@@ -70,8 +80,10 @@ int distance(Why why) {
       return 7;
     case Why::kKind:
       return 8;
+    case Why::kNoExec:
+      return 9;
   }
-  return 9;
+  return 10;
 }
 
 std::string help(const Want& want, const Candidate& nearest, const Verdict& verdict) {
@@ -102,10 +114,44 @@ std::string help(const Want& want, const Candidate& nearest, const Verdict& verd
       return "spot: allowed in the job, or another worker";
     case Why::kProject:
       return "a worker for project \"" + std::string(want.project) + "\"";
+    case Why::kNoExec:
+      return "a worker that runs programs of users";
+    case Why::kOtherProject:
+      return "it starts on " + name + " when the other project's gang there ends";
+    case Why::kNetworkTaken:
+      return "it starts when the other project's gang ends, or with --shared-network on the "
+             "workers "
+             "of " +
+             std::string(nearest.network);
     case Why::kKind:
       return "a worker with a " + want.demand->device_kind + ", or device: any";
   }
   return {};
+}
+
+// Some devices can hold a seat; a gang needs them at once, on as many workers, on one network.
+void explain_gang(const Want& want, const std::vector<Candidate>& candidates, Explanation& out) {
+  const std::size_t per_worker = std::max(1U, want.demand->seats_per_worker);
+  const std::size_t least = std::max<std::size_t>(1, want.demand->seats_min / per_worker);
+  const GangChoice choice = choose_gang(want, candidates);
+  out.could_start = !choice.seats.empty();
+  const std::string wanted = std::to_string(least) + (least == 1 ? " worker" : " workers");
+  if (out.could_start) {
+    out.summary = "it can start now";
+  } else if (choice.workers_fit >= least) {
+    out.summary = "it needs " + wanted + " on one private network, and at most " +
+                  std::to_string(choice.workers) + " of the " + std::to_string(choice.workers_fit) +
+                  " that fit are on the same one";
+    out.would_help = "workers on one network (--peer-address), or workers.min of at most " +
+                     std::to_string(choice.workers);
+  } else {
+    out.summary = "it needs " + wanted + " at once, and " + std::to_string(choice.workers_fit) +
+                  " can take part now";
+    out.would_help =
+        choice.workers_fit == 0
+            ? "workers with " + std::to_string(per_worker) + " free devices each"
+            : "workers.min of at most " + std::to_string(choice.workers_fit) + ", or more workers";
+  }
 }
 
 }  // namespace
@@ -130,6 +176,10 @@ Explanation explain(const Want& want, const std::vector<Candidate>& candidates) 
   }
   const std::uint64_t least = std::max(1U, want.demand->seats_min);
   out.could_start = free_now >= least;
+  if (want.demand->transport == Transport::kGang && free_now > 0) {
+    explain_gang(want, candidates, out);
+    return out;
+  }
   if (candidates.empty()) {
     out.summary = "no worker is known";
     out.would_help =

@@ -32,6 +32,7 @@ Verdict could_hold(const Want& want, const Candidate& candidate) {
       (!candidate.spot && demand.spot == SpotUse::kOnly)) {
     return {Why::kSpot, 0, 0};
   }
+  if (demand.runs_user_code && !candidate.no_exec.empty()) return {Why::kNoExec, 0, 0};
   if (demand.device_kind != "any" && demand.device_kind != device.kind) return {Why::kKind, 0, 0};
   const SeatSize size = seat_size(demand, device);
   if (size.memory_bytes > device.memory_bytes) {
@@ -47,6 +48,10 @@ Verdict can_hold(const Want& want, const Candidate& candidate) {
   if (!candidate.not_ready.empty()) return {Why::kNotReady, 0, 0};
   if (candidate.avoided) return {Why::kAvoided, 0, 0};
   if (candidate.held) return {Why::kHeld, 0, 0};
+  if (want.demand->transport == Transport::kGang) {
+    if (candidate.other_project) return {Why::kOtherProject, 0, 0};
+    if (candidate.network_taken) return {Why::kNetworkTaken, 0, 0};
+  }
   const DeviceInfo& device = *candidate.device;
   const SeatSize size = seat_size(*want.demand, device);
   const std::uint64_t memory_free =

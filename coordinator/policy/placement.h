@@ -36,6 +36,13 @@ struct Candidate {
   Money price_per_hour;
   bool avoided = false;  // the job's own work failed there
   bool held = false;     // kept free for a job that has waited long
+  // What a gang asks beside.
+  std::string_view host_id;
+  std::string_view network;  // empty: none but its own host
+  bool has_peer_port = false;
+  std::string_view no_exec;    // why it runs no program of users; empty: it does
+  bool other_project = false;  // a gang of another project is on this worker
+  bool network_taken = false;  // … or on its network, and one of them does not share it
 };
 
 enum class Why : std::uint8_t {
@@ -51,6 +58,9 @@ enum class Why : std::uint8_t {
   kShareFree,
   kAvoided,
   kHeld,
+  kNoExec,
+  kOtherProject,
+  kNetworkTaken,
 };
 
 struct Verdict {

@@ -117,6 +117,9 @@ class FactProjector {
     return touch(f.job);
   }
   Status operator()(const core::UnitsFailedCounted& f) { return touch(f.job); }
+  Status operator()(const core::CheckpointKept& f) { return touch(f.job); }
+  Status operator()(const core::AttemptBroken& f) { return touch(f.job); }
+  Status operator()(const core::AttemptEnded& f) { return touch(f.job); }
   Status operator()(const core::JobForgotten& f) {
     touched_.jobs.erase(f.job);
     const core::Job* job = state_.find_job(f.job);

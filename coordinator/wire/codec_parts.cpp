@@ -51,6 +51,18 @@ void put(const Demand& demand, v1::FactDemand* out) {
   out->set_predicted_duration_ms(demand.predicted_duration.count());
   out->set_predicted_cost_micros(demand.predicted_cost.micros);
   out->set_predicted_memory_bytes(demand.predicted_memory_bytes);
+  out->set_seats_per_worker(demand.seats_per_worker);
+  out->set_retries(demand.retries);
+  out->set_runs_user_code(demand.runs_user_code);
+  out->set_stall_timeout_ms(demand.stall_timeout.count());
+  out->set_start_timeout_ms(demand.start_timeout.count());
+}
+
+void put(const SeatExit& exit, v1::FactSeatExit* out) {
+  out->set_exit_code(exit.exit_code);
+  out->set_signal(exit.signal);
+  if (exit.rank) out->set_rank(*exit.rank);
+  out->set_step(exit.step);
 }
 
 void put(const MachineInfo& machine, v1::FactMachine* out) {
@@ -67,6 +79,11 @@ void put(const MachineInfo& machine, v1::FactMachine* out) {
     added->set_gflops_fp64(device.gflops_fp64);
   }
   out->set_same_host_as_coordinator(machine.same_host_as_coordinator);
+  out->set_peer_address(machine.peer_address);
+  out->set_network(machine.network);
+  out->set_shared_network(machine.shared_network);
+  out->set_no_exec(machine.no_exec);
+  out->set_memory_limit(machine.memory_limit);
 }
 
 void put(const ledger::PriceEntry& entry, v1::FactPriceEntry* out) {
@@ -96,7 +113,7 @@ std::string serialise(const google::protobuf::MessageLite& message) {
 // ---- reading ------------------------------------------------------------------------------------
 
 core::Cause cause(std::uint32_t value, Check& check) {
-  return enumeration(value, core::Cause::kNone, core::Cause::kNoRoom, "cause", check);
+  return enumeration(value, core::Cause::kNone, core::Cause::kLaunch, "cause", check);
 }
 
 Priority priority(std::uint32_t value, Check& check) {
@@ -162,7 +179,25 @@ Demand demand(const v1::FactDemand& in, Check& check) {
   out.predicted_duration = Duration(in.predicted_duration_ms());
   out.predicted_cost = Money{in.predicted_cost_micros()};
   out.predicted_memory_bytes = in.predicted_memory_bytes();
+  if (in.seats_per_worker() != 0) out.seats_per_worker = in.seats_per_worker();
+  if (in.has_retries()) out.retries = in.retries();
+  out.runs_user_code = in.runs_user_code();
+  if (in.has_stall_timeout_ms()) out.stall_timeout = Duration(in.stall_timeout_ms());
+  if (in.has_start_timeout_ms()) out.start_timeout = Duration(in.start_timeout_ms());
   return out;
+}
+
+SeatExit seat_exit(const v1::FactSeatExit& in) {
+  SeatExit out;
+  out.exit_code = in.exit_code();
+  out.signal = in.signal();
+  if (in.has_rank()) out.rank = in.rank();
+  out.step = in.step();
+  return out;
+}
+
+core::SeatEnd seat_end(std::uint32_t value, Check& check) {
+  return enumeration(value, core::SeatEnd::kFinished, core::SeatEnd::kPeerLost, "end", check);
 }
 
 core::Labels labels(const LabelsOut& in) {
@@ -182,6 +217,11 @@ MachineInfo machine(const v1::FactMachine& in) {
                            device.gflops_fp32(), device.gflops_fp64()});
   }
   out.same_host_as_coordinator = in.same_host_as_coordinator();
+  out.peer_address = in.peer_address();
+  out.network = in.network();
+  out.shared_network = in.shared_network();
+  out.no_exec = in.no_exec();
+  out.memory_limit = in.memory_limit();
   return out;
 }
 

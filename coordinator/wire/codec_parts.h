@@ -19,6 +19,7 @@ void put_labels(const core::Labels& labels, LabelsOut* out);
 void put(ledger::Charge charge, v1::Charge* out);
 void put(const SeatKey& seat, v1::SeatKey* out);
 void put(const Demand& demand, v1::FactDemand* out);
+void put(const SeatExit& exit, v1::FactSeatExit* out);
 void put(const MachineInfo& machine, v1::FactMachine* out);
 void put(const ledger::PriceEntry& entry, v1::FactPriceEntry* out);
 void put(const ledger::PriceBook& book, v1::FactPriceBook* out);
@@ -59,6 +60,8 @@ Enum enumeration(std::uint32_t value, Enum first, Enum last, std::string_view fi
                                Check& check);
 [[nodiscard]] core::Labels labels(const LabelsOut& in);
 [[nodiscard]] Demand demand(const v1::FactDemand& in, Check& check);
+[[nodiscard]] SeatExit seat_exit(const v1::FactSeatExit& in);
+[[nodiscard]] core::SeatEnd seat_end(std::uint32_t value, Check& check);
 [[nodiscard]] MachineInfo machine(const v1::FactMachine& in);
 [[nodiscard]] ledger::PriceEntry price_entry(const v1::FactPriceEntry& in);
 [[nodiscard]] ledger::PriceBook price_book(const v1::FactPriceBook& in);

@@ -173,9 +173,30 @@ core::Fact get(const v1::Fact::SeatStopping& in, Check& check) {
 
 core::Fact get(const v1::Fact::SeatReleased& in, Check& check) {
   return core::SeatReleased{
-      seat(in.seat()),
-      enumeration(in.end(), core::SeatEnd::kFinished, core::SeatEnd::kLeaving, "end", check),
-      Duration(in.used_ms()), in.memory_peak_bytes(), in.message()};
+      seat(in.seat()), seat_end(in.end(), check), Duration(in.used_ms()), in.memory_peak_bytes(),
+      in.message(),    seat_exit(in.exit()),      charge(in.wasted())};
+}
+
+core::Fact get(const v1::Fact::CheckpointKept& in, Check&) {
+  return core::CheckpointKept{JobId(in.job()), in.attempt(), in.step()};
+}
+
+core::Fact get(const v1::Fact::AttemptBroken& in, Check& check) {
+  return core::AttemptBroken{JobId(in.job()), in.attempt(), cause(in.cause(), check)};
+}
+
+core::Fact get(const v1::Fact::AttemptEnded& in, Check& check) {
+  core::AttemptEnded out;
+  out.job = JobId(in.job());
+  out.attempt = in.attempt();
+  out.cause = cause(in.cause(), check);
+  out.seat = in.seat();
+  out.worker = WorkerId(in.worker());
+  out.step = in.step();
+  out.counts = in.counts();
+  out.exit = seat_exit(in.exit());
+  out.reason = in.reason();
+  return out;
 }
 
 core::Fact get(const v1::Fact::UsageCharged& in, Check&) {
@@ -246,6 +267,12 @@ core::Fact decode_fact(const v1::Fact& in, Check& check) {
       return get(in.usage_charged(), check);
     case v1::Fact::kMachineCharged:
       return get(in.machine_charged(), check);
+    case v1::Fact::kCheckpointKept:
+      return get(in.checkpoint_kept(), check);
+    case v1::Fact::kAttemptBroken:
+      return get(in.attempt_broken(), check);
+    case v1::Fact::kAttemptEnded:
+      return get(in.attempt_ended(), check);
     case v1::Fact::FACT_NOT_SET:
       break;
   }

@@ -194,6 +194,35 @@ void put(const core::SeatReleased& fact, v1::Fact& to) {
   out->set_used_ms(fact.used.count());
   out->set_memory_peak_bytes(fact.memory_peak_bytes);
   out->set_message(fact.message);
+  if (fact.exit != SeatExit{}) put(fact.exit, out->mutable_exit());
+  put(fact.wasted, out->mutable_wasted());
+}
+
+void put(const core::CheckpointKept& fact, v1::Fact& to) {
+  auto* out = to.mutable_checkpoint_kept();
+  out->set_job(fact.job.value());
+  out->set_attempt(fact.attempt);
+  out->set_step(fact.step);
+}
+
+void put(const core::AttemptBroken& fact, v1::Fact& to) {
+  auto* out = to.mutable_attempt_broken();
+  out->set_job(fact.job.value());
+  out->set_attempt(fact.attempt);
+  out->set_cause(static_cast<std::uint32_t>(fact.cause));
+}
+
+void put(const core::AttemptEnded& fact, v1::Fact& to) {
+  auto* out = to.mutable_attempt_ended();
+  out->set_job(fact.job.value());
+  out->set_attempt(fact.attempt);
+  out->set_cause(static_cast<std::uint32_t>(fact.cause));
+  out->set_seat(fact.seat);
+  out->set_worker(fact.worker.value());
+  out->set_step(fact.step);
+  out->set_counts(fact.counts);
+  put(fact.exit, out->mutable_exit());
+  out->set_reason(fact.reason);
 }
 
 void put(const core::UsageCharged& fact, v1::Fact& to) {

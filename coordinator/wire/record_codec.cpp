@@ -67,6 +67,59 @@ core::Seat get_seat(const v1::SeatRecord& in, Check& check) {
   return out;
 }
 
+void put_gang(const core::JobRecord& job, v1::GangRecord* out) {
+  if (job.checkpoint_step) out->set_checkpoint_step(*job.checkpoint_step);
+  out->set_checkpoint_attempt(job.checkpoint_attempt);
+  out->set_checkpoint_at_ms(unix_ms(job.checkpoint_at));
+  out->set_seats(job.gang_seats);
+  out->set_seats_finished(job.seats_finished);
+  out->set_broken(job.broken);
+  out->set_broken_cause(static_cast<std::uint32_t>(job.broken_cause));
+  v1::CulpritRecord* culprit = out->mutable_culprit();
+  culprit->set_seat(job.culprit.seat);
+  culprit->set_worker(job.culprit.worker.value());
+  culprit->set_end(static_cast<std::uint32_t>(job.culprit.end));
+  put(job.culprit.exit, culprit->mutable_exit());
+  culprit->set_message(job.culprit.message);
+  out->set_stalls(job.stalls);
+  for (const core::EndedAttempt& ended : job.ended_attempts) {
+    v1::EndedAttemptRecord* to = out->add_ended_attempts();
+    to->set_attempt(ended.attempt);
+    to->set_cause(static_cast<std::uint32_t>(ended.cause));
+    to->set_worker(ended.worker.value());
+    to->set_step(ended.step);
+    to->set_from_step(ended.from_step);
+    put(ended.exit, to->mutable_exit());
+    to->set_reason(ended.reason);
+    to->set_at_ms(unix_ms(ended.at));
+    put(ended.wasted, to->mutable_wasted());
+  }
+  put(job.wasted, out->mutable_wasted());
+}
+
+void get_gang(const v1::GangRecord& in, core::Job& out, Check& check) {
+  if (in.has_checkpoint_step()) out.checkpoint_step = in.checkpoint_step();
+  out.checkpoint_attempt = in.checkpoint_attempt();
+  out.checkpoint_at = time_of(in.checkpoint_at_ms());
+  out.gang_seats = in.seats();
+  out.seats_finished = in.seats_finished();
+  out.broken = in.broken();
+  out.broken_cause = cause(in.broken_cause(), check);
+  out.culprit.seat = in.culprit().seat();
+  out.culprit.worker = WorkerId(in.culprit().worker());
+  out.culprit.end = seat_end(in.culprit().end(), check);
+  out.culprit.exit = seat_exit(in.culprit().exit());
+  out.culprit.message = in.culprit().message();
+  out.stalls = in.stalls();
+  for (const v1::EndedAttemptRecord& from : in.ended_attempts()) {
+    out.ended_attempts.push_back({from.attempt(), cause(from.cause(), check),
+                                  WorkerId(from.worker()), from.step(), from.from_step(),
+                                  seat_exit(from.exit()), from.reason(), time_of(from.at_ms()),
+                                  charge(from.wasted())});
+  }
+  out.wasted = charge(in.wasted());
+}
+
 }  // namespace
 
 std::string encode_job(const core::JobRecord& job) {
@@ -99,6 +152,7 @@ std::string encode_job(const core::JobRecord& job) {
   out.set_memory_peak_bytes(job.memory_peak_bytes);
   put(job.charged, out.mutable_charged());
   put(job.reserved, out.mutable_reserved());
+  if (job.demand.transport == Transport::kGang) put_gang(job, out.mutable_gang());
   return serialise(out);
 }
 
@@ -139,6 +193,7 @@ Result<core::Job> decode_job(std::string_view bytes) {
   out.memory_peak_bytes = in.memory_peak_bytes();
   out.charged = charge(in.charged());
   out.reserved = charge(in.reserved());
+  if (in.has_gang()) get_gang(in.gang(), out, check);
   if (!check.field().empty()) return fail(damaged("job", check.field()));
   return out;
 }

@@ -7,12 +7,15 @@
 #include <utility>
 #include <vector>
 
+#include "tests/simulation/gang_model.h"
 #include "tests/simulation/invariants.h"
 
 namespace overwinter::simulation {
 
 class ArtifactModel final : public Truth {
  public:
+  explicit ArtifactModel(const GangModel& gangs) : gangs_(gangs) {}
+
   using Tile = std::pair<JobId, UnitNumber>;
 
   void write(JobId job, UnitNumber unit) { unsynced_.insert({job, unit}); }
@@ -31,7 +34,16 @@ class ArtifactModel final : public Truth {
     return found != reported_.end() && found->second.contains(unit);
   }
 
+  [[nodiscard]] bool gang_completed(JobId job) const override { return gangs_.completed(job); }
+  [[nodiscard]] std::uint64_t checkpoint(JobId job) const override {
+    return gangs_.checkpoint(job);
+  }
+  [[nodiscard]] std::int64_t gang_active_at_ms(JobId job) const override {
+    return gangs_.active_at(job);
+  }
+
  private:
+  const GangModel& gangs_;
   std::set<Tile> unsynced_;
   std::set<Tile> durable_;
   std::map<JobId, UnitRanges> reported_;

@@ -36,6 +36,10 @@ void World::ghost_speaks(const WorkerModel::Words& words) {
     return;
   }
   if (words.seats.empty()) return;
+  if (random_.chance(0.2)) {  // of a store that is ahead: a checkpoint of nobody
+    const SeatKey of = words.seats.front().seat;
+    coordinator_.post(core::CheckpointStored{of.job, of.attempt + 1000, 1'000'000});
+  }
   const core::SeatStatus& seat = words.seats[any(words.seats.size())];
   if (what < 8) {
     core::WorkerReported report{words.id, words.incarnation, 0, core::SeatBegan{seat.seat}};

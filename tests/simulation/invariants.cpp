@@ -187,6 +187,7 @@ void Invariants::check_job(Time now, const core::Job& job) const {
   require(job.charged == shadow->second.charged, rule::kBill,
           [&] { return fmt::format("job {}: its bill is not the sum of its slices", id); });
   require(job.done == shadow->second.done, rule::kReplay, "done units differ");
+  if (job.gang()) check_gang(now, job);
   ledger::Charge reserved;
   for (const auto& [number, seat] : job.seats) {
     check_seat(now, job, seat);

@@ -24,6 +24,12 @@ class Truth {
   virtual ~Truth() = default;
   // Durable in the artifact store, or reported done by a worker.
   [[nodiscard]] virtual bool landed(JobId job, UnitNumber unit) const = 0;
+  // All ranks of an attempt came to the end of the job.
+  [[nodiscard]] virtual bool gang_completed(JobId job) const = 0;
+  // The highest step of a whole checkpoint.
+  [[nodiscard]] virtual std::uint64_t checkpoint(JobId job) const = 0;
+  // When its ranks last did something, on the world's clock.
+  [[nodiscard]] virtual std::int64_t gang_active_at_ms(JobId job) const = 0;
 };
 
 class Invariants {
@@ -60,6 +66,7 @@ class Invariants {
     Duration funded_for{0};
     Duration used_charged{0};
     Time slice_end;
+    Money price;  // of its last slice
     ledger::Charge charged;
     bool stopping = false;
     std::optional<Time> stop_by;  // at the latest, while its worker is connected
@@ -75,6 +82,12 @@ class Invariants {
     std::optional<Money> cap;
     ledger::Charge charged;
     ledger::Charge final_bill;
+    Demand demand;
+    AttemptNumber attempt = 0;
+    bool broken = false;
+    std::optional<std::uint64_t> checkpoint;
+    Time checkpoint_at;
+    std::uint32_t own_failures = 0;  // since the last resume
   };
   struct SeatSlice {
     Time from;
@@ -100,6 +113,7 @@ class Invariants {
     std::optional<Time> last_contact;
     bool connected = false;
     std::optional<Time> first_connected;
+    std::optional<Time> gang_until;  // when a gang's last seat of it was released
   };
 
   // ---- invariants_facts.cpp
@@ -118,6 +132,9 @@ class Invariants {
   void on(Time now, const core::JobStateChanged& f, bool live);
   void on(Time now, const core::JobForgotten& f, bool live);
   void on(Time now, const core::UnitsDone& f, bool live);
+  void on(Time now, const core::CheckpointKept& f, bool live);
+  void on(Time now, const core::AttemptBroken& f, bool live);
+  void on(Time now, const core::AttemptEnded& f, bool live);
   void on(Time now, const core::SeatGranted& f, bool live);
   void on(Time now, const core::SeatFunded& f, bool live);
   void on(Time now, const core::SeatStopping& f, bool live);
@@ -139,6 +156,11 @@ class Invariants {
   void heard(Time now, const core::WorkerHello& hello, const core::Outcome& out);
   void check_touched(Time now, const core::Outcome& out, const core::Scheduler& core) const;
   void check_job(Time now, const core::Job& job) const;
+  // ---- invariants_gangs.cpp
+  void check_gang(Time now, const core::Job& job) const;
+  void check_granted(const core::SeatGranted& f) const;
+  void check_waste(const core::SeatReleased& f, const ShadowSeat& seat) const;
+
   void check_seat(Time now, const core::Job& job, const core::Seat& seat) const;
   void check_worker(const core::Worker& worker) const;
   static void check_units(const core::Job& job, const core::SoftState& soft);

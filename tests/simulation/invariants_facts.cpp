@@ -81,7 +81,9 @@ void Invariants::check_silence(Time now, const core::WorkerStateChanged& f,
                                const ShadowWorker& worker) const {
   const bool heard = worker.last_contact && *worker.last_contact >= started_at_;
   const Time since = heard ? *worker.last_contact : started_at_;
-  const Duration least = heard ? config_.lost_after : config_.grace_after_start;
+  const Duration least = !heard                     ? config_.grace_after_start
+                         : worker.gang_until == now ? config_.gang_lost_after
+                                                    : config_.lost_after;
   require(now - since >= least, rule::kGrace, [&] {
     return fmt::format("worker {} was lost {} ms after {}: {}", f.worker.value(),
                        (now - since).count(), heard ? "its last word" : "a restart", f.reason);
@@ -105,6 +107,7 @@ void Invariants::on(Time, const core::JobAccepted& f, bool) {
   ShadowJob job;
   job.units = f.demand.units;
   job.stop_time = f.demand.stop_time;
+  job.demand = f.demand;
   job.cap = f.demand.cap;
   job.project = f.project;
   job.request_id = f.request_id;
@@ -121,6 +124,7 @@ void Invariants::on(Time, const core::JobDemandChanged& f, bool) {
           "a job with done units was planned anew with other units");
   job.units = f.demand.units;
   job.stop_time = f.demand.stop_time;
+  job.demand = f.demand;
 }
 
 void Invariants::on(Time, const core::JobUpdated& f, bool) {
@@ -133,6 +137,16 @@ void Invariants::on(Time now, const core::JobStateChanged& f, bool) {
           [&] { return fmt::format("job {} left a terminal state", f.job.value()); });
   require(f.cause != core::Cause::kBudget || job.cap, rule::kCap,
           [&] { return fmt::format("job {} has no cap and ran out of it", f.job.value()); });
+  if (job.state == JobState::kPaused && f.state == JobState::kQueued) job.own_failures = 0;
+  if (f.attempt != 0) {
+    job.attempt = f.attempt;
+    job.broken = false;
+    require(job.demand.transport != Transport::kGang || job.own_failures <= job.demand.retries,
+            rule::kGangRetries, [&] {
+              return fmt::format("job {} starts again after {} own failures", f.job.value(),
+                                 job.own_failures);
+            });
+  }
   job.state = f.state;
   if (is_terminal(f.state)) {
     job.final_bill = job.charged;
@@ -171,6 +185,11 @@ void Invariants::on(Time, const core::UnitsDone& f, bool live) {
           rule::kUnitOnce,
           [&] { return fmt::format("two facts UnitsDone of job {} in a turn", f.job.value()); });
   done_jobs_.push_back(f.job);
+  if (job.demand.transport == Transport::kGang) {
+    require(truth_.gang_completed(f.job), rule::kGangDone,
+            [&] { return fmt::format("gang {} is done and its ranks are not", f.job.value()); });
+    return;
+  }
   require(seats_.count(f.seat) > 0, rule::kUnitByHeldSeat,
           [&] { return text(f.seat) + " is not held"; });
   for (const UnitRange& range : f.units.ranges()) {
@@ -208,7 +227,9 @@ void Invariants::on(Time now, const core::SeatGranted& f, bool) {
           [&] { return fmt::format("{} threads of {}", use.threads, device.threads); });
   require(seats_.count(f.seat) == 0, rule::kSlices,
           [&] { return text(f.seat) + " was granted twice"; });
+  check_granted(f);
   ShadowSeat seat;
+  seat.price = f.device_price_per_hour;
   seat.worker = f.worker;
   seat.device = f.device;
   seat.memory = f.memory_bytes;
@@ -259,8 +280,13 @@ void Invariants::on(Time now, const core::SeatReleased& f, bool live) {
                          f.used.count());
     });
   }
+  check_waste(f, seat);
   const auto worker = workers_.find(seat.worker);
   if (worker != workers_.end()) {
+    const auto job = jobs_.find(f.seat.job);
+    if (job != jobs_.end() && job->second.demand.transport == Transport::kGang) {
+      worker->second.gang_until = now;
+    }
     core::DeviceUse& use = worker->second.use[seat.device];
     use.memory_bytes -= seat.memory;
     use.threads -= seat.threads;
@@ -310,6 +336,7 @@ void Invariants::on(Time now, const core::UsageCharged& f, bool) {
             rule::kBill, [&] { return text(f.seat) + ": a slice costs more than its price"; });
   }
   seat.slice_end = f.to;
+  seat.price = f.device_price_per_hour;
   seat.used_charged += f.used;
   seat.charged += f.charge;
   ShadowJob& job = jobs_[f.seat.job];

@@ -54,6 +54,19 @@ const Row kRows[] = {
      rule::kUnitsKept},
     {"OldReportProcessedAgain", core::Bug::kOldReportProcessedAgain, ShellBug::kNone,
      rule::kReportsInOrder},
+    {"GangHalfPlaced", core::Bug::kGangHalfPlaced, ShellBug::kNone, rule::kGangWhole},
+    {"GangsOfProjectsMixed", core::Bug::kGangsOfProjectsMixed, ShellBug::kNone,
+     rule::kGangProjects},
+    {"GangLaunchedUnprepared", core::Bug::kGangLaunchedUnprepared, ShellBug::kNone,
+     rule::kGangLaunch},
+    {"GangStallIgnored", core::Bug::kGangStallIgnored, ShellBug::kNone, rule::kGangStall},
+    {"GangCheckpointOfNobody", core::Bug::kGangCheckpointOfNobody, ShellBug::kNone,
+     rule::kGangCheckpoint},
+    {"GangLossIgnored", core::Bug::kGangLossIgnored, ShellBug::kNone, rule::kGangWhole},
+    {"GangWasteForgotten", core::Bug::kGangWasteForgotten, ShellBug::kNone, rule::kGangWaste},
+    {"GangRetriesNotCounted", core::Bug::kGangRetriesNotCounted, ShellBug::kNone,
+     rule::kGangRetries},
+    {"GangAttemptsOverlap", core::Bug::kGangAttemptsOverlap, ShellBug::kNone, rule::kGangAttempts},
 };
 
 class PlantedBug : public testing::TestWithParam<Row> {

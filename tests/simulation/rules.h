@@ -16,6 +16,18 @@ inline constexpr const char* kStopDeadline = "a seat told to stop is gone after 
 inline constexpr const char* kDerivedAgain = "what a lost effect was for is done after a restart";
 inline constexpr const char* kEnds = "when faults stop, every job ends";
 
+// ---- gangs
+inline constexpr const char* kGangWhole = "a gang holds all its seats or none";
+inline constexpr const char* kGangTogether = "a gang is on one host or on one network";
+inline constexpr const char* kGangAttempts = "no seat of an attempt is left when the next begins";
+inline constexpr const char* kGangProjects = "gangs of two projects never share a worker";
+inline constexpr const char* kGangLaunch = "a gang is launched when all its seats are prepared";
+inline constexpr const char* kGangCheckpoint = "a checkpoint that counts is durable, and newer";
+inline constexpr const char* kGangStall = "a gang that stands still breaks off";
+inline constexpr const char* kGangWaste = "what was done in vain is counted, to the last unit";
+inline constexpr const char* kGangRetries = "own failures end a job after its retries";
+inline constexpr const char* kGangDone = "a gang is done when its ranks came to the end";
+
 // ---- devices
 inline constexpr const char* kDeviceBudget = "no device above its budget";
 inline constexpr const char* kShares = "seat slices of a device never overlap beyond its shares";

@@ -19,6 +19,11 @@ WorkerPlan draw_worker(Random& random, std::size_t index) {
       fmt::format("host-{}", random.between(0, static_cast<std::int64_t>(index)));
   plan.machine.host_name = plan.machine.host_id;
   plan.machine.version = "0.1.0";
+  if (random.chance(0.7)) {
+    plan.machine.network = random.chance(0.7) ? "10.0.0.0/24" : "10.0.1.0/24";
+    plan.machine.peer_address = "10.0.0.1:7610";
+    plan.machine.shared_network = random.chance(0.3);
+  }
   const std::int64_t devices = random.chance(0.3) ? 2 : 1;
   for (std::int64_t i = 0; i < devices; ++i) {
     DeviceInfo device;
@@ -62,6 +67,28 @@ JobPlan draw_job(Random& random) {
   return plan;
 }
 
+JobPlan draw_gang(Random& random) {
+  JobPlan plan = draw_job(random);
+  Demand& d = plan.demand;
+  d.transport = Transport::kGang;
+  d.landing = Landing::kReport;
+  d.units = 1;
+  d.seats_min = static_cast<std::uint32_t>(random.chance(0.5) ? 1 : 2);
+  d.seats_max = d.seats_min + static_cast<std::uint32_t>(random.between(0, 3));
+  d.retries = static_cast<std::uint32_t>(random.between(0, 3));
+  d.stop_time = Duration(random.between(1500, 5000));
+  d.stall_timeout = Duration(random.between(5, 40) * kSecond);
+  d.start_timeout = Duration(random.between(5, 30) * kSecond);
+  d.spot = SpotUse::kAllowed;
+  plan.gang.step_ms = random.between(20, 300);
+  plan.gang.steps = static_cast<std::uint64_t>(random.between(1, 400));
+  plan.gang.checkpoint_every = static_cast<std::uint64_t>(random.between(3, 40));
+  if (random.chance(0.3)) plan.gang.rank_fails = 0.02;
+  if (random.chance(0.2)) plan.gang.rank_hangs = 0.005;
+  if (random.chance(0.3)) plan.gang.launch_fails = 0.1;
+  return plan;
+}
+
 Ms sometimes(Random& random, double chance, Ms low, Ms high) {
   return random.chance(chance) ? random.between(low, high) : 0;
 }
@@ -99,7 +126,17 @@ Scenario draw_scenario(std::uint64_t seed) {
     s.workers.push_back(draw_worker(random, static_cast<std::size_t>(i)));
   }
   const std::int64_t jobs = random.between(1, 16);
-  for (std::int64_t i = 0; i < jobs; ++i) s.jobs.push_back(draw_job(random));
+  const double gangs = random.chance(0.5) ? 0.4 : 0;
+  for (std::int64_t i = 0; i < jobs; ++i) {
+    s.jobs.push_back(random.chance(gangs) ? draw_gang(random) : draw_job(random));
+  }
+  if (gangs > 0) {  // the first two fit every gang, and are one host
+    if (s.workers.size() < 2) s.workers.push_back(draw_worker(random, 1));
+    WorkerPlan& second = s.workers[1];
+    second.machine.host_id = s.workers[0].machine.host_id;
+    second.machine.devices[0] = s.workers[0].machine.devices[0];
+    second.lies = false;
+  }
   const std::int64_t books = random.between(1, 3);
   for (std::int64_t i = 0; i < books; ++i)
     s.books.push_back(draw_prices(random.next(), s.start_unix_ms));

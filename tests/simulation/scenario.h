@@ -22,11 +22,22 @@ enum class ShellBug : std::uint8_t {
   kFailedCommitIgnored,  // a failed commit with turns stepped ahead does not end the process
 };
 
+// Of a job that is a gang: what its ranks do.
+struct GangPlan {
+  std::uint64_t steps = 1;
+  std::uint64_t checkpoint_every = 10;
+  Ms step_ms = 100;
+  double rank_fails = 0;    // chance of each step
+  double rank_hangs = 0;    // the same
+  double launch_fails = 0;  // chance of each member's launch
+};
+
 struct JobPlan {
   Ms submit_at = 0;
   Demand demand;
   std::string project;
   std::int64_t unit_ms = 100;  // work of one unit on a device of speed 1
+  GangPlan gang;
 };
 
 struct WorkerPlan {

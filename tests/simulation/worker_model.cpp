@@ -13,7 +13,7 @@ namespace {
 constexpr Ms kTileRetry = 300;
 
 core::SeatStatus to_core(const worker::SeatStatus& s) {
-  return {s.seat, s.used, s.held, s.memory_peak_bytes, s.stopping};
+  return {s.seat, s.used, s.held, s.memory_peak_bytes, s.stopping, s.phase, s.step, s.activity};
 }
 std::vector<core::SeatStatus> to_core(const std::vector<worker::SeatStatus>& all) {
   std::vector<core::SeatStatus> out;
@@ -28,8 +28,13 @@ core::Report to_core(const worker::SendReport& r) {
         if constexpr (std::is_same_v<R, worker::SeatBegan>) {
           return core::SeatBegan{report.seat};
         } else if constexpr (std::is_same_v<R, worker::SeatEnded>) {
-          return core::SeatEnded{report.seat, static_cast<core::SeatEnd>(report.end), report.used,
-                                 report.memory_peak_bytes, report.message};
+          return core::SeatEnded{report.seat,    static_cast<core::SeatEnd>(report.end),
+                                 report.used,    report.memory_peak_bytes,
+                                 report.message, report.exit};
+        } else if constexpr (std::is_same_v<R, worker::SeatPrepared>) {
+          return core::SeatPrepared{report.seat};
+        } else if constexpr (std::is_same_v<R, worker::LaunchFailedReport>) {
+          return core::LaunchFailed{report.seat, report.unreachable, report.message};
         } else if constexpr (std::is_same_v<R, worker::UnitsReported>) {
           return core::UnitsReported{report.seat, report.units};
         } else {
@@ -47,6 +52,8 @@ worker::OfferSeat to_worker(const core::OfferSeat& o) {
   out.threads = o.threads;
   out.funded_for = o.funded_for;
   out.stop_time = o.stop_time;
+  out.gang = o.gang;
+  out.from_step = o.from_step;
   return out;
 }
 
@@ -82,6 +89,7 @@ void WorkerModel::start() {
 }
 
 void WorkerModel::crash() {
+  if (alive()) port_.daemon_gone(index_, incarnation());
   core_.reset();
   work_.clear();
   waiting_.clear();
@@ -141,7 +149,11 @@ void WorkerModel::receive(std::uint64_t epoch, const core::Effect& effect) {
   } else if (const auto* r = std::get_if<core::ReclaimUnits>(&effect)) {
     feed(worker::ReclaimUnits{r->seat, r->units});
   } else if (const auto* s = std::get_if<core::StopSeat>(&effect)) {
-    feed(worker::StopSeat{s->seat, "asked"});
+    feed(worker::StopSeat{s->seat, "asked", s->at_once});
+  } else if (const auto* l = std::get_if<core::LaunchGang>(&effect)) {
+    for (const GangMember& member : l->members) {
+      if (member.worker == id_) feed(worker::LaunchGang{member.seat, l->members, "token"});
+    }
   } else if (const auto* a = std::get_if<core::AcknowledgeReports>(&effect)) {
     feed(worker::Acknowledge{a->number});
   } else if (const auto* w = std::get_if<core::Welcome>(&effect)) {
@@ -196,6 +208,18 @@ void WorkerModel::act(const worker::Output& output) {
     work.delivering.remove(given_up);
     if (!given_up.empty())
       later(0, [this, seat = a->seat, given_up] { feed(worker::UnitsAbandoned{seat, given_up}); });
+  } else if (const auto* l = std::get_if<worker::LaunchSeat>(&output)) {
+    const auto from = work_[l->order.seat].offer.from_step.value_or(0);
+    port_.gang_launched(index_, incarnation(), l->order, from);
+  } else if (const auto* w = std::get_if<worker::WindDownSeat>(&output)) {
+    if (work_[w->seat].offer.gang) port_.gang_stop(w->seat);
+  } else if (const auto* k = std::get_if<worker::KillSeat>(&output)) {
+    Work& work = work_[k->seat];
+    if (!work.ready) {
+      later(random_.between(0, 20), [this, seat = k->seat] { give_up(seat); });
+    } else {
+      port_.gang_kill(k->seat);
+    }
   } else if (const auto* e = std::get_if<worker::EndSeat>(&output)) {
     const Ms hangs = std::max<Ms>(0, work_[e->seat].hangs_until - time_.now());
     later(hangs + random_.between(0, 20), [this, seat = e->seat] { close(seat); });
@@ -232,7 +256,13 @@ void WorkerModel::begin(const worker::OfferSeat& offer) {
     return;
   }
   memory_held_[offer.device] += offer.memory_bytes;
-  later(random_.between(1, 100), [this, seat = offer.seat] { feed(worker::SeatReady{seat, 2}); });
+  const Ms takes = offer.gang ? random_.between(1, 3000) : random_.between(1, 100);
+  later(takes, [this, seat = offer.seat] {
+    const auto work = work_.find(seat);
+    if (work == work_.end()) return;  // given up
+    work->second.ready = true;
+    feed(worker::SeatReady{seat, 2});
+  });
 }
 
 // A cap holds with the coordinator down because of this alone: whatever arrives or does not, a seat
@@ -253,6 +283,21 @@ void WorkerModel::close(SeatKey seat) {
     if (work_.count(offer.seat) > 0) begin(offer);
   }
   feed(worker::SeatClosed{seat, 0});
+}
+
+// Its preparation is given up: what was held for it is free.
+void WorkerModel::give_up(SeatKey seat) {
+  const auto found = work_.find(seat);
+  if (found == work_.end() || found->second.ready) return;
+  const auto waits = [&](const worker::OfferSeat& offer) { return offer.seat == seat; };
+  if (std::erase_if(waiting_, waits) == 0) {
+    memory_held_[found->second.offer.device] -= found->second.offer.memory_bytes;
+  }
+  work_.erase(found);
+  for (const auto& offer : std::exchange(waiting_, {})) {
+    if (work_.count(offer.seat) > 0) begin(offer);
+  }
+  feed(worker::SeatRefused{seat, "given up"});
 }
 
 void WorkerModel::funded(SeatKey seat, Duration funded_for) {
@@ -322,6 +367,17 @@ void WorkerModel::tile_lost(Incarnation from, SeatKey seat, UnitNumber unit) {
   later(kTileRetry, [this, seat, unit] {
     if (delivering(seat, unit)) deliver(seat, unit);
   });
+}
+
+void WorkerModel::tell(Incarnation to, const worker::Input& what) {
+  if (!alive() || incarnation() != to) return;
+  later(0, [this, what] { feed(what); });
+}
+
+GangPhase WorkerModel::phase(SeatKey seat) const {
+  if (!alive()) return GangPhase::kNone;
+  const auto status = core_->status(seat, moment());
+  return status ? status->phase : GangPhase::kNone;
 }
 
 void WorkerModel::arm() {

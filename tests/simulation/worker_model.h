@@ -28,6 +28,11 @@ class WorkerPort {
   virtual void put_tile(std::size_t worker, Incarnation from, SeatKey seat, UnitNumber unit,
                         bool wrong) = 0;
   virtual void try_connect(std::size_t worker) = 0;
+  virtual void gang_launched(std::size_t worker, Incarnation from, const worker::LaunchGang& order,
+                             std::uint64_t from_step) = 0;
+  virtual void gang_stop(SeatKey seat) = 0;
+  virtual void gang_kill(SeatKey seat) = 0;
+  virtual void daemon_gone(std::size_t worker, Incarnation incarnation) = 0;
 };
 
 class WorkerModel {
@@ -47,6 +52,10 @@ class WorkerModel {
   enum class Verdict : std::uint8_t { kDelivered, kRejected };
   void tile_answered(Incarnation from, SeatKey seat, UnitNumber unit, Verdict verdict);
   void tile_lost(Incarnation from, SeatKey seat, UnitNumber unit);
+  // What its ranks do.
+  void tell(Incarnation to, const worker::Input& what);
+  // As its core says; kNone: not held.
+  [[nodiscard]] GangPhase phase(SeatKey seat) const;
   void freeze(Ms until);  // it does nothing until then; its clock goes on
   // What it holds and said last: of one that crashes now, the words of its ghost.
   struct Words {
@@ -83,6 +92,7 @@ class WorkerModel {
   void act(const worker::Output& output);
   void begin(const worker::OfferSeat& offer);
   void close(SeatKey seat);
+  void give_up(SeatKey seat);
   void funded(SeatKey seat, Duration funded_for);
   void compute(SeatKey seat, UnitNumber unit);
   void deliver(SeatKey seat, UnitNumber unit);

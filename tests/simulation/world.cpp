@@ -27,6 +27,20 @@ Principal admin() {
 World::World(Scenario scenario)
     : scenario_(std::move(scenario)),
       random_(scenario_.seed),
+      gangs_(
+          time_, random_, scenario_,
+          [this](std::size_t worker, Incarnation to, const worker::Input& what) {
+            workers_[worker]->tell(to, what);
+          },
+          [this](JobId job, AttemptNumber attempt, std::uint64_t step) {
+            if (!coordinator_.up()) return false;
+            time_.after(0, [=, this] {
+              coordinator_.post(core::CheckpointStored{job, attempt, step});
+            });
+            return true;
+          },
+          [this](std::size_t worker) { return workers_[worker]->frozen(); }),
+      artifacts_(gangs_),
       coordinator_(time_, random_, scenario_, artifacts_,
                    [this](const core::Effect& e) { leave(e); }),
       links_(scenario_.workers.size()),
@@ -55,13 +69,15 @@ RunResult World::run() {
       std::string what = fmt::format("{} events so far;", coordinator_.events());
       for (const auto& [id, job] : coordinator_.state().jobs) {
         if (!job.terminal()) {
-          what += fmt::format(" job {} state {} ({}) {} of {} units, {} seats;", id.value(),
-                              static_cast<int>(job.state), job.reason, job.done.count(),
-                              job.demand.units, job.seats.size());
+          what += fmt::format(" job {} state {} ({}) {} of {} units, {} seats, {} to {};",
+                              id.value(), static_cast<int>(job.state), job.reason, job.done.count(),
+                              job.demand.units, job.seats.size(), job.demand.seats_min,
+                              job.demand.seats_max);
         }
       }
       for (const auto& [id, worker] : coordinator_.state().workers) {
-        what += fmt::format(" worker {} state {} ({}) seats {};", id.value(),
+        what += fmt::format(" worker {} of {} on {} state {} ({}) seats {};", id.value(),
+                            worker.machine.host_id, worker.machine.network,
                             static_cast<int>(worker.state), worker.reason, worker.seats.size());
       }
       for (const Submission& s : submissions_) {
@@ -161,6 +177,7 @@ void World::submit(std::size_t index) {
     for (auto& worker : workers_) {
       worker->set_unit_ms(reply.job, scenario_.jobs[index].unit_ms);
     }
+    gangs_.set_plan(reply.job, scenario_.jobs[index].gang);
   };
   request(event, on_reply, [this, index] {
     if (!submissions_[index].job) submit(index);
@@ -215,8 +232,8 @@ void World::operator_acts() {
   event.action = what < 5   ? core::WorkerAction::kDrain
                  : what < 9 ? core::WorkerAction::kResume
                             : core::WorkerAction::kRemove;
-  if (event.action == core::WorkerAction::kRemove && index == 0)
-    return;  // the one that fits every job
+  if (event.action == core::WorkerAction::kRemove && index <= 1)
+    return;  // those that fit every job
   request(event, [](const core::Reply&) {}, {});
 }
 
@@ -268,6 +285,9 @@ void World::check_finished() const {
     if (!s.job) continue;
     const core::Job* job = coordinator_.state().find_job(*s.job);
     if (job == nullptr || job->state != core::JobState::kSucceeded) continue;
+    require(!job->gang() || gangs_.completed(*s.job), rule::kGangDone, [&] {
+      return fmt::format("gang {} succeeded and never came to its end", s.job->value());
+    });
     require(job->demand.landing != Landing::kArtifact || results_finished_.count(*s.job) > 0,
             rule::kDerivedAgain,
             [&] { return fmt::format("the result of job {} was never finished", s.job->value()); });

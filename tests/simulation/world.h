@@ -12,6 +12,7 @@
 
 #include "tests/simulation/artifact_model.h"
 #include "tests/simulation/coordinator_model.h"
+#include "tests/simulation/gang_model.h"
 #include "tests/simulation/worker_model.h"
 
 namespace overwinter::simulation {
@@ -51,8 +52,17 @@ class World final : public WorkerPort {
   void put_tile(std::size_t worker, Incarnation from, SeatKey seat, UnitNumber unit,
                 bool wrong) override;
   void try_connect(std::size_t worker) override;
+  void gang_launched(std::size_t worker, Incarnation from, const worker::LaunchGang& order,
+                     std::uint64_t from_step) override;
+  void gang_stop(SeatKey seat) override { gangs_.stop(seat); }
+  void gang_kill(SeatKey seat) override { gangs_.kill(seat); }
+  void daemon_gone(std::size_t worker, Incarnation incarnation) override {
+    gangs_.daemon_gone(worker, incarnation);
+  }
 
   void leave(const core::Effect& effect);
+  void launch(const core::LaunchGang& order);
+  void announce_checkpoints();
   void to_worker(WorkerId worker, Incarnation incarnation, const core::Effect& effect);
   void break_link(std::size_t worker, bool deliver_what_is_under_way);
   [[nodiscard]] bool of_old_daemon(const core::Event& event) const;
@@ -90,6 +100,7 @@ class World final : public WorkerPort {
   Scenario scenario_;
   Random random_;
   VirtualTime time_;
+  GangModel gangs_;
   ArtifactModel artifacts_;
   CoordinatorModel coordinator_;
   std::vector<std::unique_ptr<WorkerModel>> workers_;

@@ -126,6 +126,7 @@ void World::coordinator_crashed() {
     started_at_ = time_.now();
     coordinator_.start();
     check_acknowledged();
+    announce_checkpoints();
   });
 }
 
@@ -160,6 +161,8 @@ void World::leave(const core::Effect& effect) {
           results_finished_.insert(e.job);
         } else if constexpr (std::is_same_v<E, core::Replan>) {
           plan_again(e.job);
+        } else if constexpr (std::is_same_v<E, core::LaunchGang>) {
+          launch(e);
         } else if constexpr (std::is_same_v<E, core::DropResult>) {
           // Nothing here depends on it: tiles are kept.
         } else {
@@ -167,6 +170,34 @@ void World::leave(const core::Effect& effect) {
         }
       },
       effect);
+}
+
+// ---- gangs
+
+// What is durable was told once, and its turn may have been lost: the store says it again.
+void World::announce_checkpoints() {
+  for (const auto& [job, kept] : gangs_.checkpoints()) {
+    coordinator_.post(core::CheckpointStored{job, kept.first, kept.second});
+  }
+}
+
+void World::launch(const core::LaunchGang& order) {
+  for (std::size_t i = 0; i < order.members.size(); ++i) {
+    const GangMember& member = order.members[i];
+    const WorkerModel* host = find_worker(member.worker);
+    if (host == nullptr || host->incarnation() != order.incarnations[i]) continue;
+    const GangPhase phase = host->phase(member.seat);
+    require(phase == GangPhase::kNone || phase >= GangPhase::kPrepared, rule::kGangLaunch, [&] {
+      return fmt::format("job {} is launched and worker {} is not prepared", order.job.value(),
+                         member.worker.value());
+    });
+    to_worker(member.worker, order.incarnations[i], order);
+  }
+}
+
+void World::gang_launched(std::size_t worker, Incarnation from, const worker::LaunchGang& order,
+                          std::uint64_t from_step) {
+  gangs_.launched(worker, from, order, from_step);
 }
 
 // ---- tiles

@@ -29,6 +29,7 @@ struct AbandonUnits {
   SeatKey seat;
   UnitRanges units;
 };
+// Of a gang: let its ranks write a checkpoint and end, all at the same step. Else:
 // Begin no further unit. Finish and deliver what is being computed if it will be done in
 // `within`; abandon the rest.
 struct WindDownSeat {
@@ -37,6 +38,15 @@ struct WindDownSeat {
 };
 // Nothing is in work any more: free everything, answer SeatClosed.
 struct EndSeat {
+  SeatKey seat;
+};
+// Of a gang: start its rank. Answered by GangSeatUp and, once it is over, by GangSeatExited.
+struct LaunchSeat {
+  LaunchGang order;
+};
+// Of a gang: end its rank now, whatever it does. While it is being prepared: give that up, and
+// answer SeatRefused.
+struct KillSeat {
   SeatKey seat;
 };
 struct RenewCapability {
@@ -53,6 +63,9 @@ struct SeatStatus {
   UnitRanges held;  // not filled in heartbeats
   std::uint64_t memory_peak_bytes = 0;
   bool stopping = false;
+  GangPhase phase = GangPhase::kNone;
+  std::uint64_t step = 0;
+  std::uint64_t activity = 0;
 };
 struct SendHello {  // the first message of a stream
   Incarnation incarnation;
@@ -69,7 +82,9 @@ enum class SeatEnd : std::uint8_t {
   kFundsEnded = 2,
   kRefused = 3,
   kFailed = 4,
-  kLeaving = 6,  // the worker shuts down
+  kLeaving = 6,    // the worker shuts down
+  kCompleted = 7,  // of a gang: its rank ran to the end of the job
+  kPeerLost = 8,   // of a gang: another member had ended
 };
 struct SeatBegan {
   SeatKey seat;
@@ -80,6 +95,15 @@ struct SeatEnded {
   Duration used{
       0};  // from the seat's begin until everything was given back, at most what was funded
   std::uint64_t memory_peak_bytes = 0;
+  std::string message;
+  SeatExit exit{};
+};
+struct SeatPrepared {
+  SeatKey seat;
+};
+struct LaunchFailedReport {
+  SeatKey seat;
+  WorkerId unreachable;
   std::string message;
 };
 struct UnitsReported {
@@ -93,7 +117,9 @@ struct UnitsFailedReport {
 };
 struct SendReport {
   std::uint64_t number = 0;
-  std::variant<SeatBegan, SeatEnded, UnitsReported, UnitsFailedReport> report;
+  std::variant<SeatBegan, SeatEnded, UnitsReported, UnitsFailedReport, SeatPrepared,
+               LaunchFailedReport>
+      report;
 };
 
 // ---- to the daemon
@@ -104,6 +130,6 @@ struct ShutDownComplete {};
 
 using Output =
     std::variant<BeginSeat, StartUnits, AbandonUnits, WindDownSeat, EndSeat, RenewCapability,
-                 SendHello, SendHeartbeat, SendReport, ShutDownComplete>;
+                 SendHello, SendHeartbeat, SendReport, ShutDownComplete, LaunchSeat, KillSeat>;
 
 }  // namespace overwinter::worker

@@ -61,6 +61,9 @@ SeatStatus WorkerCore::status_of(const SeatKey& key, const Seat& seat, Moment no
   status.used = used(seat, now);
   if (with_held) status.held = seat.held;
   status.memory_peak_bytes = seat.memory_peak_bytes;
+  status.phase = seat.gang;
+  status.step = seat.step;
+  status.activity = seat.activity;
   status.stopping = seat.phase == Phase::kWindingDown || seat.phase == Phase::kClosing;
   return status;
 }
@@ -98,6 +101,7 @@ void WorkerCore::on(Moment now, const OfferSeat& input, Outputs& out) {
   seat.began = now;
   seat.funded_for = input.funded_for;
   seat.stop_time = std::max(input.stop_time, Duration(0));
+  if (input.gang) seat.gang = GangPhase::kPreparing;
   seats_.emplace(input.seat, std::move(seat));
   out.emplace_back(BeginSeat{input});
 }
@@ -136,7 +140,8 @@ void WorkerCore::on(Moment, const ReclaimUnits& input, Outputs& out) {
 
 void WorkerCore::on(Moment now, const StopSeat& input, Outputs& out) {
   if (Seat* seat = find(input.seat)) {
-    wind_down(now, input.seat, *seat, SeatEnd::kFinished, {}, now + seat->stop_time, out);
+    const Moment until = input.at_once ? now : now + seat->stop_time;
+    wind_down(now, input.seat, *seat, SeatEnd::kFinished, {}, until, out);
   }
 }
 
@@ -192,7 +197,12 @@ void WorkerCore::on(Moment, const SeatReady& input, Outputs& out) {
   if (seat == nullptr || seat->ready) return;
   seat->ready = true;
   seat->pipeline_units = std::max(input.pipeline_units, 1U);
-  if (!seat->silent) report(SeatBegan{input.seat}, out);
+  if (seat->gang == GangPhase::kPreparing) {
+    seat->gang = GangPhase::kPrepared;
+    if (!seat->silent) report(SeatPrepared{input.seat}, out);
+  } else if (!seat->silent) {
+    report(SeatBegan{input.seat}, out);
+  }
   if (seat->phase == Phase::kBeginning) {
     seat->phase = Phase::kRunning;
     start_units(input.seat, *seat, out);
@@ -201,12 +211,14 @@ void WorkerCore::on(Moment, const SeatReady& input, Outputs& out) {
   }
 }
 
-void WorkerCore::on(Moment, const SeatRefused& input, Outputs& out) {
+void WorkerCore::on(Moment now, const SeatRefused& input, Outputs& out) {
   Seat* seat = find(input.seat);
   if (seat == nullptr || seat->ready) return;
   if (!seat->silent) {
-    report(SeatEnded{input.seat, SeatEnd::kRefused, Duration(0), seat->memory_peak_bytes,
-                     input.message},
+    const bool stopped = seat->phase == Phase::kWindingDown;
+    report(SeatEnded{input.seat, stopped ? seat->end : SeatEnd::kRefused,
+                     stopped ? used(*seat, now) : Duration(0), seat->memory_peak_bytes,
+                     stopped ? seat->message : input.message},
            out);
   }
   ended(input.seat);
@@ -256,7 +268,8 @@ void WorkerCore::on(Moment now, const SeatClosed& input, Outputs& out) {
   if (seat == nullptr || seat->phase != Phase::kClosing) return;
   const std::uint64_t peak = std::max(seat->memory_peak_bytes, input.memory_peak_bytes);
   if (!seat->silent) {
-    report(SeatEnded{input.seat, seat->end, used(*seat, now), peak, seat->message}, out);
+    report(SeatEnded{input.seat, seat->end, used(*seat, now), peak, seat->message, seat->exit},
+           out);
   }
   ended(input.seat);
 }
@@ -310,7 +323,9 @@ void WorkerCore::wind_down(Moment now, const SeatKey& key, Seat& seat, SeatEnd e
   seat.message = std::move(message);
   seat.waiting.clear();
   seat.abandon_at = abandon_at;
-  if (seat.ready && !seat.working.empty()) {
+  // Preparing a gang's seat may take long, and is given up at any time.
+  if (seat.gang == GangPhase::kPreparing && !seat.ready) out.emplace_back(KillSeat{key});
+  if (works(seat)) {
     if (abandon_at <= now) {
       abandon_work(key, seat, out);
     } else {
@@ -323,11 +338,15 @@ void WorkerCore::wind_down(Moment now, const SeatKey& key, Seat& seat, SeatEnd e
 void WorkerCore::abandon_work(const SeatKey& key, Seat& seat, Outputs& out) {
   if (seat.abandoned) return;
   seat.abandoned = true;
-  if (!seat.working.empty()) out.emplace_back(AbandonUnits{key, seat.working});
+  if (seat.gang != GangPhase::kNone) {
+    if (works(seat)) out.emplace_back(KillSeat{key});
+  } else if (!seat.working.empty()) {
+    out.emplace_back(AbandonUnits{key, seat.working});
+  }
 }
 
 void WorkerCore::close_when_idle(const SeatKey& key, Seat& seat, Outputs& out) {
-  if (seat.phase != Phase::kWindingDown || !seat.ready || !seat.working.empty()) return;
+  if (seat.phase != Phase::kWindingDown || !seat.ready || works(seat)) return;
   seat.phase = Phase::kClosing;
   out.emplace_back(EndSeat{key});
 }

@@ -7,6 +7,8 @@
 // it winds down by itself, connected or not; shortly before the end it abandons what is still in
 // work, so that everything is given back in time.
 //
+// A gang's seat is prepared first, then waits for the launch of all (worker/core/gang.cpp).
+//
 // Idempotent: an offer of a seat that is held or has ended, units that are held, acknowledgements
 // and funds that are older than what is known change nothing.
 #pragma once
@@ -67,6 +69,11 @@ class WorkerCore {
     std::string message;
     Moment abandon_at;       // while winding down
     bool abandoned = false;  // everything in work was given up
+    GangPhase gang = GangPhase::kNone;
+    bool exited = false;  // of a gang: what was launched is over
+    SeatExit exit;
+    std::uint64_t step = 0;
+    std::uint64_t activity = 0;
     std::uint64_t memory_peak_bytes = 0;
   };
   using Outputs = std::vector<Output>;
@@ -89,9 +96,15 @@ class WorkerCore {
   void on(Moment now, const SeatFailed& input, Outputs& out);
   void on(Moment now, const SeatMeasured& input, Outputs& out);
   void on(Moment now, const SeatClosed& input, Outputs& out);
+  void on(Moment now, const LaunchGang& input, Outputs& out);
+  void on(Moment now, const GangSeatUp& input, Outputs& out);
+  void on(Moment now, const GangSeatExited& input, Outputs& out);
+  void on(Moment now, const GangLaunchFailed& input, Outputs& out);
+  void on(Moment now, const SeatProgressed& input, Outputs& out);
   void on(Moment now, const TimerFired& input, Outputs& out);
   void on(Moment now, const ShutDown& input, Outputs& out);
 
+  [[nodiscard]] static bool works(const Seat& seat);
   [[nodiscard]] Seat* find(const SeatKey& key);
   [[nodiscard]] static Duration used(const Seat& seat, Moment now);
   [[nodiscard]] static SeatStatus status_of(const SeatKey& key, const Seat& seat, Moment now,

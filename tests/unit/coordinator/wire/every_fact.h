@@ -48,6 +48,11 @@ inline Demand some_demand() {
   out.predicted_duration = Duration(4321);
   out.predicted_cost = Money{321};
   out.predicted_memory_bytes = 1ULL << 33;
+  out.seats_per_worker = 8;
+  out.retries = 1;
+  out.runs_user_code = true;
+  out.stall_timeout = Duration(77'000);
+  out.start_timeout = Duration(55'000);
   return out;
 }
 
@@ -79,7 +84,16 @@ inline WorkerRegistered full(Tag<WorkerRegistered>) {
 inline WorkerConnected full(Tag<WorkerConnected>) {
   return {WorkerId(12),
           Incarnation(13),
-          {"host-1", "box.local", "0.1.0", {{"cpu", "EPYC", 1ULL << 35, 16, 12.5, 6.25}}, true}};
+          {"host-1",
+           "box.local",
+           "0.1.0",
+           {{"cpu", "EPYC", 1ULL << 35, 16, 12.5, 6.25}},
+           true,
+           "10.0.0.7:7610",
+           "10.0.0.0/24",
+           true,
+           "--no-exec",
+           "cgroup2"}};
 }
 inline WorkerStateChanged full(Tag<WorkerStateChanged>) {
   return {WorkerId(12), WorkerState::kDraining, "because", 14, true};
@@ -122,13 +136,25 @@ inline SeatStopping full(Tag<SeatStopping>) {
   return {some_seat(), Cause::kPreempted};
 }
 inline SeatReleased full(Tag<SeatReleased>) {
-  return {some_seat(), SeatEnd::kLost, Duration(60'500), 1ULL << 32, "the worker is gone"};
+  return {some_seat(),          SeatEnd::kLost, Duration(60'500), 1ULL << 32,
+          "the worker is gone", {3, 9, 1, 120}, big_charge(7)};
 }
 inline UsageCharged full(Tag<UsageCharged>) {
   return {some_seat(), at(4), at(5), Duration(1001), Money{1890}, {-big_charge(3).units}};
 }
 inline MachineCharged full(Tag<MachineCharged>) {
   return {WorkerId(12), at(6), at(7), big_charge(4), big_charge(5), big_charge(6)};
+}
+
+inline CheckpointKept full(Tag<CheckpointKept>) {
+  return {JobId(11), 2, 150};
+}
+inline AttemptBroken full(Tag<AttemptBroken>) {
+  return {JobId(11), 2, Cause::kWorkerLost};
+}
+inline AttemptEnded full(Tag<AttemptEnded>) {
+  return {JobId(11),           2, Cause::kStalled, 3, WorkerId(12), 160, true, {1, 11, 2, 159},
+          "rank 2 stood still"};
 }
 
 template <std::size_t... I>

@@ -1,0 +1,91 @@
+#include "coordinator/policy/gang_placement.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+namespace overwinter::policy {
+namespace {
+
+// A worker that could take part, with its devices, best first.
+struct Member {
+  std::vector<Score> devices;
+  std::string_view host_id;
+};
+using Group = std::map<WorkerId, Member>;
+
+struct Ranked {
+  std::vector<const Member*> members;  // best first
+  std::int64_t price_micros = 0;
+};
+
+Ranked best_of(const Group& group, std::size_t seats_per_worker, std::size_t workers_max) {
+  Ranked ranked;
+  for (const auto& [id, member] : group) {
+    if (member.devices.size() >= seats_per_worker) ranked.members.push_back(&member);
+  }
+  std::stable_sort(
+      ranked.members.begin(), ranked.members.end(),
+      [](const Member* a, const Member* b) { return a->devices.front() < b->devices.front(); });
+  if (ranked.members.size() > workers_max) ranked.members.resize(workers_max);
+  for (const Member* member : ranked.members) {
+    for (std::size_t i = 0; i < seats_per_worker; ++i) {
+      ranked.price_micros += member->devices[i].price_micros;
+    }
+  }
+  return ranked;
+}
+
+}  // namespace
+
+GangChoice choose_gang(const Want& want, const std::vector<Candidate>& candidates) {
+  const Demand& demand = *want.demand;
+  const std::size_t per_worker = std::max(1U, demand.seats_per_worker);
+  const std::size_t workers_min = std::max<std::size_t>(1, demand.seats_min / per_worker);
+  const std::size_t workers_max = std::max<std::size_t>(workers_min, demand.seats_max / per_worker);
+  // By network, and by host: workers of one host need no network between them.
+  std::map<std::pair<int, std::string_view>, Group> groups;
+  Group all;
+  for (const Candidate& c : candidates) {
+    if (!can_hold(want, c).fits()) continue;
+    const auto put = [&c](Group& group) {
+      Member& member = group[c.worker];
+      member.host_id = c.host_id;
+      member.devices.push_back(score(c));
+    };
+    put(all);
+    put(groups[{1, c.host_id}]);
+    if (!c.network.empty() && c.has_peer_port) put(groups[{0, c.network}]);
+  }
+  const auto sort_devices = [](Group& group) {
+    for (auto& [id, member] : group) std::sort(member.devices.begin(), member.devices.end());
+  };
+  GangChoice choice;
+  sort_devices(all);
+  choice.workers_fit = best_of(all, per_worker, all.size()).members.size();
+  Ranked best;
+  for (auto& [key, group] : groups) {
+    sort_devices(group);
+    Ranked ranked = best_of(group, per_worker, workers_max);
+    const bool more = ranked.members.size() > best.members.size();
+    const bool cheaper =
+        ranked.members.size() == best.members.size() && ranked.price_micros < best.price_micros;
+    if (more || cheaper) best = std::move(ranked);
+  }
+  choice.workers = best.members.size();
+  if (best.members.size() < workers_min) return choice;
+  std::stable_sort(best.members.begin(), best.members.end(), [](const Member* a, const Member* b) {
+    return std::tuple(a->host_id, a->devices.front().worker) <
+           std::tuple(b->host_id, b->devices.front().worker);
+  });
+  for (const Member* member : best.members) {
+    std::vector<Score> devices(member->devices.begin(),
+                               member->devices.begin() + static_cast<std::ptrdiff_t>(per_worker));
+    std::sort(devices.begin(), devices.end(),
+              [](const Score& a, const Score& b) { return a.device < b.device; });
+    choice.seats.insert(choice.seats.end(), devices.begin(), devices.end());
+  }
+  return choice;
+}
+
+}  // namespace overwinter::policy
