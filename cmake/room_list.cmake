@@ -37,6 +37,7 @@ room(worker/core USES common/base common/domain)
 room(worker/memory USES common/base)
 room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS)
 room(worker/matmul USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
+room(worker/local USES common/base common/domain overwinter/proto)
 room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
 room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH services)
