@@ -59,6 +59,20 @@ MpiCollective::~MpiCollective() {
   if (broken_.ok()) MPI_Comm_free(&communicator_);
 }
 
+Status MpiCollective::meet_all(const std::function<void(std::size_t rank)>& waits_for) {
+  for (std::size_t k = 1; k < std::min(size_, kMeetMax + 1); ++k) {
+    const std::size_t to = (rank_ + k) % size_;
+    const std::size_t from = (rank_ + size_ - k) % size_;
+    waits_for(from);
+    char out = 1;
+    char in = 0;
+    const int code = MPI_Sendrecv(&out, 1, MPI_CHAR, static_cast<int>(to), 0, &in, 1, MPI_CHAR,
+                                  static_cast<int>(from), 0, communicator_, MPI_STATUS_IGNORE);
+    if (Status met = note(code, "the first word to another rank"); !met.ok()) return met;
+  }
+  return Status::success();
+}
+
 Status MpiCollective::note(int code, const char* doing) {
   if (code != MPI_SUCCESS && broken_.ok()) {
     broken_ = error(Code::kUnavailable, std::string(doing) + " failed: " + reason(code));

@@ -6,6 +6,7 @@
 #include <mpi.h>
 
 #include <deque>
+#include <functional>
 #include <memory>
 
 #include "worker/collective/collective.h"
@@ -29,6 +30,11 @@ class MpiCollective final : public Collective {
   ~MpiCollective() override;
   MpiCollective(const MpiCollective&) = delete;
   MpiCollective& operator=(const MpiCollective&) = delete;
+
+  // A byte with each of the others (at most kMeetMax of them), one after the other: what a firewall
+  // between two hosts hides until they first speak shows here. `waits_for` is told before each.
+  Status meet_all(const std::function<void(std::size_t rank)>& waits_for);
+  static constexpr std::size_t kMeetMax = 64;
 
   [[nodiscard]] std::size_t rank() const override { return rank_; }
   [[nodiscard]] std::size_t size() const override { return size_; }

@@ -29,6 +29,12 @@ std::uint32_t number_of(const char* variable) {
 Status run_task(SocketRankPort& port) {
   auto collective = MpiCollective::make();
   if (!collective) return collective.error();
+  const Status met = (*collective)->meet_all([&port](std::size_t rank) {
+    v1::RankProgress progress;
+    progress.set_phase("waits for rank " + std::to_string(rank));
+    port.progress(progress);
+  });
+  if (!met.ok()) return met;
   if (Status given = port.fetch_task(kTaskWithin); !given.ok()) return given;
   auto task = make_rank_task(port.task());
   if (!task) return task.error();
@@ -67,6 +73,9 @@ int rank_main() {
   if (!port.hello(hello).ok()) return kNoDaemon;
 
   int level = 0;
+  v1::RankProgress starts;
+  starts.set_phase("starts Open MPI");
+  port.progress(starts);
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &level) != MPI_SUCCESS) return kNoMpi;
   const Status status = run_task(port);
   port.end(last_word(status, port.last_step()), kLastWordWithin);
