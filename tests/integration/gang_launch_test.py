@@ -118,13 +118,15 @@ class Host:
                     if e["event"] == kind and all(e.get(k) == v for k, v in fields.items()):
                         return e
                 left = until - time.monotonic()
-                if left <= 0:
+                over = kind != "ended" and any(e["event"] == "ended" and e.get("job") == fields.get("job", e["job"])
+                                               for e in self.events)
+                if left <= 0 or (over and kind == "ready"):
                     raise AssertionError(f"host {self.worker} did not say {kind} {fields} in {within} s\n" + self.story())
                 self.news.wait(left)
 
     def story(self):
         with self.news:
-            tail = [e for e in self.events if e["event"] != "progress"][-40:]
+            tail = [e for e in self.events if e["event"] != "progress"][-20:]
         with open(self.log.name, encoding="utf-8") as f:
             return "\n".join(map(str, tail)) + "\n" + "".join(f.readlines()[-40:])
 
@@ -135,6 +137,12 @@ class Host:
         self.process.kill()
         self.process.wait()
         self.reader.join()
+        self.shut()
+
+    def shut(self):
+        self.process.stdin.close()
+        self.process.stdout.close()
+        self.log.close()
 
     def close(self):
         if self.process.poll() is None:
@@ -146,8 +154,7 @@ class Host:
                 self.process.wait()
                 raise
         self.reader.join()
-        self.process.stdout.close()
-        self.log.close()
+        self.shut()
 
 
 class Gangs(unittest.TestCase):

@@ -79,6 +79,7 @@ Status check_order(const GangOrder& order) {
   if (!is_network(order.network)) {
     return bad("'" + order.network + "' is no IPv4 network (ADDRESS/BITS)");
   }
+  if (order.uid == 0) return bad("ranks never run as root: a gang needs a user of its own");
   if (order.oob_port == 0) return bad("a gang needs a port for Open MPI's own messages");
   if (order.tasks.size() != order.hosts[order.self].slots) {
     return bad(
@@ -110,7 +111,8 @@ Status check_order(const GangOrder& order) {
 }
 
 std::vector<std::string> mpirun_command(const GangOrder& order, const GangPrograms& programs) {
-  std::vector<std::string> out = {programs.mpirun.string()};
+  // Called by a path, Open MPI would wrap orted in lines of a shell that set that path's prefix.
+  std::vector<std::string> out = {programs.mpirun.string(), "--noprefix"};
   const auto set = [&out](std::string name, std::string value) {
     out.insert(out.end(), {"--mca", std::move(name), std::move(value)});
   };
@@ -179,7 +181,7 @@ std::vector<std::string> gang_environment(const std::filesystem::path& job_folde
                                           const std::filesystem::path& socket) {
   return {"PATH=/usr/bin:/bin",
           "LANG=C.UTF-8",
-          "SHELL=/bin/sh",
+          "SHELL=/bin/bash",  // of another kind of shell Open MPI wraps orted in a line of that shell
           "HOME=" + job_folder.string(),
           "TMPDIR=" + job_folder.string(),
           "OMPI_MCA_btl_vader_backing_directory=" + job_folder.string(),

@@ -445,6 +445,9 @@ GangFault GangPart::verdict() const {
       all.begin(), all.end(), [](const auto& a, const auto& b) { return a.kind < b.kind; });
   if (surest == all.end()) return {};
   GangFault fault = *surest;
+  if (fault.kind == GangFaultKind::kLauncherFailed && !notice_.said().empty()) {
+    fault.message += "; it said: " + notice_.said();
+  }
   if (fault.kind != GangFaultKind::kRankLost) return fault;
   const pid_t pid = ranks_.all().at(*fault.rank).pid;
   const auto found = reaped_.find(pid);

@@ -61,6 +61,9 @@ GangOutput read_tag(std::string line) {
 }
 
 void NoticeReader::take(std::string_view line) {
+  if (said_.empty() && line.find_first_not_of("- \t\r") != std::string_view::npos) {
+    said_ = line.substr(0, kSaidBytesMax);
+  }
   if (first_) return;
   if (const auto rank = number_after(line, "noticed that process rank ")) {
     First first{*rank, std::nullopt, std::nullopt};

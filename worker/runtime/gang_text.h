@@ -37,8 +37,12 @@ class NoticeReader {
     std::optional<int> exit_code;
   };
   [[nodiscard]] const std::optional<First>& first() const { return first_; }
+  // The first line that says something, at most kSaidBytesMax of it; empty when there was none.
+  [[nodiscard]] const std::string& said() const { return said_; }
+  static constexpr std::size_t kSaidBytesMax = 300;
 
  private:
+  std::string said_;
   std::optional<std::uint32_t> named_;  // by "Process name:", before its exit code
   std::optional<First> first_;
 };
