@@ -44,12 +44,12 @@ GangOutput read_tag(std::string line) {
   GangOutput out;
   const std::size_t close = line.find(']');
   const std::size_t comma = line.find(',');
-  const bool tagged = line.starts_with('[') && comma < close && close != std::string::npos;
-  if (tagged) {
+  if (line.starts_with('[') && comma < close && close != std::string::npos) {
     const std::string_view rest = std::string_view(line).substr(close + 1);
+    const auto rank = number_after(line, ",");
     const bool errors = rest.starts_with("<stderr>:");
-    if (errors || rest.starts_with("<stdout>:")) {
-      out.rank = number_after(line, ",");
+    if (rank && (errors || rest.starts_with("<stdout>:"))) {
+      out.rank = rank;
       out.error = errors;
       out.text = rest.substr(9);
       return out;
@@ -73,7 +73,7 @@ void NoticeReader::take(std::string_view line) {
     first_ = first;
     return;
   }
-  if (line.find("Process name:") != std::string_view::npos) named_ = number_after(line, ",");
+  if (line.find("Process name:") != std::string_view::npos) named_ = number_after(line, "],");
   if (const auto code = number_after(line, "Exit code:"); code && named_) {
     first_ = First{*named_, std::nullopt, static_cast<int>(*code)};
   }
