@@ -11,13 +11,13 @@ using testing::HasSubstr;
 using testing::IsSupersetOf;
 using testing::Not;
 
-// Addresses of TEST-NET-1: no machine's own.
+// Addresses of TEST-NET-2: no machine's own.
 GangOrder an_order() {
   GangOrder order;
   order.key = {JobId(7), 2};
-  order.hosts = {{"192.0.2.1", "192.0.2.1:7610", WorkerId(1), 2, ""},
-                 {"192.0.2.2", "192.0.2.2:7610", WorkerId(2), 1, "token"}};
-  order.network = "192.0.2.0/24";
+  order.hosts = {{"198.51.100.1", "198.51.100.1:7610", WorkerId(1), 2, ""},
+                 {"198.51.100.2", "198.51.100.2:7610", WorkerId(2), 1, "token"}};
+  order.network = "198.51.100.0/24";
   order.oob_port = 7700;
   order.uid = 61300;
   order.gid = 61300;
@@ -47,12 +47,12 @@ TEST(GangOrder, what_open_mpi_would_do_something_else_with_is_refused) {
     EXPECT_EQ(status.code, Code::kInvalidArgument) << why;
     EXPECT_THAT(status.message, HasSubstr(why));
   };
-  refused([](GangOrder& o) { o.hosts[1].mpi_address = "192.0.2.1"; }, "have the address");
+  refused([](GangOrder& o) { o.hosts[1].mpi_address = "198.51.100.1"; }, "have the address");
   refused([](GangOrder& o) { o.hosts[1].mpi_address = "127.0.0.1"; }, "this machine's own");
   refused([](GangOrder& o) { o.hosts[1].mpi_address = "name.example"; }, "no IPv4 address");
   refused([](GangOrder& o) { o.hosts[1].token.clear(); }, "no launch token");
-  refused([](GangOrder& o) { o.network = "192.0.2.0"; }, "no IPv4 network");
-  refused([](GangOrder& o) { o.network = "192.0.2.0/33"; }, "no IPv4 network");
+  refused([](GangOrder& o) { o.network = "198.51.100.0"; }, "no IPv4 network");
+  refused([](GangOrder& o) { o.network = "198.51.100.0/33"; }, "no IPv4 network");
   refused([](GangOrder& o) { o.tasks.resize(1); }, "1 tasks for 2 ranks");
   refused([](GangOrder& o) { o.hosts[1].slots = 0; }, "ranks");
   refused([](GangOrder& o) { o.hosts[1].slots = 4'000'000'000U; }, "ranks");
@@ -72,11 +72,11 @@ TEST(GangOrder, mpirun_is_called_as_was_measured) {
   for (const char* part :
        {"--mca plm rsh", "--mca plm_rsh_agent /usr/libexec/overwinter-launch-agent",
         "--mca plm_rsh_no_tree_spawn 1", "--mca routed direct",
-        "--mca oob_tcp_if_include 192.0.2.0/24", "--mca btl_tcp_if_include 192.0.2.0/24",
+        "--mca oob_tcp_if_include 198.51.100.0/24", "--mca btl_tcp_if_include 198.51.100.0/24",
         "--mca btl tcp,vader,self", "--mca oob_tcp_static_ipv4_ports 7700",
         "--mca btl_tcp_port_min_v4 7620", "--mca btl_tcp_port_range_v4 180",
         "--mca oob_tcp_keepalive_time 5", "--mca oob_tcp_keepalive_intvl 2",
-        "--mca oob_tcp_keepalive_probes 3", "--timeout 91", "--host 192.0.2.1:2,192.0.2.2:1",
+        "--mca oob_tcp_keepalive_probes 3", "--timeout 91", "--host 198.51.100.1:2,198.51.100.2:1",
         "--wdir / /usr/libexec/overwinter-rank"}) {
     EXPECT_THAT(line, HasSubstr(part));
   }
