@@ -1,15 +1,17 @@
 # A room is one folder and one target: coordinator/core becomes coordinator_core. Its files are whatever
-# lies in the folder (main.cpp excepted), so that adding a file touches no CMake.
+# lies in the folder (main.cpp, *_main.cpp and mpi_*.cpp excepted), so that adding a file touches no CMake.
 #
 #   room(coordinator/core USES common/base common/domain LIBRARIES SQLite::SQLite3 [PCH messages])
 #   room_program(coordinator/app overwinter-coordinator)           main.cpp of a room becomes a program
+#   room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
+#                                       a room of several programs; files that only one of them may link
 #
 # PCH: which headers the room reads precompiled (cmake/precompiled.cmake); without it: standard.
 function(room path)
   cmake_parse_arguments(ROOM "" "PCH" "USES;LIBRARIES" ${ARGN})
   string(REPLACE "/" "_" target ${path})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp ${CMAKE_SOURCE_DIR}/${path}/*.S)
-  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/(main|[a-z_]+_main|mpi_[a-z_]+)\\.cpp$")
   string(REPLACE "/" "_" uses "${ROOM_USES}")
   if(sources)
     add_library(${target} STATIC ${sources})
@@ -36,12 +38,17 @@ function(room path)
 endfunction()
 
 function(room_program path program)
-  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${path}/main.cpp)
+  cmake_parse_arguments(P "" "MAIN" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT P_MAIN)
+    set(P_MAIN main.cpp)
+  endif()
+  if(NOT EXISTS ${CMAKE_SOURCE_DIR}/${path}/${P_MAIN})
     return()  # the room comes before its program
   endif()
-  add_executable(${program} ${CMAKE_SOURCE_DIR}/${path}/main.cpp)
+  list(TRANSFORM P_SOURCES PREPEND ${CMAKE_SOURCE_DIR}/${path}/)
+  add_executable(${program} ${CMAKE_SOURCE_DIR}/${path}/${P_MAIN} ${P_SOURCES})
   string(REPLACE "/" "_" target ${path})
-  target_link_libraries(${program} PRIVATE ${target} overwinter_warnings)
+  target_link_libraries(${program} PRIVATE ${target} ${P_LIBRARIES} overwinter_warnings)
 endfunction()
 
 #   test_program(simulation LABEL simulation SOURCES ... USES coordinator/core ... [LIBRARIES ...])

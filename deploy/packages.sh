@@ -6,14 +6,14 @@ packages_build=(
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev
   libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libyaml-cpp-dev
   libopenblas-pthread-dev libsqlite3-dev libexpected-dev libspdlog-dev libfmt-dev
-  libcli11-dev libssl-dev libxxhash-dev prometheus-cpp-dev
+  libcli11-dev libssl-dev libxxhash-dev prometheus-cpp-dev openmpi-bin libopenmpi-dev
 )
 
 packages_numpy=(python3 python3-numpy)
 
 packages_tests=(
   libgtest-dev libgmock-dev clang-format-14 openssl
-  python3 python3-numpy python3-grpcio python3-protobuf sqlite3 iproute2
+  python3 python3-numpy python3-grpcio python3-protobuf sqlite3 iproute2 iptables
 )
 
 # 16: the first one here that knows std::source_location.

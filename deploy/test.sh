@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-labels='layout unit contract simulation integration'  # of ctest
+labels='layout unit contract mpi simulation integration'  # of ctest
 stages_by_default="$labels format sanitizers"
 all_stages="$stages_by_default threads"
 # Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory is handled by hand.

@@ -240,6 +240,30 @@ Result<std::shared_ptr<grpc::ChannelCredentials>> worker_client_credentials(
       true, true, coordinator_verifier(std::move(*cluster), std::move(refusal)));
 }
 
+Result<std::shared_ptr<grpc::ChannelCredentials>> peer_client_credentials(
+    const std::filesystem::path& leaf_dir, const std::string& worker_id,
+    std::shared_ptr<PeerRefusal> refusal) {
+  const Result<std::string> cluster = checked_cluster(leaf_dir);
+  if (!cluster) return fail(cluster.error());
+  const LeafPaths paths = leaf_paths(leaf_dir);
+  return channel_credentials(
+      std::make_shared<tls::FileWatcherCertificateProvider>(
+          paths.key.string(), paths.certificate_chain.string(), paths.root.string(), kWatchSeconds),
+      true, true,
+      make_verifier([uri = worker_uri(*cluster, worker_id), worker_id,
+                     refusal =
+                         std::move(refusal)](tls::TlsCustomVerificationCheckRequest& request) {
+        const Result<PeerIdentity> peer = identity_of_certificate(view(request.peer_cert()));
+        if (!peer) return note(refusal, peer.error());
+        if (peer->kind == PeerKind::kWorker && worker_uri(peer->cluster, peer->id) == uri) {
+          return Status::success();
+        }
+        return note(refusal, unauthenticated(fmt::format(
+                                 "the server is not worker {}: it shows the certificate of {} {}",
+                                 worker_id, peer_kind_name(peer->kind), peer->id)));
+      }));
+}
+
 Result<std::shared_ptr<grpc::ChannelCredentials>> certified_client_credentials(
     const CertifiedKey& leaf, const std::string& root_pem, std::shared_ptr<PeerRefusal> refusal) {
   Result<std::string> cluster = cluster_of_root(root_pem);

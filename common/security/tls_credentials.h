@@ -80,6 +80,12 @@ class PeerRefusal {
     const CertifiedKey& leaf, const std::string& root_pem,
     std::shared_ptr<PeerRefusal> refusal = nullptr);
 
+// A worker's channel to another worker's peer port: the server must be worker `worker_id` of this
+// cluster. Shows the certificate installed in `leaf_dir`. FAILED_PRECONDITION as above.
+[[nodiscard]] Result<std::shared_ptr<grpc::ChannelCredentials>> peer_client_credentials(
+    const std::filesystem::path& leaf_dir, const std::string& worker_id,
+    std::shared_ptr<PeerRefusal> refusal = nullptr);
+
 struct PinnedClientOptions {
   Digest root_fingerprint;  // SHA-256 of the root's DER, from a join file or a login line
   std::string cluster;      // empty: that of the root

@@ -112,7 +112,7 @@ LIBRARIES = {
     "benchmark": ("benchmark/",),
     "posix": ("sys/", "netinet/", "arpa/", "linux/", "net/", "unistd.h", "fcntl.h", "dirent.h",
               "poll.h", "signal.h", "netdb.h", "ifaddrs.h", "termios.h", "spawn.h", "sched.h",
-              "pthread.h", "pwd.h", "malloc.h", "dlfcn.h", "ftw.h", "glob.h"),
+              "pthread.h", "pwd.h", "grp.h", "malloc.h", "dlfcn.h", "ftw.h", "glob.h"),
     "simd": ("immintrin.h", "emmintrin.h", "xmmintrin.h", "cpuid.h", "x86intrin.h"),
 }
 
@@ -168,7 +168,7 @@ LINKED = {
     "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
     "nlohmann_json::nlohmann_json": "json", "fmt::fmt": "fmt", "spdlog::spdlog": "spdlog",
     "tl::expected": "expected", "Threads::Threads": "posix", "Boost::url": "url",
-    "prometheus-cpp::core": "prometheus",
+    "prometheus-cpp::core": "prometheus", "MPI::MPI_C": "mpi",
 }
 
 # A program's wiring may include from tests/ under this switch alone; the shipped build does not set it.
