@@ -6,7 +6,7 @@ add_subdirectory(proto)
 
 room(common/wire USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++ PCH messages)
 room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
-room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP nlohmann_json::nlohmann_json PCH messages)
+room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP PkgConfig::RE2 nlohmann_json::nlohmann_json PCH messages)
 room(common/plan USES common/base common/domain overwinter/proto)
 room(common/verify USES common/base common/domain common/plan)
 room(common/security USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
