@@ -134,7 +134,9 @@ MAY_INCLUDE = {
     "mpi": {"worker/gang"},
     "cblas": {"worker/kernels"},
     "openblas": {"worker/kernels"},
-    "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC},
+    "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC,
+               # Checksums of records in segments.
+               "coordinator/telemetry"},
     "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "coordinator/app",
              "coordinator/rpc", "worker/app", "worker/rpc", "client/sdk", "client/cli"},
     "cli": {"coordinator/app", "worker/app", "client/cli"},
