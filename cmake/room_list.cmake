@@ -6,7 +6,7 @@ add_subdirectory(proto)
 
 room(common/wire USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++ PCH messages)
 room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
-room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP nlohmann_json::nlohmann_json PCH messages)
+room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP PkgConfig::RE2 nlohmann_json::nlohmann_json PCH messages)
 room(common/plan USES common/base common/domain overwinter/proto)
 room(common/verify USES common/base common/domain common/plan)
 room(common/security USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
@@ -20,15 +20,18 @@ room(coordinator/wire USES coordinator/core common/wire common/base common/domai
 room(coordinator/store USES coordinator/core coordinator/wire common/base common/domain common/security overwinter/proto
      LIBRARIES SQLite::SQLite3 OpenSSL::Crypto)
 room(coordinator/artifacts USES common/base common/domain common/plan common/verify common/formats common/security)
+room(coordinator/telemetry USES common/base common/domain common/security LIBRARIES PkgConfig::XXHASH)
 room(coordinator/runtime USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
      common/verify common/formats common/wire common/security common/base common/domain overwinter/proto PCH messages)
 room(coordinator/rpc USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
+     coordinator/telemetry
      common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
      LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json PCH services)
 room(coordinator/dashboard USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
      coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
      LIBRARIES Boost::url prometheus-cpp::core)
-room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime coordinator/artifacts coordinator/store
+room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime coordinator/artifacts coordinator/telemetry
+     coordinator/store
      coordinator/core common/security common/domain common/base
      LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(coordinator/app overwinter-coordinator)

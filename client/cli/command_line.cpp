@@ -194,6 +194,19 @@ void declare_jobs(CLI::App& root, Parsed& p) {
   update->callback([&p, u] { p.run = [&p, u] { return run_jobs_update(p.globals, *u); }; });
 }
 
+void declare_logs(CLI::App& root, Parsed& p) {
+  CLI::App* logs = command(root, p, "logs", "What a job printed");
+  auto o = std::make_shared<LogsOptions>();
+  logs->add_option(kJob.name, o->job, kJob.about)->required();
+  logs->add_flag("-f,--follow", o->follow, "Go on until the job has ended");
+  logs->add_option("--rank", o->rank, "One rank alone");
+  logs->add_option("--attempt", o->attempt, "One attempt alone (default: all)");
+  logs->add_option("--tail", o->tail, "The last so many lines");
+  logs->add_option("--since", o->since, "Lines of so long ago or later: 10m");
+  examples(logs, "  overwinter logs @last -f\n  overwinter logs @last --rank 1 --tail 50\n");
+  logs->callback([&p, o] { p.run = [&p, o] { return run_logs(p.globals, *o); }; });
+}
+
 void declare_workers(CLI::App& root, Parsed& p) {
   CLI::App* workers = command(root, p, "workers", "List workers and act on one");
   examples(workers, "  overwinter workers\n  overwinter workers drain worker-2\n");
@@ -356,6 +369,7 @@ int run_command_line(int argc, char** argv) {
   declare_cluster(root, p);
   declare_submit(root, p);
   declare_jobs(root, p);
+  declare_logs(root, p);
   declare_workers(root, p);
   declare_tokens(root, p);
   declare_money(root, p);

@@ -81,6 +81,16 @@ int run_jobs_update(const Globals& globals, const JobsUpdateOptions& options);
 
 int run_workers_list(const Globals& globals);
 int run_workers_get(const Globals& globals, const std::string& worker);
+struct LogsOptions {
+  std::string job;
+  bool follow = false;
+  std::optional<std::uint32_t> rank;
+  std::optional<std::uint32_t> attempt;
+  std::optional<std::uint64_t> tail;
+  std::string since;
+};
+int run_logs(const Globals& globals, const LogsOptions& options);
+
 enum class WorkerVerb { kDrain, kResume, kRemove };
 int run_workers_act(const Globals& globals, const std::string& worker, WorkerVerb verb);
 

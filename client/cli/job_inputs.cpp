@@ -97,13 +97,15 @@ Result<v1::JobSpec> read_job_file(const std::string& file,
   const std::filesystem::path folder = file == "-"
                                            ? std::filesystem::current_path(ignored)
                                            : std::filesystem::absolute(file, ignored).parent_path();
-  if (out.has_matmul()) {
-    make_absolute(out.mutable_matmul()->mutable_a(), folder);
-    make_absolute(out.mutable_matmul()->mutable_b(), folder);
-  }
+  for (const spec::InputText& input : spec::input_texts(out)) make_absolute(input.text, folder);
+  if (out.has_exec()) make_absolute(out.mutable_exec()->mutable_workdir(), folder);
   for (const std::string& setting : settings) {
     if (const Status s = spec::apply_setting(out, setting); !s.ok()) return fail(s);
   }
+  // The coordinator says the same, without the lines.
+  v1::JobSpec whole = out;
+  const auto violations = spec::complete_and_validate(whole, "");
+  if (const Status s = spec::to_status(violations, *parsed); !s.ok()) return fail(s);
   return out;
 }
 

@@ -21,6 +21,7 @@ Result<std::unique_ptr<Client>> Client::create(const Credentials& credentials,
   impl->jobs = v1::JobService::NewStub(impl->channel);
   impl->admin = v1::AdminService::NewStub(impl->channel);
   impl->billing = v1::BillingService::NewStub(impl->channel);
+  impl->logs = v1::LogService::NewStub(impl->channel);
   ArtifactClientOptions options;
   options.call_timeout = call_timeout;
   options.prepare = [token = credentials.token](grpc::ClientContext& context) {

@@ -14,6 +14,7 @@
 #include "overwinter/v1/admin.pb.h"
 #include "overwinter/v1/billing.pb.h"
 #include "overwinter/v1/job.pb.h"
+#include "overwinter/v1/log.pb.h"
 
 namespace overwinter::client {
 
@@ -50,6 +51,15 @@ class Client {
   [[nodiscard]] Status watch(const std::string& name, Duration outage, const JobSeen& seen,
                              const std::function<bool()>& stopped,
                              const std::function<void(const Status&)>& away);
+
+  // Calls `seen` with the job's lines as they come, with `follow` until the job has ended, through
+  // restarts of the coordinator as watch() does; without it once. `stopped` and `away` as there.
+  [[nodiscard]] Status read_logs(v1::ReadLogsRequest request, Duration outage,
+                                 const std::function<void(const v1::ReadLogsResponse&)>& seen,
+                                 const std::function<bool()>& stopped,
+                                 const std::function<void(const Status&)>& away);
+  [[nodiscard]] Result<v1::ListCurvesResponse> list_curves(const std::string& job);
+  [[nodiscard]] Result<v1::ReadCurveResponse> read_curve(const v1::ReadCurveRequest& request);
 
   [[nodiscard]] Result<v1::ClusterStatus> status();
   [[nodiscard]] Result<v1::ListWorkersResponse> list_workers();

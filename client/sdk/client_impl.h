@@ -15,6 +15,7 @@
 #include "overwinter/v1/admin.grpc.pb.h"
 #include "overwinter/v1/billing.grpc.pb.h"
 #include "overwinter/v1/job.grpc.pb.h"
+#include "overwinter/v1/log.grpc.pb.h"
 
 namespace overwinter::client {
 
@@ -29,6 +30,7 @@ struct Client::Impl {
   std::unique_ptr<v1::JobService::Stub> jobs;
   std::unique_ptr<v1::AdminService::Stub> admin;
   std::unique_ptr<v1::BillingService::Stub> billing;
+  std::unique_ptr<v1::LogService::Stub> logs;
   std::unique_ptr<ArtifactClient> artifacts;
 
   void prepare(grpc::ClientContext& context) const {

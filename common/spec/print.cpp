@@ -1,9 +1,8 @@
-#include <google/protobuf/duration.pb.h>
-
-#include <map>
+#include <charconv>
 
 #include "common/base/money.h"
 #include "common/spec/spec.h"
+#include "common/spec/spec_fields.h"
 
 namespace overwinter::spec {
 namespace {
@@ -27,33 +26,87 @@ std::string quoted(const std::string& text) {
   return out + "\"";
 }
 
-std::string milliseconds(const google::protobuf::Duration& d) {
-  return std::to_string(d.seconds() * 1000 + d.nanos() / 1'000'000) + "ms";
+std::string milliseconds(Duration d) {
+  return std::to_string(d.count()) + "ms";
 }
 
-void line(std::string& out, int indent, const std::string& key, const std::string& value) {
-  if (value.empty()) return;
-  out += std::string(static_cast<std::size_t>(indent), ' ') + key + ": " + value + "\n";
-}
-std::string text(const std::string& value) {
-  return value.empty() ? value : quoted(value);
-}
-std::string count(std::uint64_t value) {
-  return value == 0 ? "" : std::to_string(value);
+std::string number_text(double value) {
+  char text[40];
+  const auto [end, unused] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
 }
 
-void print_workload(const v1::JobSpec& spec, std::string& out) {
-  if (spec.has_matmul()) {
-    out += "workload:\n  matmul:\n";
-    line(out, 4, "a", text(spec.matmul().a()));
-    line(out, 4, "b", text(spec.matmul().b()));
-    line(out, 4, "algorithm", text(spec.matmul().algorithm()));
-    line(out, 4, "precision", text(spec.matmul().precision()));
+std::string text_list(const std::vector<std::string>& texts) {
+  std::string out;
+  for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + quoted(text);
+  return "[" + out + "]";
+}
+
+// What stands behind the colon.
+std::string value_text(const Key& key, const Value& value) {
+  switch (key.kind) {
+    case ValueKind::kCount:
+      return std::to_string(value.number);
+    case ValueKind::kNumber:
+      return number_text(value.real);
+    case ValueKind::kSize:
+      return std::to_string(value.number) + "B";
+    case ValueKind::kDuration:
+      return milliseconds(value.duration);
+    case ValueKind::kEvery:
+      return value.number != 0 ? std::to_string(value.number) + " steps"
+                               : milliseconds(value.duration);
+    case ValueKind::kMoney:
+      return format_money(value.money);
+    case ValueKind::kTextList:
+      return text_list(value.texts);
+    case ValueKind::kCommand:
+      return value.is_list ? text_list(value.texts) : quoted(value.text);
+    case ValueKind::kCountList: {
+      std::string out;
+      for (std::uint64_t number : value.numbers)
+        out += (out.empty() ? "" : ", ") + std::to_string(number);
+      return "[" + out + "]";
+    }
+    case ValueKind::kMetrics: {
+      std::string out;
+      for (const auto& [name, regex] : value.pairs)
+        out += (out.empty() ? "" : ", ") + ("{ name: " + quoted(name)) +
+               ", regex: " + quoted(regex) + " }";
+      return "[" + out + "]";
+    }
+    default:
+      return quoted(value.text);
   }
-  if (spec.has_noop()) {
-    out += "workload:\n  noop:\n";
-    line(out, 4, "units", count(spec.noop().units()));
-    line(out, 4, "units_per_range_max", count(spec.noop().units_per_range_max()));
+}
+
+std::string_view parent_of(std::string_view path) {
+  const std::size_t dot = path.rfind('.');
+  return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
+}
+
+// The keys right below a section that are set, and all that is below them.
+void print_section(const v1::JobSpec& spec, std::string_view section, std::size_t indent,
+                   std::string& out) {
+  for (const Key& key : known_keys()) {
+    if (parent_of(key.path) != section) continue;
+    const Field field = get_field(spec, key);
+    const std::string name(key.path.substr(section.empty() ? 0 : section.size() + 1));
+    const std::string start = std::string(indent, ' ') + name + ":";
+    // A program without a folder: the key's absence would be the current one.
+    const bool no_workdir = key.path == "workload.exec.workdir" && spec.has_exec();
+    if (is_section(key) && field.present) {
+      out += start + "\n";
+      print_section(spec, key.path, indent + 2, out);
+    } else if (key.kind == ValueKind::kTextMap && field.present) {
+      out += start + "\n";
+      for (const auto& [word, text] : field.value.pairs)
+        out += std::string(indent + 2, ' ') + quoted(word) + ": " + quoted(text) + "\n";
+    } else if (field.present) {
+      out += start + " " + value_text(key, field.value) + "\n";
+    } else if (no_workdir) {
+      out += start + " none\n";
+    }
   }
 }
 
@@ -61,33 +114,7 @@ void print_workload(const v1::JobSpec& spec, std::string& out) {
 
 std::string spec_to_yaml(const v1::JobSpec& spec) {
   std::string out;
-  line(out, 0, "project", text(spec.project()));
-  line(out, 0, "name", text(spec.name()));
-  if (!spec.labels().empty()) {
-    out += "labels:\n";
-    const std::map<std::string, std::string> sorted(spec.labels().begin(), spec.labels().end());
-    for (const auto& [key, value] : sorted) line(out, 2, quoted(key), quoted(value));
-  }
-  print_workload(spec, out);
-  if (spec.has_workers()) {
-    out += "workers:\n";
-    line(out, 2, "min", count(spec.workers().min()));
-    line(out, 2, "max", count(spec.workers().max()));
-    line(out, 2, "device", text(spec.workers().device()));
-  }
-  line(out, 0, "transport", text(spec.transport()));
-  if (spec.memory_per_device_bytes() != 0)
-    line(out, 0, "memory_per_device", std::to_string(spec.memory_per_device_bytes()) + "B");
-  if (spec.has_budget()) {
-    out += "budget:\n";
-    if (spec.budget().has_cap())
-      line(out, 2, "cap", format_money(Money{spec.budget().cap().amount_micros()}));
-    if (spec.budget().has_deadline())
-      line(out, 2, "deadline", milliseconds(spec.budget().deadline()));
-  }
-  if (spec.has_time_limit()) line(out, 0, "time_limit", milliseconds(spec.time_limit()));
-  line(out, 0, "priority", text(spec.priority()));
-  line(out, 0, "spot", text(spec.spot()));
+  print_section(spec, "", 0, out);
   return out;
 }
 

@@ -1,205 +1,28 @@
 #include "common/spec/spec_keys.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
+#include <cmath>
 
 #include "common/base/bytes.h"
-#include "common/base/nearest_word.h"
-#include "common/spec/spec_node.h"
+#include "common/spec/spec.h"
 
 namespace overwinter::spec {
 namespace {
 
-using v1::JobSpec;
+constexpr std::size_t kTextBytesMax = 4096;
+constexpr std::size_t kScriptBytesMax = 64 * kKiB;
+constexpr std::size_t kEntriesMax = 10'000;
 
-void to_proto(Duration d, google::protobuf::Duration& out) {
-  out.set_seconds(d.count() / 1000);
-  out.set_nanos(static_cast<std::int32_t>(d.count() % 1000) * 1'000'000);
-}
-
-constexpr std::uint64_t kUnitsMax = 1'000'000'000;
-
-constexpr Key kKeys[] = {
-    {"project", ValueKind::kText, "", 0, "whose job it is; default: the token's project",
-     [](JobSpec& s, const Value& v) { s.set_project(v.text); }},
-    {"name", ValueKind::kText, "", 0, "1 to 80 characters; default: the workload's kind",
-     [](JobSpec& s, const Value& v) { s.set_name(v.text); }},
-    {"labels", ValueKind::kLabels, "", 0, "words to find the job by", nullptr},
-    {"workload", ValueKind::kSection, "", 0, "what to run: exactly one of its keys", nullptr},
-    {"workload.matmul", ValueKind::kSection, "", 0, "the product of two matrices", nullptr},
-    {"workload.matmul.a", ValueKind::kText, "", 0, "left factor: a .npy file or artifact://SHA256",
-     [](JobSpec& s, const Value& v) { s.mutable_matmul()->set_a(v.text); }},
-    {"workload.matmul.b", ValueKind::kText, "", 0, "right factor",
-     [](JobSpec& s, const Value& v) { s.mutable_matmul()->set_b(v.text); }},
-    {"workload.matmul.algorithm", ValueKind::kChoice, "auto|classical", 0, "default: auto",
-     [](JobSpec& s, const Value& v) { s.mutable_matmul()->set_algorithm(v.text); }},
-    {"workload.matmul.precision", ValueKind::kChoice, "fp32|fp64", 0, "default: the inputs' own",
-     [](JobSpec& s, const Value& v) { s.mutable_matmul()->set_precision(v.text); }},
-    {"workload.noop", ValueKind::kSection, "", 0, "units that do nothing; test builds only",
-     nullptr},
-    {"workload.noop.units", ValueKind::kCount, "", kUnitsMax, "how many",
-     [](JobSpec& s, const Value& v) { s.mutable_noop()->set_units(v.number); }},
-    {"workload.noop.units_per_range_max", ValueKind::kCount, "", kUnitsMax, "in one hand-out",
-     [](JobSpec& s, const Value& v) { s.mutable_noop()->set_units_per_range_max(v.number); }},
-    {"workers", ValueKind::kSection, "", 0, "how many workers, and which", nullptr},
-    {"workers.min", ValueKind::kCount, "", 10'000, "default: 1",
-     [](JobSpec& s, const Value& v) {
-       s.mutable_workers()->set_min(static_cast<std::uint32_t>(v.number));
-     }},
-    {"workers.max", ValueKind::kCount, "", 10'000, "default: all that fit",
-     [](JobSpec& s, const Value& v) {
-       s.mutable_workers()->set_max(static_cast<std::uint32_t>(v.number));
-     }},
-    {"workers.device", ValueKind::kChoice, "any|cpu", 0, "default: any",
-     [](JobSpec& s, const Value& v) { s.mutable_workers()->set_device(v.text); }},
-    {"transport", ValueKind::kChoice, "auto|elastic", 0, "default: auto",
-     [](JobSpec& s, const Value& v) { s.set_transport(v.text); }},
-    {"memory_per_device", ValueKind::kSize, "auto", 0, "default: auto, the predicted peak",
-     [](JobSpec& s, const Value& v) { s.set_memory_per_device_bytes(v.number); }},
-    {"budget", ValueKind::kSection, "", 0, "what it may cost, and until when", nullptr},
-    {"budget.cap", ValueKind::kMoney, "", 0, "a hard ceiling in the price book's currency",
-     [](JobSpec& s, const Value& v) {
-       s.mutable_budget()->mutable_cap()->set_amount_micros(v.money.micros);
-     }},
-    {"budget.deadline", ValueKind::kDuration, "", 0, "from submission; ranks the plans",
-     [](JobSpec& s, const Value& v) {
-       to_proto(v.duration, *s.mutable_budget()->mutable_deadline());
-     }},
-    {"time_limit", ValueKind::kDuration, "", 0, "of running; then the job is paused",
-     [](JobSpec& s, const Value& v) { to_proto(v.duration, *s.mutable_time_limit()); }},
-    {"priority", ValueKind::kChoice, "low|normal|high", 0, "default: normal",
-     [](JobSpec& s, const Value& v) { s.set_priority(v.text); }},
-    {"spot", ValueKind::kChoice, "never|allowed|only", 0, "default: allowed",
-     [](JobSpec& s, const Value& v) { s.set_spot(v.text); }},
-};
-
-struct Answer {
-  std::string_view key;  // a path, or a last part at any place
-  std::string_view text;
-};
-
-// Keys that other systems have, by last part.
-constexpr Answer kForeign[] = {
-    {"num_nodes", "it is workers: {min, max} here."},
-    {"nodes", "it is workers: {min, max} here."},
-    {"nnodes", "it is workers: {min, max} here."},
-    {"num_workers", "it is workers: {min, max} here."},
-    {"replicas", "it is workers: {min, max} here."},
-    {"parallelism", "it is workers: {min, max} here."},
-    {"ntasks", "it is workers: {min, max} here; each worker uses the threads of its device."},
-    {"ntasks_per_node", "each worker uses the threads of its device; leave it out."},
-    {"cpus_per_task", "each worker uses the threads of its device; leave it out."},
-    {"num_cpus", "each worker uses the threads of its device; leave it out."},
-    {"cpus", "each worker uses the threads of its device; leave it out."},
-    {"gres", "it is workers: {device} here."},
-    {"gpus", "it is workers: {device} here."},
-    {"num_gpus", "it is workers: {device} here."},
-    {"accelerators", "it is workers: {device} here."},
-    {"instance_type", "it is workers: {device} here."},
-    {"constraint", "it is workers: {device} here."},
-    {"partition", "there are no partitions; say workers: {device} and priority."},
-    {"queue", "there is one queue; say priority: low, normal or high."},
-    {"qos", "it is priority: low, normal or high here."},
-    {"account", "it is project here."},
-    {"namespace", "it is project here."},
-    {"job_name", "it is name here."},
-    {"mem", "it is memory_per_device here."},
-    {"memory", "it is memory_per_device here."},
-    {"mem_per_cpu", "it is memory_per_device here."},
-    {"time", "it is time_limit here (with a unit: 12h)."},
-    {"walltime", "it is time_limit here (with a unit: 12h)."},
-    {"timeout", "it is time_limit here (with a unit: 12h)."},
-    {"max_runtime", "it is time_limit here (with a unit: 12h)."},
-    {"deadline_seconds", "it is budget: {deadline} here (with a unit: 30m)."},
-    {"resources", "it is workers, memory_per_device and budget here."},
-    {"use_spot", "it is spot: never, allowed or only here."},
-    {"preemptible", "it is spot: never, allowed or only here."},
-    {"max_cost", "it is budget: {cap} here."},
-    {"metadata", "name, project and labels stand at the top of the file here."},
-    {"spec", "the keys of a job stand at the top of the file here, without spec."},
-    {"apiVersion", "a job file has no version; leave it out."},
-    {"kind", "a job file has no kind; say workload: {matmul: …}."},
-    {"image", "workers have no containers for jobs; leave it out."},
-    {"image_id", "workers have no containers for jobs; leave it out."},
-    {"container", "workers have no containers for jobs; leave it out."},
-    {"docker", "workers have no containers for jobs; leave it out."},
-    {"run", "this release runs matmul and no programs of your own."},
-    {"command", "this release runs matmul and no programs of your own."},
-    {"entrypoint", "this release runs matmul and no programs of your own."},
-    {"script", "this release runs matmul and no programs of your own."},
-    {"setup", "this release runs matmul and no programs of your own."},
-    {"env", "this release runs matmul and no programs of your own."},
-    {"envs", "this release runs matmul and no programs of your own."},
-    {"workdir", "this release runs matmul and no programs of your own."},
-    {"runtime_env", "this release runs matmul and no programs of your own."},
-    {"file_mounts", "inputs are named in the workload: {matmul: {a: A.npy, b: B.npy}}."},
-};
-
-// Keys of this project that a matrix product has no use for, or that come later.
-constexpr Answer kLater[] = {
-    {"workload.train", "this release runs matmul; train comes with a later one."},
-    {"workload.exec", "this release runs matmul; exec comes with a later one."},
-    {"workload.compress", "this release runs matmul; compress comes with a later one."},
-    {"workload.evaluate", "this release runs matmul; evaluate comes with a later one."},
-    {"checkpoint", "a product keeps its finished tiles by itself; leave it out."},
-    {"stop", "it is for programs of your own, which come with a later release."},
-    {"stall_timeout", "it is for training and programs, which come with a later release."},
-    {"retries", "a product's units are handed out again by themselves; leave it out."},
-    {"host", "it is for programs of your own, which come with a later release."},
-    {"value", "it comes with a later release; say priority: low, normal or high."},
-    {"elastic", "its settings are for training, which comes with a later release."},
-};
-
-struct LaterValue {
-  std::string_view path;
-  std::string_view value;
-  std::string_view text;
-};
-constexpr LaterValue kLaterValues[] = {
-    {"transport", "gang", "gangs come with a later release; say transport: auto or elastic."},
-    {"workload.matmul.algorithm", "strassen",
-     "strassen comes with a later release; say algorithm: auto."},
-    {"workload.matmul.precision", "bf16",
-     "bf16 comes with a later release; this one has fp32 and fp64."},
-    {"workload.matmul.precision", "fp16",
-     "fp16 comes with a later release; this one has fp32 and fp64."},
-    {"workload.matmul.precision", "int8",
-     "int8 comes with a later release; this one has fp32 and fp64."},
-    {"workers.device", "gpu", "GPUs come with a later release; say device: any or cpu."},
-};
-
-std::string_view last_part(std::string_view path) {
-  const std::size_t dot = path.rfind('.');
-  return dot == std::string_view::npos ? path : path.substr(dot + 1);
-}
-std::string_view parent(std::string_view path) {
-  const std::size_t dot = path.rfind('.');
-  return dot == std::string_view::npos ? std::string_view() : path.substr(0, dot);
-}
-
-std::string nearest_key(std::string_view path) {
-  const std::string_view word = last_part(path);
-  std::string_view best;
-  std::size_t best_edits = std::max<std::size_t>(2, word.size() / 3) + 1;
-  for (const Key& key : kKeys) {
-    // A key of the same section is nearer than one of another by one edit.
-    const std::size_t away = parent(key.path) == parent(path) ? 0 : 1;
-    const std::size_t distance = word_edits(word, last_part(key.path)) + away;
-    if (distance >= best_edits || key.path.substr(0, 13) == "workload.noop") continue;
-    best_edits = distance;
-    best = key.path;
-  }
-  return std::string(best);
-}
-
-std::string needs(const Key& key, const std::string& what) {
-  return std::string(key.path) + " " + what;
-}
-
-std::string listed(std::string_view choices) {
+std::string listed(const Key& key, const Release& release) {
   std::string out;
-  for (char c : choices) out += c == '|' ? std::string(", ") : std::string(1, c);
+  for (std::string_view rest = key.choices; !rest.empty();) {
+    const std::size_t bar = std::min(rest.find('|'), rest.size());
+    const std::string_view choice = rest.substr(0, bar);
+    rest.remove_prefix(std::min(bar + 1, rest.size()));
+    if (!about_later_value(key.path, choice, release).empty()) continue;
+    out += (out.empty() ? "" : ", ") + std::string(choice);
+  }
   return out;
 }
 
@@ -212,85 +35,255 @@ bool is_choice(std::string_view choices, std::string_view text) {
   }
 }
 
+std::string number_text(double value) {
+  char text[40];
+  const auto [end, unused] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
+}
+std::string count_text(double value) {
+  return std::to_string(static_cast<std::uint64_t>(value));
+}
+
+// Control characters that a text of several lines may hold.
+bool has_bad_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t' && c != '\r') ||
+           c == 0x7F;
+  });
+}
+
+class Reader {
+ public:
+  Reader(const Key& key, const Release& release) : key_(key), release_(release) {}
+
+  Result<Value> scalar(std::string_view text) {
+    value_.text = std::string(text);
+    shown_ = "\"" + printable(text.substr(0, 60)) + "\"";
+    const bool lines = key_.kind == ValueKind::kScript || key_.kind == ValueKind::kCommand;
+    if (lines ? has_bad_control(text) : has_control_character(text))
+      return refuse("holds a control character.");
+    switch (key_.kind) {
+      case ValueKind::kText:
+        if (text.size() > kTextBytesMax) return refuse("is longer than 4096 bytes.");
+        return value_;
+      case ValueKind::kScript:
+      case ValueKind::kCommand:
+        if (text.size() > kScriptBytesMax) return refuse("is longer than 64 KiB.");
+        return value_;
+      case ValueKind::kChoice:
+        return choice(text);
+      case ValueKind::kDevice:
+        return device(text);
+      case ValueKind::kCount:
+        return count(text);
+      case ValueKind::kNumber:
+        return number(text);
+      case ValueKind::kSize:
+        return size(text);
+      case ValueKind::kDuration:
+        return duration(text, "must be a duration with a unit (90s, 30m, 12h), not ");
+      case ValueKind::kEvery:
+        return every(text);
+      case ValueKind::kMoney: {
+        const auto money = parse_money(text);
+        if (!money) return refuse("must be an amount (0.50), not " + shown_ + ".");
+        value_.money = *money;
+        return value_;
+      }
+      case ValueKind::kTextList:
+      case ValueKind::kCountList:
+        return refuse("must be a list: [" + printable(text.substr(0, 60)) + "].");
+      case ValueKind::kMetrics:
+        return refuse("must be a list " + std::string(key_.help) + ".");
+      case ValueKind::kTextMap:
+      case ValueKind::kSection:
+      case ValueKind::kOneOf:
+        break;
+    }
+    return refuse("is a section; name one of its keys.");
+  }
+
+  Result<Value> list(const Node& node, int& line) {
+    value_.is_list = true;
+    if (node.items.size() > kEntriesMax) return refuse("has more than 10000 entries.");
+    for (const Node& item : node.items) {
+      line = item.line;
+      if (key_.kind == ValueKind::kMetrics) {
+        if (Status s = metric(item); !s.ok()) return fail(s);
+        continue;
+      }
+      if (item.kind != Node::Kind::kScalar) return refuse("must be a list of single values.");
+      if (Status s = entry(item.text); !s.ok()) return fail(s);
+    }
+    return value_;
+  }
+
+  Result<Value> map(const Node& node, int& line) {
+    if (node.entries.size() > kEntriesMax) return refuse("has more than 10000 entries.");
+    for (const Node::Entry& entry : node.entries) {
+      line = entry.line;
+      if (entry.value.kind != Node::Kind::kScalar)
+        return refuse("." + printable(entry.key) + " must be a single value.", "");
+      if (entry.value.text.size() > kScriptBytesMax)
+        return refuse("." + printable(entry.key) + " is longer than 64 KiB.", "");
+      value_.pairs.emplace_back(entry.key, entry.value.text);
+    }
+    return value_;
+  }
+
+  tl::unexpected<Status> refuse(const std::string& what, std::string_view space = " ") const {
+    return fail(Code::kInvalidArgument, std::string(key_.path) + std::string(space) + what,
+                std::string(key_.path));
+  }
+
+ private:
+  Result<Value> choice(std::string_view text) {
+    if (const std::string later = about_later_value(key_.path, text, release_); !later.empty())
+      return refuse("cannot be " + shown_ + ": " + later);
+    if (is_choice(key_.choices, text)) return value_;
+    return refuse("must be one of " + listed(key_, release_) + ", not " + shown_ + ".");
+  }
+
+  Result<Value> device(std::string_view text) {
+    const std::string_view kind = text.substr(0, text.find(':'));
+    if (const std::string later = about_later_value(key_.path, kind, release_); !later.empty())
+      return refuse("cannot be " + shown_ + ": " + later);
+    if (!release_.gangs()) {
+      if (text == "any" || text == "cpu") return value_;
+      return refuse("must be one of any, cpu, not " + shown_ + ".");
+    }
+    auto wish = parse_device(text);
+    if (!wish) return refuse(wish.error().message);
+    return value_;
+  }
+
+  Result<Value> count(std::string_view text) {
+    if (!read_count(text, value_.number))
+      return refuse("must be a whole number from " + count_text(key_.least) + " to " +
+                    count_text(key_.most) + ", not " + shown_ + ".");
+    return value_;
+  }
+  bool read_count(std::string_view text, std::uint64_t& out) const {
+    const auto [end, parsed] = std::from_chars(text.data(), text.data() + text.size(), out);
+    return parsed == std::errc() && end == text.data() + text.size() &&
+           out >= static_cast<std::uint64_t>(key_.least) &&
+           out <= static_cast<std::uint64_t>(key_.most);
+  }
+
+  Result<Value> number(std::string_view text) {
+    const auto [end, parsed] = std::from_chars(text.data(), text.data() + text.size(), value_.real);
+    if (parsed != std::errc() || end != text.data() + text.size() || !std::isfinite(value_.real) ||
+        value_.real < key_.least || value_.real > key_.most)
+      return refuse("must be a number from " + number_text(key_.least) + " to " +
+                    number_text(key_.most) + ", not " + shown_ + ".");
+    return value_;
+  }
+
+  Result<Value> size(std::string_view text) {
+    if (!key_.choices.empty() && is_choice(key_.choices, text)) return value_;
+    const auto bytes = parse_bytes(text);
+    if (!bytes)
+      return refuse("must be a size with a unit (64MiB, 4GiB)" +
+                    std::string(key_.choices.empty() ? "" : " or auto") + ", not " + shown_ + ".");
+    value_.number = *bytes;
+    return value_;
+  }
+
+  Result<Value> duration(std::string_view text, const std::string& wanted) {
+    const auto duration = parse_duration(text);
+    if (!duration || duration->count() <= 0) return refuse(wanted + shown_ + ".");
+    value_.duration = *duration;
+    return value_;
+  }
+
+  Result<Value> every(std::string_view text) {
+    static const std::string kWanted = "must be steps or a duration (50 steps, 5m), not ";
+    const std::size_t space = text.find(' ');
+    const std::string_view unit =
+        space == std::string_view::npos ? std::string_view() : text.substr(space + 1);
+    if (unit != "steps" && unit != "step") return duration(text, kWanted);
+    const std::string_view digits = text.substr(0, space);
+    const auto [end, parsed] =
+        std::from_chars(digits.data(), digits.data() + digits.size(), value_.number);
+    if (parsed != std::errc() || end != digits.data() + digits.size() || value_.number == 0 ||
+        value_.number > 1'000'000'000)
+      return refuse(kWanted + shown_ + ".");
+    return value_;
+  }
+
+  Status entry(const std::string& text) {
+    if (key_.kind == ValueKind::kCountList) {
+      std::uint64_t number = 0;
+      if (!read_count(text, number))
+        return refuse("must hold whole numbers from " + count_text(key_.least) + " to " +
+                      count_text(key_.most) + ", not \"" + printable(text.substr(0, 60)) + "\".")
+            .value();
+      value_.numbers.push_back(number);
+      return Status::success();
+    }
+    const bool lines = key_.kind == ValueKind::kCommand;
+    if (lines ? has_bad_control(text) : has_control_character(text))
+      return refuse("holds a control character.").value();
+    if (text.size() > (lines ? kScriptBytesMax : kTextBytesMax))
+      return refuse("has an entry that is too long.").value();
+    value_.texts.push_back(text);
+    return Status::success();
+  }
+
+  Status metric(const Node& item) {
+    const auto wrong = [&] {
+      return refuse("must be a list " + std::string(key_.help) + ".").value();
+    };
+    if (item.kind != Node::Kind::kMap || item.entries.size() != 2) return wrong();
+    std::pair<std::string, std::string> pair;
+    for (const Node::Entry& entry : item.entries) {
+      if (entry.value.kind != Node::Kind::kScalar) return wrong();
+      if (entry.key == "name")
+        pair.first = entry.value.text;
+      else if (entry.key == "regex")
+        pair.second = entry.value.text;
+      else
+        return wrong();
+    }
+    value_.pairs.push_back(std::move(pair));
+    return Status::success();
+  }
+
+  const Key& key_;
+  const Release& release_;
+  std::string shown_;
+  Value value_;
+};
+
 }  // namespace
 
-std::span<const Key> known_keys() {
-  return kKeys;
+Result<Value> read_value(const Key& key, std::string_view text, const Release& release) {
+  return Reader(key, release).scalar(text);
 }
 
-const Key* find_key(std::string_view path) {
-  const auto* at = std::find_if(std::begin(kKeys), std::end(kKeys),
-                                [&](const Key& key) { return key.path == path; });
-  return at == std::end(kKeys) ? nullptr : at;
-}
-
-std::string about_later_value(std::string_view path, std::string_view value) {
-  for (const LaterValue& later : kLaterValues)
-    if (later.path == path && later.value == value) return std::string(later.text);
-  return {};
-}
-
-std::string about_unknown_key(std::string_view path) {
-  for (const Answer& later : kLater)
-    if (later.key == path) return std::string(path) + ": " + std::string(later.text);
-  std::string text = "unknown key \"" + printable(path) + "\"";
-  for (const Answer& foreign : kForeign)
-    if (foreign.key == last_part(path)) return text + ": " + std::string(foreign.text);
-  const std::string nearest = nearest_key(path);
-  return nearest.empty() ? text + "." : text + "; did you mean \"" + nearest + "\"?";
-}
-
-Result<Value> read_value(const Key& key, std::string_view text) {
-  const auto refuse = [&](const std::string& what) {
-    return fail(Code::kInvalidArgument, needs(key, what), std::string(key.path));
-  };
-  const std::string shown = "\"" + std::string(text.substr(0, 60)) + "\"";
-  Value value;
-  value.text = std::string(text);
-  if (has_control_character(text)) return refuse("holds a control character.");
-  switch (key.kind) {
-    case ValueKind::kText:
-      if (text.size() > 4096) return refuse("is longer than 4096 bytes.");
-      return value;
-    case ValueKind::kChoice:
-      if (is_choice(key.choices, text)) return value;
-      if (const std::string later = about_later_value(key.path, text); !later.empty())
-        return refuse("cannot be " + shown + ": " + later);
-      return refuse("must be one of " + listed(key.choices) + ", not " + shown + ".");
-    case ValueKind::kCount: {
-      const auto [end, parsed] =
-          std::from_chars(text.data(), text.data() + text.size(), value.number);
-      if (parsed != std::errc() || end != text.data() + text.size() || value.number > key.most)
-        return refuse("must be a whole number from 0 to " + std::to_string(key.most) + ", not " +
-                      shown + ".");
-      return value;
-    }
-    case ValueKind::kSize: {
-      if (!key.choices.empty() && is_choice(key.choices, text)) return value;
-      const auto bytes = parse_bytes(text);
-      if (!bytes)
-        return refuse("must be a size with a unit (64MiB, 4GiB) or auto, not " + shown + ".");
-      value.number = *bytes;
-      return value;
-    }
-    case ValueKind::kDuration: {
-      const auto duration = parse_duration(text);
-      if (!duration || duration->count() <= 0)
-        return refuse("must be a duration with a unit (90s, 30m, 12h), not " + shown + ".");
-      value.duration = *duration;
-      return value;
-    }
-    case ValueKind::kMoney: {
-      const auto money = parse_money(text);
-      if (!money) return refuse("must be an amount (0.50), not " + shown + ".");
-      value.money = *money;
-      return value;
-    }
-    case ValueKind::kSection:
-    case ValueKind::kLabels:
-      break;
+Result<Value> read_node(const Key& key, const Node& node, int& line, const Release& release) {
+  Reader reader(key, release);
+  const bool takes_list = key.kind == ValueKind::kTextList || key.kind == ValueKind::kCountList ||
+                          key.kind == ValueKind::kCommand || key.kind == ValueKind::kMetrics;
+  const bool takes_map = key.kind == ValueKind::kTextMap;
+  switch (node.kind) {
+    case Node::Kind::kNull:
+      if (takes_map) return Value{};
+      return reader.refuse("has no value; leave it out, or give it one.");
+    case Node::Kind::kScalar:
+      if (takes_map) return reader.refuse("must be a section of words: { NAME: text }.");
+      return reader.scalar(node.text);
+    case Node::Kind::kList:
+      if (takes_map) return reader.refuse("must be a section of words: { NAME: text }.");
+      if (!takes_list) return reader.refuse("must be a single value.");
+      return reader.list(node, line);
+    case Node::Kind::kMap:
+      if (!takes_map) {
+        return reader.refuse(takes_list ? "must be a list." : "must be a single value.");
+      }
+      return reader.map(node, line);
   }
-  return refuse("is a section; name one of its keys.");
+  return reader.refuse("cannot be read.");
 }
 
 }  // namespace overwinter::spec

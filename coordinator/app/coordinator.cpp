@@ -31,6 +31,7 @@ namespace overwinter::app {
 namespace {
 
 constexpr Duration kStopGrace{1500};
+constexpr Duration kLogsKept = std::chrono::days(30);  // after a job's last line
 constexpr std::uint64_t kDiskKeptForUploads = 256 * kMiB;
 constexpr std::uint64_t kDiskKeptForResults = 128 * kMiB;
 constexpr std::size_t kTokenFileBytesMax = 4096;
@@ -109,6 +110,7 @@ struct Coordinator::Impl {
 
   Status restore();
   Status open_artifacts();
+  Status open_telemetry();
   Status start_loop();
   Status ensure_admin_token();
   Status open_ports();
@@ -125,6 +127,7 @@ struct Coordinator::Impl {
   std::optional<StoreSink> sink;
   std::unique_ptr<artifacts::BlobStore> blobs;
   std::unique_ptr<artifacts::ResultStore> results;
+  std::unique_ptr<telemetry::Telemetry> telemetry;
 
   runtime::EventQueue queue;
   runtime::Requests requests;
@@ -170,6 +173,13 @@ Status Coordinator::Impl::open_artifacts() {
   return runtime::remove_orphans(*results, restored, store->history());
 }
 
+Status Coordinator::Impl::open_telemetry() {
+  auto opened = telemetry::Telemetry::open(folder.telemetry());
+  if (!opened) return opened.error();
+  telemetry = std::move(*opened);
+  return Status::success();
+}
+
 Status Coordinator::Impl::start_loop() {
   const Time last = restored.last_time;
   // Microseconds: a number of an earlier run is smaller than any of this one.
@@ -191,7 +201,7 @@ Status Coordinator::Impl::start_loop() {
   servers = std::make_unique<rpc::Servers>(
       rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, links, *tiles, *blobs,
                        authority, signer, [this] { return loop->now(); },
-                       [this] { return store->disk_room(); }, *costs, serving, *store},
+                       [this] { return store->disk_room(); }, *costs, serving, *store, *telemetry},
       std::move(server_config));
 
   effects.emplace(runtime::Ports{&servers->link(), &requests, &*keeper, &*planner});
@@ -292,8 +302,8 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
   Impl& it = *impl;
   it.store = std::move(*store);
   auto coordinator = std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
-  for (Status (Impl::*step)() : {&Impl::restore, &Impl::open_artifacts, &Impl::start_loop,
-                                 &Impl::ensure_admin_token, &Impl::open_ports}) {
+  for (Status (Impl::*step)() : {&Impl::restore, &Impl::open_artifacts, &Impl::open_telemetry,
+                                 &Impl::start_loop, &Impl::ensure_admin_token, &Impl::open_ports}) {
     if (Status status = (it.*step)(); !status.ok()) {
       coordinator->stop();
       return fail(std::move(status));
@@ -310,6 +320,10 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
 
 void Coordinator::end_idle_uploads() {
   impl_->blobs->sweep(impl_->loop->now());
+}
+
+void Coordinator::forget_old_logs() {
+  impl_->telemetry->expire(impl_->loop->now() - kLogsKept);
 }
 
 void Coordinator::look_after_certificates() {
@@ -342,6 +356,7 @@ void Coordinator::stop() {
   if (it.loop) it.loop->stop();
   it.requests.fail_all();
   it.pool.stop();
+  it.telemetry.reset();  // writes what it was handed
   it.store.reset();
 }
 

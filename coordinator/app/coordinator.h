@@ -19,6 +19,8 @@ class Coordinator {
   // Ends uploads that have sent nothing for a minute and gives their space back. To be called every
   // minute.
   void end_idle_uploads();
+  // Forgets logs and curves that have been silent for 30 days. To be called now and then.
+  void forget_old_logs();
   // Renews certificates that are due. To be called now and then.
   void look_after_certificates();
   // Takes nothing new, answers what is under way, commits what was stepped. Within about three

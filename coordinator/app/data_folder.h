@@ -2,6 +2,7 @@
 //
 //   store/        the log of turns and its projection (coordinator/store)
 //   artifacts/    uploaded matrices and results (coordinator/artifacts)
+//   telemetry/    logs and curves of jobs (coordinator/telemetry)
 //   ca/           the cluster's certificate authority; ca/root.pem is what clients pin
 //   leaf/         key and certificate of the servers, made anew at each start
 //   capability.key    signs artifact capabilities
@@ -21,6 +22,7 @@ struct DataFolder {
   std::filesystem::path root;
   [[nodiscard]] std::filesystem::path store() const { return root / "store"; }
   [[nodiscard]] std::filesystem::path artifacts() const { return root / "artifacts"; }
+  [[nodiscard]] std::filesystem::path telemetry() const { return root / "telemetry"; }
   [[nodiscard]] std::filesystem::path ca() const { return root / "ca"; }
   [[nodiscard]] std::filesystem::path leaf() const { return root / "leaf"; }
   [[nodiscard]] std::filesystem::path capability_key() const { return root / "capability.key"; }

@@ -68,7 +68,9 @@ int serve(const app::Config& config) {
     if (signal > 0) break;
     if (errno != EAGAIN) continue;
     (*coordinator)->end_idle_uploads();
-    if (looks % kLooksPerCertificates == 0) (*coordinator)->look_after_certificates();
+    if (looks % kLooksPerCertificates != 0) continue;
+    (*coordinator)->look_after_certificates();
+    (*coordinator)->forget_old_logs();
   }
   log_info("stopping");
   end_in_time();

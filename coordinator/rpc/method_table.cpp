@@ -44,6 +44,9 @@ constexpr std::array kPeople{
     needs("/overwinter.v1.ArtifactService/CheckArtifacts", Permission::kSubmitJobs),
     needs("/overwinter.v1.ArtifactService/UploadArtifact", Permission::kSubmitJobs),
     needs("/overwinter.v1.ArtifactService/DownloadArtifact", Permission::kReadJobs),
+    needs("/overwinter.v1.LogService/ReadLogs", Permission::kReadJobs),
+    needs("/overwinter.v1.LogService/ListCurves", Permission::kReadJobs),
+    needs("/overwinter.v1.LogService/ReadCurve", Permission::kReadJobs),
     anyone_known("/grpc.health.v1.Health/Check"),
     anyone_known("/grpc.health.v1.Health/Watch"),
     anyone_known("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
@@ -55,6 +58,7 @@ constexpr std::array kWorkers{
     needs("/overwinter.v1.WorkerService/Connect", Permission::kWorkerStream),
     needs("/overwinter.v1.ArtifactService/ReadBlock", Permission::kArtifactByCapability),
     needs("/overwinter.v1.ArtifactService/PutTile", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.LogService/PushLogs", Permission::kArtifactByCapability),
 };
 
 }  // namespace

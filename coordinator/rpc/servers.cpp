@@ -16,6 +16,7 @@
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/billing_service.h"
 #include "coordinator/rpc/job_service.h"
+#include "coordinator/rpc/log_service.h"
 #include "coordinator/rpc/worker_service.h"
 #include "coordinator/rpc/worker_sessions.h"
 
@@ -109,6 +110,8 @@ struct Servers::Impl {
         billing(context),
         artifacts(context, need.tiles, need.signer.verifier()),
         worker_artifacts(context, need.tiles, need.signer.verifier()),
+        logs(context, need.telemetry, need.signer.verifier()),
+        worker_logs(context, need.telemetry, need.signer.verifier()),
         workers(context, sessions) {}
 
   Status start_workers();
@@ -124,6 +127,8 @@ struct Servers::Impl {
   BillingService billing;
   ArtifactService artifacts;
   ArtifactService worker_artifacts;
+  LogService logs;
+  LogService worker_logs;
   WorkerService workers;
   std::unique_ptr<grpc::Server> workers_server;
   std::unique_ptr<grpc::Server> people_server;
@@ -145,6 +150,7 @@ Status Servers::Impl::start_workers() {
   builder.AddListeningPort(config.workers_address, *credentials, &workers_port);
   builder.RegisterService(&workers);
   builder.RegisterService(&worker_artifacts);
+  builder.RegisterService(&worker_logs);
   workers_server = builder.BuildAndStart();
   return workers_server && workers_port != 0 ? Status::success() : taken(config.workers_address);
 }
@@ -163,6 +169,7 @@ Status Servers::Impl::start_people() {
   builder.RegisterService(&admin);
   builder.RegisterService(&billing);
   builder.RegisterService(&artifacts);
+  builder.RegisterService(&logs);
   people_server = builder.BuildAndStart();
   return people_server && people_port != 0 ? Status::success() : taken(config.people_address);
 }

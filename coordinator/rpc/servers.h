@@ -24,6 +24,7 @@
 #include "coordinator/runtime/result_keeper.h"
 #include "coordinator/runtime/tile_intake.h"
 #include "coordinator/runtime/views.h"
+#include "coordinator/telemetry/telemetry.h"
 
 namespace overwinter::rpc {
 
@@ -57,6 +58,7 @@ struct ServersNeed {
   const runtime::Costs& costs;
   const runtime::Serving& serving;  // complete at start()
   store::Store& store;
+  telemetry::Telemetry& telemetry;
 };
 
 class Servers {

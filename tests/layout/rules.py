@@ -98,6 +98,7 @@ LIBRARIES = {
     "url": ("boost/url",),
     "openssl": ("openssl/",),
     "yaml": ("yaml-cpp/",),
+    "re2": ("re2/",),
     "mpi": ("mpi.h",),
     "cblas": ("cblas.h",),
     "openblas": ("openblas_config.h",),
@@ -128,10 +129,14 @@ MAY_INCLUDE = {
                 "coordinator/store", "coordinator/artifacts"},
     # client/sdk: the client's own configuration file.
     "yaml": {SPEC, "client/sdk"},
+    # Patterns of metrics are the user's: RE2 takes linear time and bounded memory, whatever they are.
+    "re2": {SPEC, "worker/exec"},
     "mpi": {"worker/gang"},
     "cblas": {"worker/kernels"},
     "openblas": {"worker/kernels"},
-    "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC},
+    "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC,
+               # Checksums of records in segments.
+               "coordinator/telemetry"},
     "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "coordinator/app",
              "coordinator/rpc", "worker/app", "worker/rpc", "client/sdk", "client/cli"},
     "cli": {"coordinator/app", "worker/app", "client/cli"},
@@ -164,7 +169,7 @@ IMPURE_NAMES = (r"system_clock", r"steady_clock", r"high_resolution_clock", r"ra
 # Imported targets of cmake/room_list.cmake -> library above.
 LINKED = {
     "gRPC::grpc++": "grpc", "gRPC::grpc++_reflection": "grpc", "SQLite::SQLite3": "sqlite",
-    "OpenSSL::SSL": "openssl", "OpenSSL::Crypto": "openssl", "PkgConfig::YAMLCPP": "yaml",
+    "OpenSSL::SSL": "openssl", "OpenSSL::Crypto": "openssl", "PkgConfig::YAMLCPP": "yaml", "PkgConfig::RE2": "re2",
     "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
     "nlohmann_json::nlohmann_json": "json", "fmt::fmt": "fmt", "spdlog::spdlog": "spdlog",
     "tl::expected": "expected", "Threads::Threads": "posix", "Boost::url": "url",

@@ -15,6 +15,7 @@
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/billing_service.h"
 #include "coordinator/rpc/job_service.h"
+#include "coordinator/rpc/log_service.h"
 #include "coordinator/runtime/coordinator_loop.h"
 #include "tests/support/stored_cluster.h"
 
@@ -83,13 +84,14 @@ class ServiceCluster {
   ServiceCluster(const ServiceCluster&) = delete;
   ServiceCluster& operator=(const ServiceCluster&) = delete;
 
-  // Begins to answer; `jobs` stands for the real JobService when it is given.
-  void serve(grpc::Service* jobs = nullptr) {
+  // Begins to answer; `jobs` and `logs` stand for the real services when they are given.
+  void serve(grpc::Service* jobs = nullptr, grpc::Service* logs = nullptr) {
     grpc::ServerBuilder builder;
     builder.RegisterService(jobs != nullptr ? jobs : &job_service);
     builder.RegisterService(&admin_service_);
     builder.RegisterService(&billing_service_);
     builder.RegisterService(&artifact_service_);
+    builder.RegisterService(logs != nullptr ? logs : &log_service_);
     server_ = builder.BuildAndStart();
     channel = server_->InProcessChannel({});
   }
@@ -129,11 +131,13 @@ class ServiceCluster {
   CertificateAuthority authority_ = std::move(
       CertificateAuthority::create(stored_.folder() / "ca", "test", Time(system_clock().wall()))
           .value());
-  CapabilitySigner signer_ =
-      std::move(CapabilitySigner::open(stored_.folder() / "capabilities.pem").value());
   runtime::TileIntake tiles_{*results_, keeper_, pool, queue, {}};
 
  public:
+  CapabilitySigner signer =
+      std::move(CapabilitySigner::open(stored_.folder() / "capabilities.pem").value());
+  std::unique_ptr<telemetry::Telemetry> telemetry =
+      std::move(telemetry::Telemetry::open(stored_.folder() / "telemetry").value());
   rpc::ServiceContext context{
       std::make_shared<const rpc::Authorizer>(views, [this] { return loop.now(); }),
       views,
@@ -158,7 +162,8 @@ class ServiceCluster {
  private:
   rpc::AdminService admin_service_{context};
   rpc::BillingService billing_service_{context};
-  rpc::ArtifactService artifact_service_{context, tiles_, signer_.verifier()};
+  rpc::ArtifactService artifact_service_{context, tiles_, signer.verifier()};
+  rpc::LogService log_service_{context, *telemetry, signer.verifier()};
   std::unique_ptr<grpc::Server> server_;
 };
 
