@@ -51,6 +51,7 @@ struct Word {
   const char* about;
 };
 constexpr Word kJob{"JOB", "Full name, last part, a unique prefix of that, or @last"};
+constexpr Word kCheckpoint{"CHECKPOINT", "JOB (its latest) or JOB@STEP"};
 constexpr Word kWorker{"WORKER", "Its name, as `overwinter workers list` shows it"};
 
 // A command that takes one word and hands it on; `example` is the command line behind the name.
@@ -192,6 +193,33 @@ void declare_jobs(CLI::App& root, Parsed& p) {
   update->add_option("--priority", u->priority, "low, normal or high");
   examples(update, "  overwinter jobs update @last --cap 0.80 && overwinter jobs resume @last\n");
   update->callback([&p, u] { p.run = [&p, u] { return run_jobs_update(p.globals, *u); }; });
+}
+
+void declare_checkpoints(CLI::App& root, Parsed& p) {
+  CLI::App* checkpoints = command(root, p, "checkpoints", "What jobs can go on from");
+  examples(checkpoints,
+           "  overwinter checkpoints list @last\n"
+           "  overwinter checkpoints get @last@200 -o model.safetensors\n");
+  checkpoints->require_subcommand(1, 1);
+  one_word(*checkpoints, p, "list", "Those of a job that are kept, newest first", kJob,
+           "overwinter checkpoints list @last",
+           [&p](const std::string& job) { return run_checkpoints_list(p.globals, job); });
+  CLI::App* get = command(*checkpoints, p, "get", "Its weights, or its files", false);
+  auto checkpoint = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>();
+  get->add_option(kCheckpoint.name, *checkpoint, kCheckpoint.about)->required();
+  get->add_option("-o,--output", *output, "FILE.safetensors, or a folder: DIR/")->required();
+  examples(get,
+           "  overwinter checkpoints get @last -o model.safetensors\n"
+           "  overwinter checkpoints get licence-gpt-7k2f9@200 -o model/\n");
+  get->callback([&p, checkpoint, output] {
+    p.run = [&p, checkpoint, output] {
+      return run_checkpoints_get(p.globals, *checkpoint, *output);
+    };
+  });
+  one_word(*checkpoints, p, "verify", "Read it on the coordinator and compare its digests",
+           kCheckpoint, "overwinter checkpoints verify @last",
+           [&p](const std::string& one) { return run_checkpoints_verify(p.globals, one); });
 }
 
 void declare_workers(CLI::App& root, Parsed& p) {
@@ -356,6 +384,7 @@ int run_command_line(int argc, char** argv) {
   declare_cluster(root, p);
   declare_submit(root, p);
   declare_jobs(root, p);
+  declare_checkpoints(root, p);
   declare_workers(root, p);
   declare_tokens(root, p);
   declare_money(root, p);

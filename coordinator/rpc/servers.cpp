@@ -15,6 +15,7 @@
 #include "coordinator/rpc/admin_service.h"
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/billing_service.h"
+#include "coordinator/rpc/checkpoint_service.h"
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/worker_service.h"
 #include "coordinator/rpc/worker_sessions.h"
@@ -109,6 +110,9 @@ struct Servers::Impl {
         billing(context),
         artifacts(context, need.tiles, need.signer.verifier()),
         worker_artifacts(context, need.tiles, need.signer.verifier()),
+        checkpoints(context, need.checkpoints, need.signer.verifier(), {}),
+        worker_checkpoints(context, need.checkpoints, need.signer.verifier(),
+                           need.checkpoint_stored),
         workers(context, sessions) {}
 
   Status start_workers();
@@ -124,6 +128,8 @@ struct Servers::Impl {
   BillingService billing;
   ArtifactService artifacts;
   ArtifactService worker_artifacts;
+  CheckpointService checkpoints;
+  CheckpointService worker_checkpoints;
   WorkerService workers;
   std::unique_ptr<grpc::Server> workers_server;
   std::unique_ptr<grpc::Server> people_server;
@@ -145,6 +151,7 @@ Status Servers::Impl::start_workers() {
   builder.AddListeningPort(config.workers_address, *credentials, &workers_port);
   builder.RegisterService(&workers);
   builder.RegisterService(&worker_artifacts);
+  builder.RegisterService(&worker_checkpoints);
   workers_server = builder.BuildAndStart();
   return workers_server && workers_port != 0 ? Status::success() : taken(config.workers_address);
 }
@@ -163,6 +170,7 @@ Status Servers::Impl::start_people() {
   builder.RegisterService(&admin);
   builder.RegisterService(&billing);
   builder.RegisterService(&artifacts);
+  builder.RegisterService(&checkpoints);
   people_server = builder.BuildAndStart();
   return people_server && people_port != 0 ? Status::success() : taken(config.people_address);
 }
