@@ -51,6 +51,7 @@ struct Word {
   const char* about;
 };
 constexpr Word kJob{"JOB", "Full name, last part, a unique prefix of that, or @last"};
+constexpr Word kCheckpoint{"CHECKPOINT", "JOB (its latest) or JOB@STEP"};
 constexpr Word kWorker{"WORKER", "Its name, as `overwinter workers list` shows it"};
 
 // A command that takes one word and hands it on; `example` is the command line behind the name.
@@ -205,6 +206,33 @@ void declare_logs(CLI::App& root, Parsed& p) {
   logs->add_option("--since", o->since, "Lines of so long ago or later: 10m");
   examples(logs, "  overwinter logs @last -f\n  overwinter logs @last --rank 1 --tail 50\n");
   logs->callback([&p, o] { p.run = [&p, o] { return run_logs(p.globals, *o); }; });
+}
+
+void declare_checkpoints(CLI::App& root, Parsed& p) {
+  CLI::App* checkpoints = command(root, p, "checkpoints", "What jobs can go on from");
+  examples(checkpoints,
+           "  overwinter checkpoints list @last\n"
+           "  overwinter checkpoints get @last@200 -o model.safetensors\n");
+  checkpoints->require_subcommand(1, 1);
+  one_word(*checkpoints, p, "list", "Those of a job that are kept, newest first", kJob,
+           "overwinter checkpoints list @last",
+           [&p](const std::string& job) { return run_checkpoints_list(p.globals, job); });
+  CLI::App* get = command(*checkpoints, p, "get", "Its weights, or its files", false);
+  auto checkpoint = std::make_shared<std::string>();
+  auto output = std::make_shared<std::string>();
+  get->add_option(kCheckpoint.name, *checkpoint, kCheckpoint.about)->required();
+  get->add_option("-o,--output", *output, "FILE.safetensors, or a folder: DIR/")->required();
+  examples(get,
+           "  overwinter checkpoints get @last -o model.safetensors\n"
+           "  overwinter checkpoints get licence-gpt-7k2f9@200 -o model/\n");
+  get->callback([&p, checkpoint, output] {
+    p.run = [&p, checkpoint, output] {
+      return run_checkpoints_get(p.globals, *checkpoint, *output);
+    };
+  });
+  one_word(*checkpoints, p, "verify", "Read it on the coordinator and compare its digests",
+           kCheckpoint, "overwinter checkpoints verify @last",
+           [&p](const std::string& one) { return run_checkpoints_verify(p.globals, one); });
 }
 
 void declare_workers(CLI::App& root, Parsed& p) {
@@ -370,6 +398,7 @@ int run_command_line(int argc, char** argv) {
   declare_submit(root, p);
   declare_jobs(root, p);
   declare_logs(root, p);
+  declare_checkpoints(root, p);
   declare_workers(root, p);
   declare_tokens(root, p);
   declare_money(root, p);

@@ -79,6 +79,13 @@ struct JobsUpdateOptions {
 };
 int run_jobs_update(const Globals& globals, const JobsUpdateOptions& options);
 
+int run_checkpoints_list(const Globals& globals, const std::string& job);
+// `checkpoint`: JOB or JOB@STEP. `output`: a file for the weights alone, or a folder ("/" at its
+// end, or there already) for a model with its config.json, or for all files of an exec job.
+int run_checkpoints_get(const Globals& globals, const std::string& checkpoint,
+                        const std::string& output);
+int run_checkpoints_verify(const Globals& globals, const std::string& checkpoint);
+
 int run_workers_list(const Globals& globals);
 int run_workers_get(const Globals& globals, const std::string& worker);
 struct LogsOptions {

@@ -27,7 +27,9 @@ Result<std::unique_ptr<Client>> Client::create(const Credentials& credentials,
   options.prepare = [token = credentials.token](grpc::ClientContext& context) {
     context.AddMetadata("authorization", "Bearer " + token);
   };
-  impl->artifacts = std::make_unique<ArtifactClient>(impl->channel, std::move(options));
+  impl->artifacts = std::make_unique<ArtifactClient>(impl->channel, options);
+  impl->checkpoints = v1::CheckpointService::NewStub(impl->channel);
+  impl->checkpoint_files = std::make_unique<CheckpointClient>(impl->channel, std::move(options));
   return std::unique_ptr<Client>(new Client(std::move(impl)));
 }
 

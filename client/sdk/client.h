@@ -11,8 +11,10 @@
 #include "client/sdk/context.h"
 #include "common/base/bytes.h"
 #include "common/base/time.h"
+#include "common/domain/checkpoint.h"
 #include "overwinter/v1/admin.pb.h"
 #include "overwinter/v1/billing.pb.h"
+#include "overwinter/v1/checkpoint.pb.h"
 #include "overwinter/v1/job.pb.h"
 #include "overwinter/v1/log.pb.h"
 
@@ -79,6 +81,16 @@ class Client {
   [[nodiscard]] Result<v1::ListMachineCostsResponse> machine_costs(const std::string& month);
   [[nodiscard]] Result<v1::PriceBook> prices();
   [[nodiscard]] Result<v1::PriceBook> set_prices(const std::string& yaml);
+
+  [[nodiscard]] Result<v1::ListCheckpointsResponse> list_checkpoints(const std::string& job);
+  // `name`: projects/P/jobs/J/checkpoints/STEP, or …/latest.
+  [[nodiscard]] Result<v1::Checkpoint> get_checkpoint(const std::string& name);
+  // Takes as long as the coordinator reads: no deadline of a single call.
+  [[nodiscard]] Result<v1::VerifyCheckpointResponse> verify_checkpoint(const std::string& name);
+  // Its files of these kinds (none: all) into a folder; each whole and of the right digest.
+  [[nodiscard]] Result<std::vector<CheckpointFile>> download_checkpoint(
+      const std::string& name, const std::vector<CheckpointFileKind>& kinds,
+      const std::string& folder, const ByteProgress& progress);
 
   // Uploads a file unless the project has it; returns artifact://SHA256.
   [[nodiscard]] Result<std::string> upload(const std::string& project, const std::string& path,

@@ -10,10 +10,12 @@
 
 #include "client/sdk/client.h"
 #include "common/rpc/artifact_client.h"
+#include "common/rpc/checkpoint_client.h"
 #include "common/security/tls_credentials.h"
 #include "common/wire/status_grpc.h"
 #include "overwinter/v1/admin.grpc.pb.h"
 #include "overwinter/v1/billing.grpc.pb.h"
+#include "overwinter/v1/checkpoint.grpc.pb.h"
 #include "overwinter/v1/job.grpc.pb.h"
 #include "overwinter/v1/log.grpc.pb.h"
 
@@ -32,6 +34,8 @@ struct Client::Impl {
   std::unique_ptr<v1::BillingService::Stub> billing;
   std::unique_ptr<v1::LogService::Stub> logs;
   std::unique_ptr<ArtifactClient> artifacts;
+  std::unique_ptr<v1::CheckpointService::Stub> checkpoints;
+  std::unique_ptr<CheckpointClient> checkpoint_files;
 
   void prepare(grpc::ClientContext& context) const {
     context.AddMetadata("authorization", "Bearer " + token);

@@ -21,10 +21,12 @@
 #include "common/security/token.h"
 #include "coordinator/app/data_folder.h"
 #include "coordinator/app/store_sink.h"
+#include "coordinator/artifacts/checkpoint_store.h"
 #include "coordinator/dashboard/https_server.h"
 #include "coordinator/dashboard/router.h"
 #include "coordinator/rpc/descriptor_server.h"
 #include "coordinator/rpc/servers.h"
+#include "coordinator/runtime/checkpoint_retention.h"
 #include "coordinator/runtime/coordinator_loop.h"
 
 namespace overwinter::app {
@@ -128,6 +130,7 @@ struct Coordinator::Impl {
   std::unique_ptr<artifacts::BlobStore> blobs;
   std::unique_ptr<artifacts::ResultStore> results;
   std::unique_ptr<telemetry::Telemetry> telemetry;
+  std::unique_ptr<artifacts::CheckpointStore> checkpoints;
 
   runtime::EventQueue queue;
   runtime::Requests requests;
@@ -170,7 +173,16 @@ Status Coordinator::Impl::open_artifacts() {
                                                      folder.artifacts().string(), result_config);
   if (!opened_results) return opened_results.error();
   results = std::move(*opened_results);
-  return runtime::remove_orphans(*results, restored, store->history());
+  if (Status status = runtime::remove_orphans(*results, restored, store->history()); !status.ok()) {
+    return status;
+  }
+  artifacts::CheckpointStoreConfig checkpoint_config;
+  checkpoint_config.free_bytes_min = kDiskKeptForResults;
+  auto opened_checkpoints = artifacts::CheckpointStore::open(
+      artifacts::posix_files(), folder.artifacts().string(), checkpoint_config);
+  if (!opened_checkpoints) return opened_checkpoints.error();
+  checkpoints = std::move(*opened_checkpoints);
+  return runtime::remove_orphans(*checkpoints, restored, store->history());
 }
 
 Status Coordinator::Impl::open_telemetry() {
@@ -199,9 +211,25 @@ Status Coordinator::Impl::start_loop() {
   server_config.heartbeat_every = scheduling.heartbeat_every;
   server_config.allow_test_workloads = config.allow_test_workloads;
   servers = std::make_unique<rpc::Servers>(
-      rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, links, *tiles, *blobs,
-                       authority, signer, [this] { return loop->now(); },
-                       [this] { return store->disk_room(); }, *costs, serving, *store, *telemetry},
+      rpc::ServersNeed{queue,
+                       *views,
+                       requests,
+                       *planner,
+                       pool,
+                       *keeper,
+                       links,
+                       *tiles,
+                       *blobs,
+                       authority,
+                       signer,
+                       [this] { return loop->now(); },
+                       [this] { return store->disk_room(); },
+                       *costs,
+                       serving,
+                       *store,
+                       *telemetry,
+                       *checkpoints,
+                       {}},
       std::move(server_config));
 
   effects.emplace(runtime::Ports{&servers->link(), &requests, &*keeper, &*planner});
@@ -320,6 +348,7 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
 
 void Coordinator::end_idle_uploads() {
   impl_->blobs->sweep(impl_->loop->now());
+  impl_->checkpoints->sweep(impl_->loop->now());
 }
 
 void Coordinator::forget_old_logs() {

@@ -5,54 +5,32 @@
 #include <vector>
 
 #include "common/formats/digest.h"
+#include "coordinator/artifacts/incoming_file.h"
 
 namespace overwinter::artifacts {
-namespace {
-
-constexpr std::uint64_t kPieceBytesMax = kMiB;
-
-}  // namespace
 
 // The file exists exactly as long as the session is live. `mutex` is taken before the store's.
 struct BlobUpload::Session {
   BlobKey key;
   std::string path;
-  std::uint64_t size_bytes = 0;
 
   Mutex mutex;
-  std::unique_ptr<File> file OW_GUARDED_BY(mutex);  // null: ended
-  formats::BlobDigester digester OW_GUARDED_BY(mutex);
-  std::uint64_t received OW_GUARDED_BY(mutex) = 0;
+  std::unique_ptr<IncomingFile> file OW_GUARDED_BY(mutex);  // null: ended
   Time last_sign OW_GUARDED_BY(mutex);
   Status ended OW_GUARDED_BY(mutex);  // why, for the calls that follow
 
-  // Is it what was announced? Spends the digester.
-  Status check_content() OW_REQUIRES(mutex) {
-    if (received != size_bytes)
-      return error(Code::kInvalidArgument,
-                   fmt::format("The upload ended after {} of the {} bytes it announced.", received,
-                               size_bytes));
-    if (digester.finish() != key.digest)
-      return error(Code::kInvalidArgument,
-                   "The content is not what its digest says: the file was changed or damaged on "
-                   "its way.",
-                   {}, "Upload it again.");
-    return Status::success();
-  }
-
   // Closes and removes the file. What cannot be removed now is removed at the next start.
-  void end(FilePort& files, Status why) OW_REQUIRES(mutex) {
+  void end(Status why) OW_REQUIRES(mutex) {
     if (!file) return;
     file.reset();
     ended = std::move(why);
-    (void)files.remove(path);
   }
 };
 
 BlobUpload::~BlobUpload() {
   {
     MutexLock lock(session_->mutex);
-    session_->end(store_.files_, error(Code::kCancelled, "The upload was given up."));
+    session_->end(error(Code::kCancelled, "The upload was given up."));
   }
   store_.forget(session_);
 }
@@ -62,21 +40,9 @@ Status BlobUpload::write(std::span<const std::byte> data, Time now) {
   MutexLock lock(session.mutex);
   if (!session.file) return session.ended;
   session.last_sign = now;
-  if (data.size() > kPieceBytesMax)
-    return error(Code::kInvalidArgument,
-                 fmt::format("A piece of an upload has {}; the most is {}.",
-                             format_bytes(data.size()), format_bytes(kPieceBytesMax)));
-  if (data.size() > session.size_bytes - session.received)
-    return error(
-        Code::kInvalidArgument,
-        fmt::format("The upload is longer than the {} bytes it announced.", session.size_bytes));
-  if (Status status = session.file->write_at(session.received, data); !status.ok()) {
-    session.end(store_.files_, status);
-    return status;
-  }
-  session.digester.update(data);
-  session.received += data.size();
-  return Status::success();
+  Status status = session.file->write(data);
+  if (!status.ok() && status.code != Code::kInvalidArgument) session.end(status);
+  return status;
 }
 
 Status BlobUpload::finish() {
@@ -162,7 +128,6 @@ Result<std::unique_ptr<BlobUpload>> BlobStore::begin_upload(const BlobKey& key,
   if (Status status = admit(size_bytes); !status.ok()) return fail(std::move(status));
   auto session = std::make_shared<BlobUpload::Session>();
   session->key = key;
-  session->size_bytes = size_bytes;
   {
     MutexLock lock(session->mutex);
     session->last_sign = now;
@@ -179,28 +144,24 @@ Result<std::unique_ptr<BlobUpload>> BlobStore::begin_upload(const BlobKey& key,
   }
   // From here on the destructor of `upload` undoes everything.
   std::unique_ptr<BlobUpload> upload(new BlobUpload(*this, session));
-  Result<std::unique_ptr<File>> file = files_.open(session->path, OpenMode::kCreate);
+  Result<std::unique_ptr<IncomingFile>> file =
+      IncomingFile::create(files_, session->path, size_bytes, key.digest);
   if (!file) return fail(std::move(file.error()));
   MutexLock lock(session->mutex);
   session->file = std::move(*file);
-  if (Status status = session->file->allocate(size_bytes); !status.ok()) {
-    session->end(files_, status);
-    return fail(std::move(status));
-  }
   return upload;
 }
 
 Status BlobStore::publish(BlobUpload::Session& session) {
   MutexLock lock(session.mutex);
   if (!session.file) return session.ended;
-  Status status = session.check_content();
-  if (status.ok()) status = session.file->sync();
+  Status status = session.file->finish();
   const std::string folder = project_folder(session.key.project);
   if (status.ok()) status = make_durable_folder(folder, root_ + "/blobs");
   // Two uploads of the same content end in the same file: either will do.
-  if (status.ok()) status = files_.rename(session.path, blob_path(session.key));
+  if (status.ok()) status = session.file->publish(blob_path(session.key));
   if (!status.ok()) {
-    session.end(files_, status);
+    session.end(status);
     return status;
   }
   session.file.reset();
@@ -225,9 +186,9 @@ std::size_t BlobStore::sweep(Time now) {
     if (!session->mutex.try_lock()) continue;
     const bool idle = session->file && now - session->last_sign > config_.upload_idle_max;
     if (idle)
-      session->end(files_, error(Code::kDeadlineExceeded,
-                                 fmt::format("The upload sent nothing for {} and was ended.",
-                                             format_duration(config_.upload_idle_max))));
+      session->end(error(Code::kDeadlineExceeded,
+                         fmt::format("The upload sent nothing for {} and was ended.",
+                                     format_duration(config_.upload_idle_max))));
     session->mutex.unlock();
     if (!idle) continue;
     forget(session);

@@ -7,8 +7,6 @@
 namespace overwinter::artifacts {
 namespace {
 
-constexpr std::uint64_t kSmallFileMax = 4096;
-
 Status write_unfinished(FilePort& files, const std::string& path, std::string_view text) {
   Result<std::unique_ptr<File>> file = files.open(path, OpenMode::kCreate);
   if (!file) return std::move(file.error());
@@ -19,12 +17,13 @@ Status write_unfinished(FilePort& files, const std::string& path, std::string_vi
 
 }  // namespace
 
-Result<std::string> read_small_file(FilePort& files, const std::string& path) {
+Result<std::string> read_small_file(FilePort& files, const std::string& path,
+                                    std::uint64_t bytes_max) {
   const Result<std::unique_ptr<File>> file = files.open(path, OpenMode::kRead);
   if (!file) return fail(file.error());
   const Result<std::uint64_t> size = (*file)->size_bytes();
   if (!size) return fail(size.error());
-  if (*size > kSmallFileMax)
+  if (*size > bytes_max)
     return fail(Code::kInternal,
                 fmt::format("{} has {} and is damaged.", path, format_bytes(*size)));
   std::string text(*size, '\0');

@@ -1,10 +1,10 @@
 // ArtifactService: what is read. Downloads of people, blocks for workers, and what is there
 // already.
-#include <algorithm>
 #include <utility>
 
 #include "coordinator/artifacts/block_reader.h"
 #include "coordinator/rpc/artifact_service.h"
+#include "coordinator/rpc/blob_source.h"
 #include "coordinator/rpc/byte_stream.h"
 #include "coordinator/runtime/job_queries.h"
 
@@ -12,24 +12,6 @@ namespace overwinter::rpc {
 namespace {
 
 constexpr int kCheckMax = 1000;
-
-class BlobSource final : public ByteSource {
- public:
-  explicit BlobSource(artifacts::Blob blob) : blob_(std::move(blob)) {}
-  Result<std::size_t> next(std::span<std::byte> out) override {
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), bytes_left()));
-    if (Status status = blob_.file->read_at(at_, out.first(size)); !status.ok()) {
-      return fail(std::move(status));
-    }
-    at_ += size;
-    return size;
-  }
-  std::uint64_t bytes_left() const override { return blob_.size_bytes - at_; }
-
- private:
-  const artifacts::Blob blob_;
-  std::uint64_t at_ = 0;
-};
 
 template <class Reader>
 class ReaderSource final : public ByteSource {

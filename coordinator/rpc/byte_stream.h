@@ -35,9 +35,16 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
   using Open = std::function<Result<std::unique_ptr<ByteSource>>(Response&)>;
 
   using Sent = std::function<void(std::uint64_t bytes, std::chrono::nanoseconds took)>;
+  // Called on the pool before each piece is read: what goes with it. A message with something of it
+  // and no content does not end the answer.
+  using Announce = std::function<void(Response&)>;
 
-  ByteStream(ServiceContext& context, const Principal& caller, Open open, Sent sent = {})
-      : context_(context), open_(std::move(open)), sent_(std::move(sent)) {
+  ByteStream(ServiceContext& context, const Principal& caller, Open open, Sent sent = {},
+             Announce announce = {})
+      : context_(context),
+        open_(std::move(open)),
+        sent_(std::move(sent)),
+        announce_(std::move(announce)) {
     stream_ = context_.streams.add(caller.kind, caller.id, [this](const Status& status) {
       MutexLock lock(mutex_);
       stop(status);
@@ -92,7 +99,7 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
     reading_ = false;
     if (wanted_end_) return finish_now();
     if (!status.ok()) return stop(status);
-    if (message_.data().empty() && !first) {
+    if (!first && message_.ByteSizeLong() == 0) {
       if (sent_) sent_(bytes_, std::chrono::steady_clock::now() - began_);
       return stop(Status::success());
     }
@@ -101,6 +108,7 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
   }
 
   Status fill() {
+    if (announce_) announce_(message_);
     const std::size_t size =
         static_cast<std::size_t>(std::min<std::uint64_t>(kPieceBytes, source_->bytes_left()));
     std::string& data = *message_.mutable_data();
@@ -127,6 +135,7 @@ class ByteStream final : public grpc::ServerWriteReactor<Response> {
   ServiceContext& context_;
   const Open open_;
   const Sent sent_;
+  const Announce announce_;
   std::uint64_t stream_ = 0;
   // Of the pool's task or of gRPC's write, one after the other.
   std::unique_ptr<ByteSource> source_;

@@ -47,6 +47,10 @@ constexpr std::array kPeople{
     needs("/overwinter.v1.LogService/ReadLogs", Permission::kReadJobs),
     needs("/overwinter.v1.LogService/ListCurves", Permission::kReadJobs),
     needs("/overwinter.v1.LogService/ReadCurve", Permission::kReadJobs),
+    needs("/overwinter.v1.CheckpointService/ListCheckpoints", Permission::kReadJobs),
+    needs("/overwinter.v1.CheckpointService/GetCheckpoint", Permission::kReadJobs),
+    needs("/overwinter.v1.CheckpointService/DownloadCheckpoint", Permission::kReadJobs),
+    needs("/overwinter.v1.CheckpointService/VerifyCheckpoint", Permission::kReadJobs),
     anyone_known("/grpc.health.v1.Health/Check"),
     anyone_known("/grpc.health.v1.Health/Watch"),
     anyone_known("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
@@ -59,6 +63,11 @@ constexpr std::array kWorkers{
     needs("/overwinter.v1.ArtifactService/ReadBlock", Permission::kArtifactByCapability),
     needs("/overwinter.v1.ArtifactService/PutTile", Permission::kArtifactByCapability),
     needs("/overwinter.v1.LogService/PushLogs", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.CheckpointService/BeginCheckpoint", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.CheckpointService/PutCheckpointFile", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.CheckpointService/CommitCheckpoint", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.CheckpointService/GetLastCheckpoint", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.CheckpointService/ReadCheckpointFile", Permission::kArtifactByCapability),
 };
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "coordinator/rpc/admin_service.h"
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/billing_service.h"
+#include "coordinator/rpc/checkpoint_service.h"
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/log_service.h"
 #include "coordinator/rpc/worker_service.h"
@@ -112,6 +113,9 @@ struct Servers::Impl {
         worker_artifacts(context, need.tiles, need.signer.verifier()),
         logs(context, need.telemetry, need.signer.verifier()),
         worker_logs(context, need.telemetry, need.signer.verifier()),
+        checkpoints(context, need.checkpoints, need.signer.verifier(), {}),
+        worker_checkpoints(context, need.checkpoints, need.signer.verifier(),
+                           need.checkpoint_stored),
         workers(context, sessions) {}
 
   Status start_workers();
@@ -129,6 +133,8 @@ struct Servers::Impl {
   ArtifactService worker_artifacts;
   LogService logs;
   LogService worker_logs;
+  CheckpointService checkpoints;
+  CheckpointService worker_checkpoints;
   WorkerService workers;
   std::unique_ptr<grpc::Server> workers_server;
   std::unique_ptr<grpc::Server> people_server;
@@ -151,6 +157,7 @@ Status Servers::Impl::start_workers() {
   builder.RegisterService(&workers);
   builder.RegisterService(&worker_artifacts);
   builder.RegisterService(&worker_logs);
+  builder.RegisterService(&worker_checkpoints);
   workers_server = builder.BuildAndStart();
   return workers_server && workers_port != 0 ? Status::success() : taken(config.workers_address);
 }
@@ -170,6 +177,7 @@ Status Servers::Impl::start_people() {
   builder.RegisterService(&billing);
   builder.RegisterService(&artifacts);
   builder.RegisterService(&logs);
+  builder.RegisterService(&checkpoints);
   people_server = builder.BuildAndStart();
   return people_server && people_port != 0 ? Status::success() : taken(config.people_address);
 }

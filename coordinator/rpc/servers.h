@@ -13,6 +13,7 @@
 #include "common/security/ca.h"
 #include "common/security/capability.h"
 #include "coordinator/artifacts/blob_store.h"
+#include "coordinator/artifacts/checkpoint_store.h"
 #include "coordinator/runtime/blocking_pool.h"
 #include "coordinator/runtime/cluster_status.h"
 #include "coordinator/runtime/costs.h"
@@ -59,6 +60,9 @@ struct ServersNeed {
   const runtime::Serving& serving;  // complete at start()
   store::Store& store;
   telemetry::Telemetry& telemetry;
+  artifacts::CheckpointStore& checkpoints;
+  // Called when a checkpoint is durable: checkpoint_service.h says how. May be empty.
+  std::function<void(const CheckpointManifest&)> checkpoint_stored;
 };
 
 class Servers {

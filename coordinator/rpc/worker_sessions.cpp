@@ -19,6 +19,15 @@ namespace {
 // Beyond the seat's funding: time for the last tiles on a slow link.
 constexpr Duration kCapabilityMargin = std::chrono::minutes(10);
 
+// Digests of the blobs that a seat reads; what is none of them (empty) is left out by the reader.
+std::vector<std::string> inputs_of(const v1::Plan& plan) {
+  if (plan.has_matmul()) return {plan.matmul().a_digest(), plan.matmul().b_digest()};
+  const auto& data = plan.train().data_digests();
+  std::vector<std::string> inputs(data.begin(), data.end());
+  inputs.push_back(plan.train().init_digest());
+  return inputs;
+}
+
 }  // namespace
 
 WorkerSessions::WorkerSessions(runtime::EventQueue& queue, const runtime::Views& views,
@@ -85,8 +94,8 @@ std::string WorkerSessions::capability(WorkerId worker, SeatKey seat, const std:
   capability.write_tiles = true;
   capability.end = now_() + funded_for + kCapabilityMargin;
   v1::Plan message;
-  if (!plan || !message.ParseFromString(*plan) || !message.has_matmul()) return {};
-  for (const auto& text : {message.matmul().a_digest(), message.matmul().b_digest()}) {
+  if (!plan || !message.ParseFromString(*plan) || message.has_noop()) return {};
+  for (const std::string& text : inputs_of(message)) {
     if (const auto digest = parse_digest(text)) capability.read.push_back(*digest);
   }
   auto signed_text = signer_.sign(capability);

@@ -42,6 +42,7 @@ struct FaultFiles::Node {
     std::string data;
   };
   std::vector<Write> unsynced;
+  bool lost = false;  // a sync failed
 
   [[nodiscard]] NodePtr after_power_cut(Rest rest, std::mt19937_64& random) const {
     auto copy = std::make_shared<Node>();
@@ -190,6 +191,20 @@ void FaultFiles::set_capacity(std::uint64_t bytes) {
   capacity_ = bytes;
 }
 
+std::uint64_t FaultFiles::syncs() const {
+  std::scoped_lock lock(mutex_);
+  return syncs_;
+}
+
+bool FaultFiles::faults_spent() const {
+  std::scoped_lock lock(mutex_);
+  return faults_.empty();
+}
+
+bool FaultFiles::skips_this_sync() {
+  return syncs_++ == skip_one_sync;
+}
+
 std::vector<std::string> FaultFiles::log() const {
   std::scoped_lock lock(mutex_);
   return log_;
@@ -274,7 +289,8 @@ Status FaultFiles::write(const NodePtr& node, const std::string& path, std::uint
   Status status = start(FileOp::kWrite, fmt::format("write {} {}+{}", path, offset, data.size()));
   // The write during which the power goes may reach the disk in part.
   const bool in_part = !status.ok() && crashed_ && !was_crashed;
-  if (!status.ok() && !in_part) return status;
+  if (!status.ok() && !crashed_ && short_writes) data = data.first(data.size() / 2);
+  if (!status.ok() && !in_part && !short_writes) return status;
   const std::uint64_t end = offset + data.size();
   if (end > node->now.size() && used() + end - node->now.size() > capacity_)
     return error(Code::kResourceExhausted, fmt::format("No space for {}.", path));
@@ -298,8 +314,11 @@ Status FaultFiles::allocate(const NodePtr& node, const std::string& path, std::u
 }
 
 Status FaultFiles::sync(const NodePtr& node, const std::string& path) {
-  if (Status status = start(FileOp::kSync, "sync " + path); !status.ok()) return status;
-  if (skip_file_sync) return Status::success();
+  if (Status status = start(FileOp::kSync, "sync " + path); !status.ok()) {
+    node->lost |= !crashed_;
+    return status;
+  }
+  if (skips_this_sync() || skip_file_sync || node->lost) return Status::success();
   node->durable = node->now;
   node->unsynced.clear();
   return Status::success();
@@ -377,7 +396,7 @@ Status FaultFiles::sync_folder(const std::string& path) {
     return status;
   const NodePtr node = find(path);
   if (!node || !node->folder) return missing(path);
-  if (!skip_folder_sync) node->durable_names = node->now_names;
+  if (!skips_this_sync() && !skip_folder_sync) node->durable_names = node->now_names;
   return Status::success();
 }
 

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -43,6 +44,10 @@ class FaultFiles final : public artifacts::FilePort {
   // Planted bugs: syncs that do nothing and say that all is well.
   bool skip_file_sync = false;
   bool skip_folder_sync = false;
+  // The same for one sync alone, of a file or a folder: that which comes after so many others.
+  std::optional<std::uint64_t> skip_one_sync;
+  // A write that fails by fail_once reaches the file with its first half.
+  bool short_writes = false;
 
   // The power goes when this many changing operations have been done: the next one fails (a write
   // may still have reached the disk in part), as does everything after it.
@@ -50,6 +55,9 @@ class FaultFiles final : public artifacts::FilePort {
   [[nodiscard]] bool crashed() const;
   // Changing operations so far: everything but reads, lists and opens of files that exist.
   [[nodiscard]] std::uint64_t operations() const;
+  [[nodiscard]] std::uint64_t syncs() const;  // of them, of files and folders
+  // Whether every fault of fail_once has happened.
+  [[nodiscard]] bool faults_spent() const;
 
   // What a machine finds when the power is back: always what was synced; of the rest nothing,
   // everything, or what a coin says for each name and each sector of 512 bytes.
@@ -64,6 +72,8 @@ class FaultFiles final : public artifacts::FilePort {
   std::function<void()> before_read;
 
   // The operation of this kind that comes after `skip` others of it fails with this status, once.
+  // After a failed sync no later one makes that file's content durable: the pages are clean and
+  // gone.
   void fail_once(FileOp op, Status status, std::uint64_t skip = 0);
   // Bytes that files may have in all; more is a full disk.
   void set_capacity(std::uint64_t bytes);
@@ -106,10 +116,12 @@ class FaultFiles final : public artifacts::FilePort {
                std::span<const std::byte> data);
   Status allocate(const NodePtr& node, const std::string& path, std::uint64_t size);
   Status sync(const NodePtr& node, const std::string& path);
+  [[nodiscard]] bool skips_this_sync();
 
   mutable std::mutex mutex_;
   NodePtr root_;
   std::uint64_t operations_ = 0;
+  std::uint64_t syncs_ = 0;
   std::uint64_t crash_at_;
   std::uint64_t capacity_;
   bool crashed_ = false;

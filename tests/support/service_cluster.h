@@ -14,6 +14,7 @@
 #include "coordinator/rpc/admin_service.h"
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/billing_service.h"
+#include "coordinator/rpc/checkpoint_service.h"
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/log_service.h"
 #include "coordinator/runtime/coordinator_loop.h"
@@ -92,6 +93,7 @@ class ServiceCluster {
     builder.RegisterService(&billing_service_);
     builder.RegisterService(&artifact_service_);
     builder.RegisterService(logs != nullptr ? logs : &log_service_);
+    builder.RegisterService(&checkpoint_service_);
     server_ = builder.BuildAndStart();
     channel = server_->InProcessChannel({});
   }
@@ -158,12 +160,16 @@ class ServiceCluster {
       {"box:7602"},
       "box:7600"};
   rpc::JobService job_service{context};
+  std::unique_ptr<artifacts::CheckpointStore> checkpoints = std::move(
+      artifacts::CheckpointStore::open(artifacts::posix_files(), stored_.folder().string(), {})
+          .value());
 
  private:
   rpc::AdminService admin_service_{context};
   rpc::BillingService billing_service_{context};
   rpc::ArtifactService artifact_service_{context, tiles_, signer.verifier()};
   rpc::LogService log_service_{context, *telemetry, signer.verifier()};
+  rpc::CheckpointService checkpoint_service_{context, *checkpoints, signer.verifier(), {}};
   std::unique_ptr<grpc::Server> server_;
 };
 

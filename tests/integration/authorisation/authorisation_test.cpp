@@ -12,6 +12,7 @@
 #include "overwinter/v1/admin.pb.h"
 #include "overwinter/v1/artifact.pb.h"
 #include "overwinter/v1/billing.pb.h"
+#include "overwinter/v1/checkpoint.pb.h"
 #include "overwinter/v1/job.pb.h"
 #include "overwinter/v1/log.pb.h"
 #include "overwinter/v1/worker.pb.h"
@@ -65,15 +66,27 @@ const std::map<std::string, Names>& people_may() {
       {"LogService/ReadLogs", kReaders},
       {"LogService/ListCurves", kReaders},
       {"LogService/ReadCurve", kReaders},
+      {"CheckpointService/ListCheckpoints", kReaders},
+      {"CheckpointService/GetCheckpoint", kReaders},
+      {"CheckpointService/DownloadCheckpoint", kReaders},
+      {"CheckpointService/VerifyCheckpoint", kReaders},
   };
   return table;
 }
 
 const std::map<std::string, Names>& workers_may() {
   static const std::map<std::string, Names> table{
-      {"WorkerService/Join", {"join"}},        {"WorkerService/Renew", {"worker"}},
-      {"WorkerService/Connect", {"worker"}},   {"ArtifactService/ReadBlock", {"worker"}},
-      {"ArtifactService/PutTile", {"worker"}}, {"LogService/PushLogs", {"worker"}},
+      {"LogService/PushLogs", {"worker"}},
+      {"WorkerService/Join", {"join"}},
+      {"WorkerService/Renew", {"worker"}},
+      {"WorkerService/Connect", {"worker"}},
+      {"ArtifactService/ReadBlock", {"worker"}},
+      {"ArtifactService/PutTile", {"worker"}},
+      {"CheckpointService/BeginCheckpoint", {"worker"}},
+      {"CheckpointService/PutCheckpointFile", {"worker"}},
+      {"CheckpointService/CommitCheckpoint", {"worker"}},
+      {"CheckpointService/GetLastCheckpoint", {"worker"}},
+      {"CheckpointService/ReadCheckpointFile", {"worker"}},
   };
   return table;
 }
@@ -85,6 +98,7 @@ std::vector<std::string> every_method() {
        {v1::Job::descriptor()->file(), v1::Worker::descriptor()->file(),
         v1::PriceBook::descriptor()->file(), v1::ReadBlockRequest::descriptor()->file(),
         v1::LogLine::descriptor()->file(), v1::Hello::descriptor()->file()}) {
+        v1::Checkpoint::descriptor()->file(), v1::Hello::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       const auto* service = file->service(s);
       for (int m = 0; m < service->method_count(); ++m) {
@@ -180,7 +194,8 @@ TEST_F(AuthorisationTest, WorkersPort) {
             << what;
       } else if (!workers_may().at(method).contains(name)) {
         EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED) << what;
-      } else if (method.starts_with("ArtifactService/") || method.starts_with("LogService/")) {
+      } else if (method.starts_with("ArtifactService/") || method.starts_with("LogService/") ||
+                 method.starts_with("CheckpointService/")) {
         // By capability: an empty one is refused by the handler, in its own words.
         EXPECT_EQ(status.error_message().find("certificate"), std::string::npos) << what;
       } else {

@@ -1,0 +1,21 @@
+// Checkpoints and the jobs that own them.
+#pragma once
+
+#include "common/base/result.h"
+#include "coordinator/artifacts/checkpoint_store.h"
+#include "coordinator/core/cluster_state.h"
+#include "coordinator/store/history.h"
+
+namespace overwinter::runtime {
+
+// At the start, before anybody uses them: removes the checkpoints of jobs that exist nowhere any
+// more. Those of an ended job stay as long as the job is in the history: one goes on from them.
+// Blocks.
+Status remove_orphans(artifacts::CheckpointStore& checkpoints, const core::ClusterState& state,
+                      store::History& history);
+
+// After a failed sync nothing that was written before can be trusted: ends the process, which
+// replays. Does nothing for any other status.
+void end_if_disk_failed(const Status& status);
+
+}  // namespace overwinter::runtime
