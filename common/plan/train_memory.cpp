@@ -6,6 +6,7 @@
 
 #include "common/plan/matmul_geometry.h"
 #include "common/plan/memory_estimate.h"
+#include "common/plan/train_batch.h"
 
 namespace overwinter::plan {
 namespace {
@@ -107,6 +108,35 @@ bool is_activation(TrainPiece piece) {
 }
 
 }  // namespace
+
+Result<TrainRank> train_rank(const v1::TrainSpec& spec, const DataFacts& data, std::uint64_t ranks,
+                             std::uint32_t threads) {
+  auto shape = train_shape(spec.model(), data);
+  if (!shape) return fail(shape.error());
+  TrainRank rank;
+  rank.shape = std::move(*shape);
+  rank.tensors = train_tensors(rank.shape);
+  const std::vector<std::string> freeze(spec.freeze().begin(), spec.freeze().end());
+  if (Status s = freeze_tensors(freeze, rank.tensors); !s.ok()) return fail(s);
+  const std::uint64_t batch = spec.batch_size();
+  const std::uint64_t pieces = std::max<std::uint32_t>(spec.accumulate(), 1);
+  if (batch == 0 || batch > kTrainBatchMax)
+    return fail(Code::kInvalidArgument,
+                "A batch of " + std::to_string(batch) + "; it has 1 to " +
+                    std::to_string(kTrainBatchMax) + " samples.",
+                "workload.train.batch_size");
+  if (batch < saturating_product(ranks, pieces))
+    return fail(Code::kInvalidArgument,
+                "A batch of " + std::to_string(batch) + " has no sample for each of " +
+                    std::to_string(ranks) + " ranks with " + std::to_string(pieces) +
+                    (pieces == 1 ? " micro-batch." : " micro-batches."),
+                "workload.train.batch_size", "Take a larger batch, or fewer workers.");
+  rank.micro_batch = largest_micro_batch(batch, ranks, spec.accumulate());
+  rank.threads = std::max<std::uint32_t>(threads, 1);
+  rank.optimizer_slots = optimizer_slots(spec.optimizer());
+  rank.table_bytes = data.table_bytes;
+  return rank;
+}
 
 std::uint32_t optimizer_slots(const v1::OptimizerSpec& optimizer) {
   if (!optimizer.has_sgd()) return 2;

@@ -48,6 +48,12 @@ struct TrainRank {
   std::uint64_t table_bytes = 0;      // DataFacts::table_bytes
 };
 
+// What each of `ranks` ranks holds (at least 1, the same for all: the largest of them). The one way
+// from a specification to the numbers: planner and worker both go it. INVALID_ARGUMENT with the
+// field; a batch needs a sample for each rank and micro-batch.
+[[nodiscard]] Result<TrainRank> train_rank(const v1::TrainSpec& spec, const DataFacts& data,
+                                           std::uint64_t ranks, std::uint32_t threads);
+
 // adamw 2, sgd with momentum 1, without 0.
 [[nodiscard]] std::uint32_t optimizer_slots(const v1::OptimizerSpec& optimizer);
 
