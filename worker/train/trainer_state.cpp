@@ -87,7 +87,9 @@ Status Trainer::restore(std::span<const TensorView> state) {
     if (!one) return one.error();
     std::memcpy(&counters[i], (*one)->bytes.data(), sizeof(counters[i]));
   }
-  if (counters[0] < 0 || counters[1] != counters[0] * static_cast<std::int64_t>(batch_size_))
+  constexpr std::int64_t kStepsMax = std::int64_t{1} << 38;  // times the largest batch fits
+  if (counters[0] < 0 || counters[0] > kStepsMax ||
+      counters[1] != counters[0] * static_cast<std::int64_t>(batch_size_))
     return error(Code::kInvalidArgument,
                  "The checkpoint saw " + std::to_string(counters[1]) + " samples in " +
                      std::to_string(counters[0]) + " steps, which is no batch of " +
