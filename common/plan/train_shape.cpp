@@ -9,8 +9,8 @@ namespace {
 constexpr std::uint64_t kByteVocabulary = 256;
 
 Status refuse(std::string message, const std::string& field, std::string hint = {}) {
-  return error(Code::kInvalidArgument, std::move(message), "workload.train.model." + field,
-               std::move(hint));
+  return error(Code::kInvalidArgument, std::move(message),
+               "workload.train.model" + (field.empty() ? "" : "." + field), std::move(hint));
 }
 
 Status check_size(std::uint64_t value, std::uint64_t most, const std::string& what,

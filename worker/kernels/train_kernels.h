@@ -18,6 +18,8 @@ struct AdamwStep {
   float learning_rate = 0;
   float beta1 = 0.9F;
   float beta2 = 0.999F;
+  float rest1 = 0.1F;  // 1 - beta1 and 1 - beta2, rounded once: 1 - 0.999F has lost three digits
+  float rest2 = 0.001F;
   float epsilon = 1e-8F;
   float weight_decay = 0;
   float correction1 = 1;     // 1 - beta1^t

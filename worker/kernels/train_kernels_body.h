@@ -364,12 +364,14 @@ OW_KERNEL void adamw(float* __restrict weights, const float* __restrict gradient
   const float inverse = 1.0F / std::sqrt(step.correction2);
   const float beta1 = step.beta1;
   const float beta2 = step.beta2;
+  const float rest1 = step.rest1;
+  const float rest2 = step.rest2;
   const float epsilon = step.epsilon;
   const float scale = step.gradient_scale;
   for (std::size_t i = 0; i < count; ++i) {
     const float g = gradients[i] * scale;
-    const float m = beta1 * first[i] + (1.0F - beta1) * g;
-    const float v = beta2 * second[i] + (1.0F - beta2) * (g * g);
+    const float m = beta1 * first[i] + rest1 * g;
+    const float v = beta2 * second[i] + rest2 * (g * g);
     first[i] = m;
     second[i] = v;
     weights[i] = weights[i] * keep - rate * m / (std::sqrt(v) * inverse + epsilon);

@@ -235,8 +235,8 @@ void adamw(double* weights, const double* gradients, double* first, double* seco
   for (std::size_t i = 0; i < count; ++i) {
     const double g = gradients[i] * d(step.gradient_scale);
     weights[i] *= 1 - d(step.learning_rate) * d(step.weight_decay);
-    first[i] = d(step.beta1) * first[i] + (1 - d(step.beta1)) * g;
-    second[i] = d(step.beta2) * second[i] + (1 - d(step.beta2)) * g * g;
+    first[i] = d(step.beta1) * first[i] + d(step.rest1) * g;
+    second[i] = d(step.beta2) * second[i] + d(step.rest2) * g * g;
     const double mean = first[i] / d(step.correction1);
     const double square = second[i] / d(step.correction2);
     weights[i] -= d(step.learning_rate) * mean / (std::sqrt(square) + d(step.epsilon));

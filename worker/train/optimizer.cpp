@@ -124,6 +124,8 @@ void optimizer_step(ComputeTeam& team, Parameters& parameters, const OptimizerSe
   adamw.learning_rate = static_cast<float>(learning_rate);
   adamw.beta1 = static_cast<float>(s.beta1);
   adamw.beta2 = static_cast<float>(s.beta2);
+  adamw.rest1 = static_cast<float>(1 - s.beta1);
+  adamw.rest2 = static_cast<float>(1 - s.beta2);
   adamw.epsilon = static_cast<float>(s.epsilon);
   adamw.correction1 = static_cast<float>(1 - std::pow(s.beta1, t));
   adamw.correction2 = static_cast<float>(1 - std::pow(s.beta2, t));

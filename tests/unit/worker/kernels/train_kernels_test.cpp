@@ -288,6 +288,34 @@ TEST_P(AtLevel, NothingHidesANaN) {
   EXPECT_TRUE(std::isnan(y[0]));
 }
 
+// Ranks on unlike machines sum one gradient and then each updates its own weights: with other bits
+// they would drift apart.
+TEST(TrainKernels, UpdatesHaveTheSameBitsWithAndWithoutAvx512) {
+  if (best_kernel_level() < KernelLevel::kAvx512) GTEST_SKIP() << "this processor has no avx512";
+  const std::size_t n = 1003;
+  std::vector<Floats> weights;
+  for (const KernelLevel level : {KernelLevel::kAvx2, KernelLevel::kAvx512}) {
+    Floats w = random_floats(n, 1);
+    Floats m = random_floats(n, 2);
+    Floats v(n, 0.5F);
+    const Floats g = random_floats(n, 3);
+    AdamwStep adamw;
+    adamw.learning_rate = 0.01F;
+    adamw.weight_decay = 0.1F;
+    adamw.correction2 = 0.3F;
+    adamw.gradient_scale = 0.7F;
+    train_kernels(level).adamw(w.data(), g.data(), m.data(), v.data(), n, adamw);
+    SgdStep sgd;
+    sgd.learning_rate = 0.1F;
+    sgd.momentum = 0.9F;
+    sgd.weight_decay = 0.01F;
+    train_kernels(level).sgd(w.data(), g.data(), m.data(), n, sgd);
+    w.push_back(static_cast<float>(train_kernels(level).sum_of_squares(g.data(), n)));
+    weights.push_back(w);
+  }
+  EXPECT_EQ(weights[0], weights[1]);
+}
+
 INSTANTIATE_TEST_SUITE_P(Levels, AtLevel,
                          ::testing::Values(KernelLevel::kBaseline, KernelLevel::kAvx2,
                                            KernelLevel::kAvx512),

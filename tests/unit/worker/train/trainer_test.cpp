@@ -241,7 +241,7 @@ TEST(Trainer, WhatCannotBeTrainedIsRefusedWithItsField) {
             p + "model.gpt.heads");
   EXPECT_EQ(field_of([](auto& s) { s.mutable_model()->mutable_gpt()->set_context(6000); }),
             p + "model.gpt.context");
-  EXPECT_EQ(field_of([](auto& s) { s.mutable_model()->mutable_logistic(); }), p + "model.");
+  EXPECT_EQ(field_of([](auto& s) { s.mutable_model()->mutable_logistic(); }), p + "model");
   EXPECT_EQ(field_of([](auto& s) { s.mutable_optimizer()->mutable_adamw()->set_schedule("x"); }),
             p + "optimizer.adamw.schedule");
 }
