@@ -178,4 +178,22 @@ TrainMemory train_memory(const TrainRank& rank) {
   return memory;
 }
 
+v1::TrainPlan train_plan(const TrainRank& rank, const DataFacts& data, std::uint32_t accumulate) {
+  const TrainMemory memory = train_memory(rank);
+  v1::TrainPlan plan;
+  plan.set_parameters(train_parameters(rank.tensors));
+  plan.set_micro_batch(static_cast<std::uint32_t>(rank.micro_batch));  // at most kTrainBatchMax
+  plan.set_accumulate(std::max<std::uint32_t>(accumulate, 1));
+  plan.set_weights_bytes(memory.weights_bytes);
+  plan.set_gradients_bytes(memory.gradients_bytes);
+  plan.set_optimizer_bytes(memory.optimizer_bytes);
+  plan.set_activations_bytes(memory.activations_bytes);
+  plan.set_buffers_bytes(memory.buffers_bytes);
+  plan.set_data_samples(data.samples);
+  plan.set_inputs(static_cast<std::uint32_t>(data.inputs));  // fits: checked with the shape
+  plan.set_outputs(static_cast<std::uint32_t>(data.outputs));
+  plan.set_classes(data.classes);
+  return plan;
+}
+
 }  // namespace overwinter::plan

@@ -79,4 +79,9 @@ struct TrainMemory {
 };
 [[nodiscard]] TrainMemory train_memory(const TrainRank& rank);
 
+// The message of it: counts, parts of the peak, what the data say. Time and digests are the
+// planner's to add.
+[[nodiscard]] v1::TrainPlan train_plan(const TrainRank& rank, const DataFacts& data,
+                                       std::uint32_t accumulate);
+
 }  // namespace overwinter::plan

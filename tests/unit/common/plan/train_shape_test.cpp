@@ -140,6 +140,14 @@ TEST(TrainMemory, AddsUpAndFallsWithRanks) {
   EXPECT_EQ(a.activations_bytes, 2 * b.activations_bytes);
   EXPECT_EQ(a.total_bytes(), a.weights_bytes + a.gradients_bytes + a.optimizer_bytes +
                                  a.activations_bytes + a.buffers_bytes);
+  const v1::TrainPlan plan = train_plan(*two, text(1000000), 0);
+  EXPECT_EQ(plan.parameters(), 3290624U);
+  EXPECT_EQ(plan.micro_batch(), 8U);
+  EXPECT_EQ(plan.accumulate(), 1U);
+  EXPECT_EQ(plan.data_samples(), 1000000U);
+  EXPECT_EQ(plan.weights_bytes() + plan.gradients_bytes() + plan.optimizer_bytes() +
+                plan.activations_bytes() + plan.buffers_bytes(),
+            b.total_bytes());
   EXPECT_EQ(train_rank(spec, text(1000000), 17, 1).error().field, "workload.train.batch_size");
 }
 
