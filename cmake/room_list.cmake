@@ -38,7 +38,11 @@ room_program(coordinator/app overwinter-coordinator)
 
 room(worker/core USES common/base common/domain)
 room(worker/memory USES common/base)
+room(worker/collective USES worker/memory common/base)
 room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS)
+# Loops over arrays: -O2 of GCC 12 leaves most of them scalar. psabi: their vectors never cross a call.
+file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp)
+set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi")
 room(worker/matmul USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
 room(worker/collective USES worker/memory common/base)
 room(worker/local USES common/base common/domain overwinter/proto)
@@ -48,6 +52,9 @@ if(MPI_C_FOUND)
   room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
 endif()
 room(worker/runtime USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
+room(worker/train USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
+     overwinter/proto)
+room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
 room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH services)
 room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)

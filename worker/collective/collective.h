@@ -1,5 +1,5 @@
-// Collective: what ranks of one gang do together. Implemented within one process (here) and over Open
-// MPI (worker/gang); one suite of tests for all (tests/contract/collective_test.cpp).
+// Collective: what ranks of one gang do together. Implemented within one process (here) and over
+// Open MPI (worker/gang); one suite of tests for all (tests/contract/collective_test.cpp).
 #pragma once
 
 #include <cstddef>

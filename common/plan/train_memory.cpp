@@ -1,0 +1,199 @@
+#include "common/plan/train_memory.h"
+
+#include <algorithm>
+#include <initializer_list>
+#include <limits>
+
+#include "common/plan/matmul_geometry.h"
+#include "common/plan/memory_estimate.h"
+#include "common/plan/train_batch.h"
+
+namespace overwinter::plan {
+namespace {
+
+constexpr std::uint64_t kFloat = 4;
+
+std::uint64_t sum(std::uint64_t a, std::uint64_t b) {
+  return a > std::numeric_limits<std::uint64_t>::max() - b
+             ? std::numeric_limits<std::uint64_t>::max()
+             : a + b;
+}
+
+std::uint64_t product(std::initializer_list<std::uint64_t> factors) {
+  std::uint64_t all = 1;
+  for (const std::uint64_t factor : factors) all = saturating_product(all, factor);
+  return all;
+}
+
+class Pieces {
+ public:
+  Pieces() : bytes_(static_cast<std::size_t>(TrainPiece::kCount), 0) {}
+  std::uint64_t& operator[](TrainPiece piece) { return bytes_[static_cast<std::size_t>(piece)]; }
+  std::vector<std::uint64_t> take() { return std::move(bytes_); }
+
+ private:
+  std::vector<std::uint64_t> bytes_;
+};
+
+void parameters(const TrainRank& rank, Pieces& p) {
+  for (const TrainTensor& tensor : rank.tensors) {
+    const std::uint64_t bytes = train_aligned(product({tensor.elements(), kFloat}));
+    p[TrainPiece::kWeights] = sum(p[TrainPiece::kWeights], bytes);
+    if (tensor.trainable) p[TrainPiece::kGradients] = sum(p[TrainPiece::kGradients], bytes);
+  }
+  p[TrainPiece::kMoments] = product({p[TrainPiece::kGradients], rank.optimizer_slots});
+}
+
+void gpt(const TrainRank& rank, Pieces& p) {
+  const TrainShape& s = rank.shape;
+  const std::uint64_t r = product({rank.micro_batch, s.context});
+  const std::uint64_t rc = product({r, s.width, kFloat});
+  const std::uint64_t norms = 2 * s.layers + 1;
+  p[TrainPiece::kInputs] = product({r, 4});
+  p[TrainPiece::kTargets] = product({r, 4});
+  p[TrainPiece::kPartials] = product({rank.threads, 2, train_aligned(product({s.width, kFloat}))});
+  p[TrainPiece::kResiduals] = product({norms, rc});
+  p[TrainPiece::kNorms] = product({norms, rc});
+  p[TrainPiece::kNormStatistics] = product({norms, r, 2, kFloat});
+  p[TrainPiece::kQueryKeyValues] = product({s.layers, 3, rc});
+  p[TrainPiece::kAttentions] = product({s.layers, rc});
+  p[TrainPiece::kLogSums] = product({s.layers, r, s.heads, kFloat});
+  p[TrainPiece::kHiddens] = product({s.layers, 4, rc});
+  p[TrainPiece::kActivated] = product({s.layers, 4, rc});
+  p[TrainPiece::kLogits] = product({r, s.vocabulary, kFloat});
+  p[TrainPiece::kResidualGradients] = product({3, rc});
+  p[TrainPiece::kNormGradients] = rc;
+  p[TrainPiece::kQueryKeyValueGradients] = product({3, rc});
+  p[TrainPiece::kHiddenGradients] = product({4, rc});
+  p[TrainPiece::kAttentionScratch] =
+      product({rank.threads, 2, std::min(kAttentionRows, s.context), s.context, kFloat});
+}
+
+void dense(const TrainRank& rank, Pieces& p) {
+  const std::vector<std::uint64_t>& widths = rank.shape.widths;
+  const std::uint64_t r = rank.micro_batch;
+  std::uint64_t outputs = 0;
+  std::uint64_t widest = 0;
+  for (std::size_t i = 1; i < widths.size(); ++i) {
+    outputs = sum(outputs, train_aligned(product({r, widths[i], kFloat})));
+    widest = std::max(widest, widths[i]);
+  }
+  p[TrainPiece::kInputs] = product({r, widths.front(), kFloat});
+  p[TrainPiece::kTargets] =
+      rank.shape.classes ? product({r, 4}) : product({r, widths.back(), kFloat});
+  p[TrainPiece::kOutputs] = outputs;
+  p[TrainPiece::kOutputGradients] = product({2, train_aligned(product({r, widest, kFloat}))});
+}
+
+// The largest product of a step, for what OpenBLAS holds.
+std::uint64_t workspace(const TrainRank& rank) {
+  const TrainShape& s = rank.shape;
+  std::uint64_t rows = rank.micro_batch;
+  std::uint64_t widest = s.width;
+  if (s.kind == TrainKind::kGpt) {
+    rows = product({rank.micro_batch, s.context});
+    widest = std::max(product({4, s.width}), s.vocabulary);
+  } else {
+    widest = *std::ranges::max_element(s.widths);
+  }
+  const std::uint64_t depth = std::max(rows, widest);
+  return blas_workspace_bytes(std::min<std::uint64_t>(std::max(rows, widest), 1024), widest, depth,
+                              Precision::kFp32, rank.threads);
+}
+
+bool is_activation(TrainPiece piece) {
+  return piece == TrainPiece::kInputs || piece == TrainPiece::kTargets ||
+         piece == TrainPiece::kOutputs ||
+         (piece >= TrainPiece::kResiduals && piece <= TrainPiece::kLogits);
+}
+
+}  // namespace
+
+Result<TrainRank> train_rank(const v1::TrainSpec& spec, const DataFacts& data, std::uint64_t ranks,
+                             std::uint32_t threads) {
+  auto shape = train_shape(spec.model(), data);
+  if (!shape) return fail(shape.error());
+  TrainRank rank;
+  rank.shape = std::move(*shape);
+  rank.tensors = train_tensors(rank.shape);
+  const std::vector<std::string> freeze(spec.freeze().begin(), spec.freeze().end());
+  if (Status s = freeze_tensors(freeze, rank.tensors); !s.ok()) return fail(s);
+  const std::uint64_t batch = spec.batch_size();
+  const std::uint64_t pieces = std::max<std::uint32_t>(spec.accumulate(), 1);
+  if (batch == 0 || batch > kTrainBatchMax)
+    return fail(Code::kInvalidArgument,
+                "A batch of " + std::to_string(batch) + "; it has 1 to " +
+                    std::to_string(kTrainBatchMax) + " samples.",
+                "workload.train.batch_size");
+  if (batch < saturating_product(ranks, pieces))
+    return fail(Code::kInvalidArgument,
+                "A batch of " + std::to_string(batch) + " has no sample for each of " +
+                    std::to_string(ranks) + " ranks with " + std::to_string(pieces) +
+                    (pieces == 1 ? " micro-batch." : " micro-batches."),
+                "workload.train.batch_size", "Take a larger batch, or fewer workers.");
+  rank.micro_batch = largest_micro_batch(batch, ranks, spec.accumulate());
+  rank.threads = std::max<std::uint32_t>(threads, 1);
+  rank.optimizer_slots = optimizer_slots(spec.optimizer());
+  rank.table_bytes = data.table_bytes;
+  return rank;
+}
+
+std::uint32_t optimizer_slots(const v1::OptimizerSpec& optimizer) {
+  if (!optimizer.has_sgd()) return 2;
+  return optimizer.sgd().momentum() > 0 ? 1 : 0;
+}
+
+std::vector<std::uint64_t> train_pieces(const TrainRank& rank) {
+  Pieces p;
+  parameters(rank, p);
+  p[TrainPiece::kLosses] = product({rank.threads, kTrainAlignment});
+  if (rank.shape.kind == TrainKind::kGpt) {
+    gpt(rank, p);
+  } else {
+    dense(rank, p);
+  }
+  return p.take();
+}
+
+std::uint64_t TrainMemory::total_bytes() const {
+  return sum(sum(sum(weights_bytes, gradients_bytes), sum(optimizer_bytes, activations_bytes)),
+             buffers_bytes);
+}
+
+TrainMemory train_memory(const TrainRank& rank) {
+  TrainMemory memory;
+  const std::vector<std::uint64_t> pieces = train_pieces(rank);
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const auto piece = static_cast<TrainPiece>(i);
+    std::uint64_t& part = piece == TrainPiece::kWeights     ? memory.weights_bytes
+                          : piece == TrainPiece::kGradients ? memory.gradients_bytes
+                          : piece == TrainPiece::kMoments   ? memory.optimizer_bytes
+                          : is_activation(piece)            ? memory.activations_bytes
+                                                            : memory.buffers_bytes;
+    part = sum(part, train_aligned(pieces[i]));
+  }
+  memory.workspace_bytes = workspace(rank);
+  memory.buffers_bytes =
+      sum(memory.buffers_bytes, sum(memory.workspace_bytes, train_aligned(rank.table_bytes)));
+  return memory;
+}
+
+v1::TrainPlan train_plan(const TrainRank& rank, const DataFacts& data, std::uint32_t accumulate) {
+  const TrainMemory memory = train_memory(rank);
+  v1::TrainPlan plan;
+  plan.set_parameters(train_parameters(rank.tensors));
+  plan.set_micro_batch(static_cast<std::uint32_t>(rank.micro_batch));  // at most kTrainBatchMax
+  plan.set_accumulate(std::max<std::uint32_t>(accumulate, 1));
+  plan.set_weights_bytes(memory.weights_bytes);
+  plan.set_gradients_bytes(memory.gradients_bytes);
+  plan.set_optimizer_bytes(memory.optimizer_bytes);
+  plan.set_activations_bytes(memory.activations_bytes);
+  plan.set_buffers_bytes(memory.buffers_bytes);
+  plan.set_data_samples(data.samples);
+  plan.set_inputs(static_cast<std::uint32_t>(data.inputs));  // fits: checked with the shape
+  plan.set_outputs(static_cast<std::uint32_t>(data.outputs));
+  plan.set_classes(data.classes);
+  return plan;
+}
+
+}  // namespace overwinter::plan

@@ -1,0 +1,63 @@
+// Model: forward, loss and backward of one micro-batch that lies in the arena.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "common/plan/train_memory.h"
+#include "worker/kernels/openblas_gemm.h"
+#include "worker/kernels/thread_team.h"
+#include "worker/kernels/train_kernels.h"
+#include "worker/train/arena.h"
+#include "worker/train/data_source.h"
+#include "worker/train/parameters.h"
+
+namespace overwinter::worker {
+
+// The threads of a rank, each with single-threaded products of its own. Work is cut so that one
+// thread writes each number: bits depend on how many threads there are, never on which is faster.
+class ComputeTeam {
+ public:
+  ComputeTeam(std::uint32_t threads, const TrainKernels& kernels);
+
+  [[nodiscard]] std::uint32_t size() const { return team_.size(); }
+  void run(const std::function<void(std::uint32_t)>& work) { team_.run(work); }
+  [[nodiscard]] const TrainKernels& kernels() const { return kernels_; }
+  [[nodiscard]] GemmBackend& gemm(std::uint32_t thread) { return *gemms_[thread]; }
+  // On `thread` of a run; what is wrong with a product is a broken invariant. The first thread,
+  // which is the caller's, then calls `between`: a chance to move messages on.
+  void multiply(std::uint32_t thread, const Gemm<float>& problem);
+  void call_between(std::function<void()> between) { between_ = std::move(between); }
+  void pause(std::uint32_t thread);
+
+ private:
+  ThreadTeam team_;
+  ThreadTeam alone_{1};
+  const TrainKernels& kernels_;
+  std::vector<std::unique_ptr<OpenBlasGemm>> gemms_;
+  std::function<void()> between_;
+};
+
+// Parameters, arena and team outlive the model. One caller at a time.
+class Model {
+ public:
+  virtual ~Model() = default;
+  // Where sample `index` of the micro-batch is to be written.
+  [[nodiscard]] virtual SampleSlot slot(std::uint64_t index) = 0;
+  // What the loss of so many samples is the mean over: tokens, samples, or target values.
+  [[nodiscard]] virtual std::uint64_t terms(std::uint64_t samples) const = 0;
+  // The sum of the loss's terms over the first `samples` samples.
+  virtual double loss(std::uint64_t samples) = 0;
+  // The same, and `weight` times its gradient is added to the parameters' gradients.
+  // `final_from(offset)` is called whenever all gradients from that offset of the flat stretch on
+  // have got this micro-batch's part.
+  virtual double gradients(std::uint64_t samples, float weight,
+                           const std::function<void(std::size_t)>& final_from) = 0;
+};
+
+[[nodiscard]] std::unique_ptr<Model> make_model(const plan::TrainRank& rank, Arena& arena,
+                                                Parameters& parameters, ComputeTeam& team);
+
+}  // namespace overwinter::worker

@@ -1,0 +1,173 @@
+#include "worker/train/trainer.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "common/plan/train_batch.h"
+#include "worker/collective/gradient_buckets.h"
+
+namespace overwinter::worker {
+namespace {
+
+std::string number_text(double value) {
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+}  // namespace
+
+Trainer::Trainer(const v1::TrainSpec& spec, const DataSource& data, Collective& collective,
+                 plan::TrainRank rank, OptimizerSettings settings, Arena arena)
+    : data_(data),
+      collective_(collective),
+      rank_(std::move(rank)),
+      memory_(plan::train_memory(rank_)),
+      settings_(settings),
+      batch_size_(spec.batch_size()),
+      accumulate_(std::max<std::uint32_t>(spec.accumulate(), 1)),
+      steps_(spec.steps()),
+      arena_(std::move(arena)),
+      parameters_(arena_, rank_),
+      team_(rank_.threads, train_kernels(best_kernel_level())) {
+  parameters_.initialise(rank_.shape, spec.seed());
+  model_ = make_model(rank_, arena_, parameters_, team_);
+  counters_[2] = static_cast<std::int64_t>(spec.seed());
+  if (collective_.size() > 1) team_.call_between([this] { collective_.progress(); });
+}
+
+Trainer::~Trainer() = default;
+
+Result<std::unique_ptr<Trainer>> Trainer::make(const v1::TrainSpec& spec, const DataSource& data,
+                                               Collective& collective, MemoryResource& memory,
+                                               std::uint32_t threads) {
+  if (!spec.precision().empty() && spec.precision() != "auto" && spec.precision() != "fp32")
+    return fail(Code::kInvalidArgument,
+                "The precision " + spec.precision() + " is unknown; there are: auto, fp32.",
+                "workload.train.precision");
+  if (spec.steps() == 0)
+    return fail(Code::kInvalidArgument, "A training has at least one step.",
+                "workload.train.steps");
+  auto rank = plan::train_rank(spec, data.facts(), collective.size(), threads);
+  if (!rank) return fail(rank.error());
+  const auto settings = optimizer_settings(spec.optimizer());
+  if (!settings) return fail(settings.error());
+  auto arena = Arena::make(memory, *rank);
+  if (!arena) return fail(arena.error());
+  return std::unique_ptr<Trainer>(
+      new Trainer(spec, data, collective, std::move(*rank), *settings, std::move(*arena)));
+}
+
+std::uint64_t Trainer::steps_done() const {
+  return static_cast<std::uint64_t>(counters_[0]);
+}
+
+bool Trainer::finished() const {
+  return steps_done() >= steps_;
+}
+
+// Ranks on other machines may have drawn other last bits; they would drift apart for ever.
+Status Trainer::make_equal() {
+  if (equal_ || collective_.size() == 1) return Status::success();
+  for (const std::span<float> part : {parameters_.weights(), parameters_.moments()}) {
+    if (Status s = collective_.broadcast(std::as_writable_bytes(part), 0); !s.ok()) return s;
+  }
+  equal_ = true;
+  return Status::success();
+}
+
+Status Trainer::fill(std::uint64_t first, std::uint64_t count) {
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (Status s = data_.training_sample(first + i, model_->slot(i)); !s.ok()) return s;
+  }
+  return Status::success();
+}
+
+// The loss's terms of this rank's samples; the gradients become those of all ranks' mean.
+Result<double> Trainer::batch_gradients() {
+  std::memset(parameters_.gradients().data(), 0, parameters_.gradients().size_bytes());
+  GradientBuckets buckets(collective_, parameters_.gradients());
+  const plan::SampleRange own = plan::share_of(batch_size_, collective_.size(), collective_.rank());
+  const float weight = static_cast<float>(1 / static_cast<double>(model_->terms(batch_size_)));
+  const std::uint64_t position = static_cast<std::uint64_t>(counters_[1]);
+  double loss = 0;
+  Status reduced = Status::success();
+  for (std::uint64_t piece = 0; piece < accumulate_; ++piece) {
+    const plan::SampleRange part = plan::share_of(own.size(), accumulate_, piece);
+    if (Status s = fill(position + own.begin + part.begin, part.size()); !s.ok()) return fail(s);
+    const bool last = piece + 1 == accumulate_;
+    loss += model_->gradients(part.size(), weight, [&](std::size_t offset) {
+      if (last && reduced.ok()) reduced = buckets.final_from(offset);
+    });
+  }
+  if (reduced.ok()) reduced = buckets.finish();
+  if (!reduced.ok()) return fail(reduced);
+  return loss;
+}
+
+Status Trainer::check_finite(double loss, const GradientNorm& norm) const {
+  if (std::isfinite(loss) && norm.not_finite.empty()) return Status::success();
+  const std::string step = std::to_string(counters_[0] + 1);
+  const std::string hint = "Lower the learning rate, clip the gradient, or look at the data.";
+  std::string weights;
+  for (const TensorView& view : model()) {
+    const auto* values = reinterpret_cast<const float*>(view.bytes.data());
+    for (std::size_t i = 0; i < view.bytes.size() / sizeof(float) && weights.empty(); ++i) {
+      if (!std::isfinite(values[i])) weights = view.name;
+    }
+  }
+  if (std::isfinite(loss))
+    return error(Code::kOutOfRange,
+                 "Step " + step + ": the gradient of " + norm.not_finite + " is not finite.", {},
+                 hint);
+  std::string tensor = ", though all tensors are finite.";
+  if (!weights.empty()) {
+    tensor = "; " + weights + " is not finite.";
+  } else if (!norm.not_finite.empty()) {
+    tensor = "; all weights are finite, the gradient of " + norm.not_finite + " is not.";
+  }
+  return error(Code::kOutOfRange, "Step " + step + ": the loss is " + number_text(loss) + tensor,
+               {}, hint);
+}
+
+Result<StepReport> Trainer::step() {
+  if (finished()) return fail(Code::kFailedPrecondition, "The training has made all of its steps.");
+  if (Status s = make_equal(); !s.ok()) return fail(s);
+  const auto own = batch_gradients();
+  if (!own) return fail(own.error());
+  double loss = *own;
+  if (Status s = collective_.all_reduce_sum(std::span(&loss, 1)); !s.ok()) return fail(s);
+  loss /= static_cast<double>(model_->terms(batch_size_));
+  const GradientNorm norm = gradient_norm(team_, parameters_);
+  if (Status s = check_finite(loss, norm); !s.ok()) return fail(s);
+  StepReport report;
+  report.loss = loss;
+  report.gradient_norm = norm.norm;
+  report.learning_rate = learning_rate_at(settings_, steps_done(), steps_);
+  optimizer_step(team_, parameters_, settings_, steps_done(), report.learning_rate, norm.norm);
+  ++counters_[0];
+  counters_[1] += static_cast<std::int64_t>(batch_size_);
+  report.step = steps_done();
+  report.samples = batch_size_;
+  report.tokens = rank_.shape.kind == plan::TrainKind::kGpt ? batch_size_ * rank_.shape.context : 0;
+  return report;
+}
+
+Result<std::optional<double>> Trainer::validation_loss(std::uint64_t samples_max) {
+  const std::uint64_t all = data_.validation_samples();
+  if (all == 0) return std::nullopt;
+  if (Status s = make_equal(); !s.ok()) return fail(s);
+  const std::uint64_t used = samples_max == 0 ? all : std::min(all, samples_max);
+  const plan::SampleRange own = plan::share_of(used, collective_.size(), collective_.rank());
+  double loss = 0;
+  for (std::uint64_t at = own.begin; at < own.end; at += rank_.micro_batch) {
+    const std::uint64_t count = std::min(rank_.micro_batch, own.end - at);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const plan::SampleRange place = plan::share_of(all, used, at + i);
+      if (Status s = data_.validation_sample(place.begin, model_->slot(i)); !s.ok()) return fail(s);
+    }
+    loss += model_->loss(count);
+  }
+  if (Status s = collective_.all_reduce_sum(std::span(&loss, 1)); !s.ok()) return fail(s);
+  return loss / static_cast<double>(model_->terms(used));
+}
+
+}  // namespace overwinter::worker
