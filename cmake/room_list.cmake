@@ -37,6 +37,12 @@ room(worker/core USES common/base common/domain)
 room(worker/memory USES common/base)
 room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS)
 room(worker/matmul USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
+# The user's own programs; its program stands between the daemon and them.
+room(worker/exec USES common/formats common/base common/domain LIBRARIES PkgConfig::SECCOMP)
+room_program(worker/exec overwinter-keeper)
+if(OVERWINTER_TESTS)
+  add_dependencies(unit_worker_exec overwinter-keeper)
+endif()
 room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
 room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH services)

@@ -6,7 +6,7 @@ packages_build=(
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev
   libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libyaml-cpp-dev
   libopenblas-pthread-dev libsqlite3-dev libexpected-dev libspdlog-dev libfmt-dev
-  libcli11-dev libssl-dev libxxhash-dev prometheus-cpp-dev
+  libcli11-dev libssl-dev libxxhash-dev libseccomp-dev prometheus-cpp-dev
 )
 
 packages_numpy=(python3 python3-numpy)

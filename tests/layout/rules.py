@@ -102,6 +102,7 @@ LIBRARIES = {
     "cblas": ("cblas.h",),
     "openblas": ("openblas_config.h",),
     "xxhash": ("xxhash.h",),
+    "seccomp": ("seccomp.h",),
     "json": ("nlohmann/",),
     "cli": ("CLI/",),
     "spdlog": ("spdlog/",),
@@ -112,7 +113,7 @@ LIBRARIES = {
     "benchmark": ("benchmark/",),
     "posix": ("sys/", "netinet/", "arpa/", "linux/", "net/", "unistd.h", "fcntl.h", "dirent.h",
               "poll.h", "signal.h", "netdb.h", "ifaddrs.h", "termios.h", "spawn.h", "sched.h",
-              "pthread.h", "pwd.h", "malloc.h", "dlfcn.h", "ftw.h", "glob.h"),
+              "pthread.h", "pwd.h", "grp.h", "malloc.h", "dlfcn.h", "ftw.h", "glob.h"),
     "simd": ("immintrin.h", "emmintrin.h", "xmmintrin.h", "cpuid.h", "x86intrin.h"),
 }
 
@@ -132,6 +133,7 @@ MAY_INCLUDE = {
     "cblas": {"worker/kernels"},
     "openblas": {"worker/kernels"},
     "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC},
+    "seccomp": {"worker/exec"},
     "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "coordinator/app",
              "coordinator/rpc", "worker/app", "worker/rpc", "client/sdk", "client/cli"},
     "cli": {"coordinator/app", "worker/app", "client/cli"},
@@ -165,7 +167,7 @@ IMPURE_NAMES = (r"system_clock", r"steady_clock", r"high_resolution_clock", r"ra
 LINKED = {
     "gRPC::grpc++": "grpc", "gRPC::grpc++_reflection": "grpc", "SQLite::SQLite3": "sqlite",
     "OpenSSL::SSL": "openssl", "OpenSSL::Crypto": "openssl", "PkgConfig::YAMLCPP": "yaml",
-    "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
+    "PkgConfig::SECCOMP": "seccomp", "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
     "nlohmann_json::nlohmann_json": "json", "fmt::fmt": "fmt", "spdlog::spdlog": "spdlog",
     "tl::expected": "expected", "Threads::Threads": "posix", "Boost::url": "url",
     "prometheus-cpp::core": "prometheus",
