@@ -40,6 +40,8 @@ room(worker/matmul USES worker/kernels worker/memory common/plan common/formats 
 # The user's own programs; its program stands between the daemon and them.
 room(worker/exec USES common/formats common/base common/domain LIBRARIES PkgConfig::SECCOMP)
 room_program(worker/exec overwinter-keeper)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/worker/exec/python_bytes.S PROPERTIES
+  OBJECT_DEPENDS ${CMAKE_SOURCE_DIR}/worker/exec/overwinter.py)
 if(OVERWINTER_TESTS)
   add_dependencies(unit_worker_exec overwinter-keeper)
 endif()

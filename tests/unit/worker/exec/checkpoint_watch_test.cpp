@@ -106,7 +106,7 @@ TEST_F(CheckpointWatchTest, OfFoldersTheNewestWholeOne) {
   write("step-2/model.pt", true);
   EXPECT_THAT(step(10), IsEmpty());
   close("step-2/model.pt");
-  EXPECT_THAT(step(0), ElementsAre("step-2/model.pt"));
+  EXPECT_THAT(step(5), ElementsAre("step-2/model.pt"));
   rename_to("step-3/model.pt");
   EXPECT_THAT(step(0), ElementsAre("step-3/model.pt"));
 }
