@@ -144,7 +144,7 @@ std::vector<Grant> job_grants(const JobFolder& folder, const std::vector<Mount>&
 Status link_mounts(const JobFolder& folder, const std::vector<Mount>& mounts,
                    std::optional<uid_t> owner) {
   for (const Mount& mount : mounts)
-    if (!mount.inside.empty())
+    if (!mount.inside.empty() && !mount.inside.starts_with('/'))
       if (Status status = link_at(folder.work(), mount.inside, mount.outside, owner); !status.ok())
         return status;
   return Status::success();

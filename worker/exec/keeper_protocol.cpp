@@ -80,6 +80,12 @@ std::string encode_order(const TreeOrder& order) {
   put(out, order.memory.support.kill_folder);
   put(out, order.memory.limit_bytes);
   put(out, order.memory.name);
+  put(out, std::uint64_t{order.mounts.size()});
+  for (const Mount& mount : order.mounts) {
+    put(out, mount.inside);
+    put(out, mount.outside);
+    put(out, std::uint64_t{mount.writable ? 1U : 0U});
+  }
   return out;
 }
 
@@ -111,6 +117,12 @@ Result<TreeOrder> decode_order(std::string_view bytes) {
   order.memory.support.kill_folder = in.text();
   order.memory.limit_bytes = in.number();
   order.memory.name = in.text();
+  order.mounts.resize(in.count());
+  for (Mount& mount : order.mounts) {
+    mount.inside = in.text();
+    mount.outside = in.text();
+    mount.writable = in.number() != 0;
+  }
   const bool whole = in.done() && !order.processes.empty() &&
                      order.processes.size() <= kProcessesMax && (!has_uid || uid != 0);
   for (const ProcessOrder& process : order.processes)

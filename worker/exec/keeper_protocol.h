@@ -14,6 +14,7 @@
 #include "common/base/result.h"
 #include "worker/exec/confinement.h"
 #include "worker/exec/memory_limit.h"
+#include "worker/exec/mounts.h"
 
 namespace overwinter::worker::exec {
 
@@ -36,6 +37,7 @@ struct TreeOrder {
   std::string folder;                   // each begins in it
   Confinement confinement;
   MemoryOrder memory;
+  std::vector<Mount> mounts;  // those to be bound (mount_view.h); others are passed over
 };
 
 // Of both: nothing is trusted to be in bounds, though only the daemon writes it.

@@ -30,8 +30,20 @@ bool stays_inside(std::string_view path) {
   return true;
 }
 
+// A path that is there is covered; else its first part is made, beside the root's own folders.
+bool bindable(const std::string& absolute) {
+  for (const char* system : {"/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc",
+                             "/run", "/sbin", "/sys", "/usr", "/var"})
+    if (at_or_below(absolute, system)) return false;
+  std::error_code code;
+  if (absolute == "/") return false;
+  if (fs::is_directory(fs::symlink_status(absolute, code))) return true;
+  return !fs::exists(
+      fs::symlink_status("/" + fs::path(absolute).relative_path().begin()->string(), code));
+}
+
 Result<Mount> resolve(const std::vector<AllowedMount>& allowed, std::string_view project,
-                      const std::string& inside, std::string outside) {
+                      const std::string& inside, std::string outside, bool can_bind) {
   Mount mount;
   if (outside.ends_with(":rw")) {
     mount.writable = true;
@@ -44,14 +56,21 @@ Result<Mount> resolve(const std::vector<AllowedMount>& allowed, std::string_view
     return fail(Code::kInvalidArgument, fmt::format("{} is no absolute path", outside),
                 "workload.exec.mounts");
   if (normal(inside) != path) {
-    if (!stays_inside(inside))
+    const std::string absolute = normal(inside);
+    if (!absolute.empty() && !(can_bind && bindable(absolute)))
+      return fail(Code::kInvalidArgument,
+                  fmt::format("this worker cannot show {} as {}: {}", path, absolute,
+                              can_bind ? "a system folder is in the way"
+                                       : "bind mounts need root outside of a container"),
+                  "workload.exec.mounts", fmt::format("data: {} (a path in the workdir)", path));
+    if (absolute.empty() && !stays_inside(inside))
       return fail(
           Code::kInvalidArgument,
           fmt::format("{} cannot be where {} appears: a path in the workdir, or the same path, "
                       "can",
                       inside, path),
           "workload.exec.mounts", fmt::format("data: {}", path));
-    mount.inside = inside;
+    mount.inside = absolute.empty() ? inside : absolute;
   }
   std::error_code code;
   mount.outside = fs::canonical(path, code).string();
@@ -89,13 +108,14 @@ Result<AllowedMount> parse_allowed_mount(std::string_view text) {
 
 Result<std::vector<Mount>> resolve_mounts(const std::vector<AllowedMount>& allowed,
                                           std::string_view project,
-                                          const std::map<std::string, std::string>& mounts) {
+                                          const std::map<std::string, std::string>& mounts,
+                                          bool can_bind) {
   if (mounts.size() > kMountsMax)
     return fail(Code::kInvalidArgument, fmt::format("more than {} mounts", kMountsMax),
                 "workload.exec.mounts");
   std::vector<Mount> resolved;
   for (const auto& [inside, outside] : mounts) {
-    Result<Mount> mount = resolve(allowed, project, inside, outside);
+    Result<Mount> mount = resolve(allowed, project, inside, outside, can_bind);
     if (!mount) return fail(std::move(mount.error()));
     resolved.push_back(std::move(*mount));
   }

@@ -14,6 +14,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "worker/exec/mount_view.h"
+
 extern char** environ;
 
 namespace overwinter::worker::exec {
@@ -72,6 +74,8 @@ void reset_signals() {
   if (const int number = groups.join(); number != 0)
     give_up(pipe, Code::kInternal, fmt::format("its group: {}", std::strerror(number)));
   (void)write_small_file("/proc/self/oom_score_adj", kOomScore);
+  if (Status status = enter_mount_view(order.mounts); !status.ok())
+    give_up(pipe, status.code, status.message);
   if (Status status = enter_confinement(order.confinement, keeper); !status.ok())
     give_up(pipe, status.code, status.message);
   if (::chdir(order.folder.c_str()) != 0)

@@ -4,6 +4,7 @@
 
 #include "tests/unit/worker/exec/tree_fixture.h"
 #include "worker/exec/launch_environment.h"
+#include "worker/exec/mount_view.h"
 #include "worker/exec/progress_lines.h"
 #include "worker/exec/setup_store.h"
 
@@ -110,7 +111,7 @@ TEST_F(JobFolderTest, MountsAreReadAndWrittenAsTheyWereAllowed) {
   const auto folder = make_job_folder(base_ / "jobs", "j-1", owner());
   const auto mounts = resolve_mounts(
       {{base_.string(), ""}}, "p",
-      {{"in/data", (base_ / "read").string()}, {"out", (base_ / "write").string() + ":rw"}});
+      {{"in/data", (base_ / "read").string()}, {"out", (base_ / "write").string() + ":rw"}}, false);
   ASSERT_TRUE(mounts.has_value());
   ASSERT_TRUE(link_mounts(*folder, *mounts, owner()).ok());
   EXPECT_EQ(link_mounts(*folder, *mounts, owner()).code, Code::kAlreadyExists);
@@ -121,6 +122,42 @@ echo x > out/new && echo written; exit 0)",
     EXPECT_THAT(recorder_.lines(), Contains(line));
   EXPECT_FALSE(fs::exists(base_ / "read/new"));
   EXPECT_TRUE(fs::exists(base_ / "write/new"));
+}
+
+TEST_F(JobFolderTest, AnAbsolutePathIsBoundForTheJobAlone) {
+  if (!can_bind_mounts()) GTEST_SKIP() << "needs root outside of a container";
+  fs::create_directories(base_ / "set/sub");
+  std::ofstream(base_ / "set/sub/data") << "content\n";
+  ::chmod((base_ / "set").c_str(), 0777);
+  ::chmod((base_ / "set/sub").c_str(), 0755);
+  fs::create_directories(base_ / "cover");
+  const auto folder = make_job_folder(base_ / "jobs", "j-1", owner());
+  const auto mounts =
+      resolve_mounts({{base_.string(), ""}}, "p",
+                     {{"/overwinter-test-data/in", (base_ / "set").string()},
+                      {(base_ / "cover").string(), (base_ / "set").string() + ":rw"}},
+                     true);
+  ASSERT_TRUE(mounts.has_value()) << mounts.error().message;
+  ASSERT_TRUE(link_mounts(*folder, *mounts, owner()).ok());
+  TreeOrder order =
+      job(*folder,
+          "set +e; cat /overwinter-test-data/in/sub/data; "
+          "echo x > /overwinter-test-data/in/new || echo refused; "
+          "echo x > " +
+              (base_ / "cover/file").string() +
+              " && echo written; "
+              "echo mine > own; ls / | grep -c usr; /usr/bin/python3 -c "
+              "'import tempfile; tempfile.TemporaryFile(); print(\"python\")'; exit 0",
+          job_grants(*folder, *mounts, {}, {}));
+  order.mounts = *mounts;
+  const TreeEnd end = run(order);
+  EXPECT_TRUE(end.processes[0].succeeded()) << end.refused.message;
+  for (const char* line : {"content", "refused", "written", "python"})
+    EXPECT_THAT(recorder_.lines(), Contains(line)) << recorder_.text();
+  EXPECT_TRUE(fs::exists(base_ / "set/file"));
+  EXPECT_TRUE(fs::exists(folder->work() / "own"));
+  EXPECT_FALSE(fs::exists("/overwinter-test-data"));
+  EXPECT_TRUE(fs::is_empty(base_ / "cover"));
 }
 
 TEST_F(JobFolderTest, ACacheIsOneAttemptsAtATimeAndStays) {

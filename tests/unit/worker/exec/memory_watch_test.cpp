@@ -45,5 +45,26 @@ TEST(MemoryWatchTest, WhatIsCountedTwiceIsNotMeasuredEachTime) {
   EXPECT_EQ(watch.unshared(milliseconds(1200), 3 * kGiB).look, Look::kExact);
 }
 
+// Two GiB a second in virtual time, on a machine that wakes the watchdog late.
+TEST(MemoryWatchTest, AProgramThatFillsTwoGibibytesASecondOvershootsByLessThanATwentieth) {
+  for (const int late_ms : {0, 1, 5, 10}) {
+    MemoryWatch watch(kGiB);
+    milliseconds now{0};
+    MemoryWatch::Decision decision;
+    std::uint64_t used = 0;
+    for (int looks = 0; decision.look != Look::kKill; ++looks) {
+      ASSERT_LT(looks, 10000);
+      now += decision.wait + milliseconds(late_ms);
+      used = static_cast<std::uint64_t>(now.count()) * (2 * kGiB / 1000);
+      decision = watch.resident(used);
+      if (decision.look == Look::kUnshared) decision = watch.unshared(now, used);
+      // The tree stands still for it.
+      if (decision.look == Look::kExact) decision = watch.exact(now, used, milliseconds(10));
+    }
+    EXPECT_GT(used, kGiB);
+    EXPECT_LE(used, kGiB * 105 / 100) << late_ms;
+  }
+}
+
 }  // namespace
 }  // namespace overwinter::worker::exec

@@ -35,11 +35,12 @@ class MountDecisionTest : public testing::Test {
   std::string path(const std::string& name) const { return (base_ / name).string(); }
   Result<std::vector<Mount>> ask(const std::string& inside, const std::string& outside,
                                  const std::string& project = "other") const {
-    return resolve_mounts(allowed_, project, {{inside, outside}});
+    return resolve_mounts(allowed_, project, {{inside, outside}}, can_bind_);
   }
 
   fs::path base_;
   std::vector<AllowedMount> allowed_;
+  bool can_bind_ = false;
 };
 
 TEST_F(MountDecisionTest, IsMadeByTheRealPathAndTheProject) {
@@ -60,6 +61,15 @@ TEST_F(MountDecisionTest, PathsThatCannotBeAreSaid) {
     EXPECT_EQ(ask(inside, path("open")).error().code, Code::kInvalidArgument) << inside;
   EXPECT_EQ(ask("data", "relative").error().code, Code::kInvalidArgument);
   EXPECT_THAT(ask("/data", path("open")).error().hint, testing::HasSubstr("data: "));
+}
+
+TEST_F(MountDecisionTest, OtherAbsolutePathsWhereTheyCanBeBound) {
+  can_bind_ = true;
+  EXPECT_EQ(ask("/no-such-folder/data/", path("open")).value()[0],
+            (Mount{"/no-such-folder/data", path("open"), false}));
+  EXPECT_EQ(ask(path("opened"), path("open")).value()[0].inside, path("opened"));
+  for (const char* inside : {"/", "/etc", "/usr/share/data", "/proc/1", "/tmp/no/such/folder"})
+    EXPECT_EQ(ask(inside, path("open")).error().code, Code::kInvalidArgument) << inside;
 }
 
 }  // namespace

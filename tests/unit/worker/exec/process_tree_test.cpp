@@ -169,12 +169,14 @@ TEST(KeeperProtocol, AnOrderComesBackAsItWasAndNoPieceOfItIsTaken) {
   order.confinement.groups = {44, 109};
   order.confinement.grants = {{"/usr", Access::kRead}, {"/w", Access::kReadWrite}};
   order.memory = {{MemoryKind::kCgroup1, "/m", "/k", {}}, 12345, "name"};
+  order.mounts = {{"/data", "/mnt/x", true}, {"in", "/mnt/y", false}};
   const std::string bytes = encode_order(order);
   const auto back = decode_order(bytes);
   ASSERT_TRUE(back.has_value());
   EXPECT_EQ(encode_order(*back), bytes);
   EXPECT_EQ(back->processes, order.processes);
   EXPECT_EQ(back->confinement.grants, order.confinement.grants);
+  EXPECT_EQ(back->mounts, order.mounts);
   for (std::size_t length = 0; length < bytes.size(); ++length)
     EXPECT_FALSE(decode_order(std::string_view(bytes).substr(0, length)).has_value());
   order.confinement.uid = 0;
