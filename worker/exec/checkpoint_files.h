@@ -4,9 +4,13 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <filesystem>
-#include <memory>
+#include <map>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/result.h"

@@ -2,6 +2,7 @@
 // give it, and an observer that can be waited for.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
