@@ -14,6 +14,7 @@ find_package(Boost 1.81 REQUIRED COMPONENTS url)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 # Without Open MPI no gangs: overwinter-rank is left out and the tests that need it say so.
 find_package(MPI COMPONENTS C)

@@ -54,6 +54,14 @@ endif()
 room(worker/runtime USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
 room(worker/train USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
      overwinter/proto)
+# The user's own programs; its program stands between the daemon and them.
+room(worker/exec USES common/formats common/base common/domain LIBRARIES PkgConfig::SECCOMP)
+room_program(worker/exec overwinter-keeper)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/worker/exec/python_bytes.S PROPERTIES
+  OBJECT_DEPENDS ${CMAKE_SOURCE_DIR}/worker/exec/overwinter.py)
+if(OVERWINTER_TESTS)
+  add_dependencies(unit_worker_exec overwinter-keeper)
+endif()
 room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
 room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH services)

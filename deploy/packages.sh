@@ -7,6 +7,7 @@ packages_build=(
   libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libyaml-cpp-dev libre2-dev
   libopenblas-pthread-dev libsqlite3-dev libexpected-dev libspdlog-dev libfmt-dev
   libcli11-dev libssl-dev libxxhash-dev prometheus-cpp-dev openmpi-bin libopenmpi-dev
+  libcli11-dev libssl-dev libxxhash-dev libseccomp-dev prometheus-cpp-dev
 )
 
 packages_numpy=(python3 python3-numpy)
