@@ -44,14 +44,6 @@ room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConf
 file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp)
 set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi")
 room(worker/matmul USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
-room(worker/collective USES worker/memory common/base)
-room(worker/local USES common/base common/domain overwinter/proto)
-room(worker/gang USES worker/collective worker/local common/base common/domain overwinter/proto)
-room_program(worker/gang overwinter-launch-agent MAIN agent_main.cpp)
-if(MPI_C_FOUND)
-  room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
-endif()
-room(worker/runtime USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
 room(worker/train USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
      overwinter/proto)
 # The user's own programs; its program stands between the daemon and them.
@@ -62,7 +54,13 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/worker/exec/python_bytes.S PROPE
 if(OVERWINTER_TESTS)
   add_dependencies(unit_worker_exec overwinter-keeper)
 endif()
-room(worker/runtime USES worker/core worker/matmul worker/kernels worker/memory common/plan common/formats common/security
+room(worker/local USES common/base common/domain overwinter/proto)
+room(worker/gang USES worker/collective worker/local common/base common/domain overwinter/proto)
+room_program(worker/gang overwinter-launch-agent MAIN agent_main.cpp)
+if(MPI_C_FOUND)
+  room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
+endif()
+room(worker/runtime USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
 room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH services)
 room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)

@@ -6,8 +6,7 @@ packages_build=(
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev
   libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libyaml-cpp-dev libre2-dev
   libopenblas-pthread-dev libsqlite3-dev libexpected-dev libspdlog-dev libfmt-dev
-  libcli11-dev libssl-dev libxxhash-dev prometheus-cpp-dev openmpi-bin libopenmpi-dev
-  libcli11-dev libssl-dev libxxhash-dev libseccomp-dev prometheus-cpp-dev
+  libcli11-dev libssl-dev libxxhash-dev libseccomp-dev prometheus-cpp-dev openmpi-bin libopenmpi-dev
 )
 
 packages_numpy=(python3 python3-numpy)
@@ -15,7 +14,6 @@ packages_numpy=(python3 python3-numpy)
 packages_tests=(
   libgtest-dev libgmock-dev clang-format-14 openssl
   python3 python3-numpy python3-grpcio python3-protobuf sqlite3 iproute2 iptables
-  python3 python3-numpy python3-grpcio python3-protobuf sqlite3 iproute2
   python3-torch libopenblas0-openmp
 )
 

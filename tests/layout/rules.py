@@ -138,7 +138,6 @@ MAY_INCLUDE = {
     "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC,
                # Checksums of records in segments.
                "coordinator/telemetry"},
-    "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC},
     "seccomp": {"worker/exec"},
     "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "coordinator/app",
              "coordinator/rpc", "worker/app", "worker/rpc", "client/sdk", "client/cli"},
@@ -173,8 +172,6 @@ IMPURE_NAMES = (r"system_clock", r"steady_clock", r"high_resolution_clock", r"ra
 LINKED = {
     "gRPC::grpc++": "grpc", "gRPC::grpc++_reflection": "grpc", "SQLite::SQLite3": "sqlite",
     "OpenSSL::SSL": "openssl", "OpenSSL::Crypto": "openssl", "PkgConfig::YAMLCPP": "yaml", "PkgConfig::RE2": "re2",
-    "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
-    "OpenSSL::SSL": "openssl", "OpenSSL::Crypto": "openssl", "PkgConfig::YAMLCPP": "yaml",
     "PkgConfig::SECCOMP": "seccomp", "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
     "nlohmann_json::nlohmann_json": "json", "fmt::fmt": "fmt", "spdlog::spdlog": "spdlog",
     "tl::expected": "expected", "Threads::Threads": "posix", "Boost::url": "url",

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <gtest/gtest.h>
+
 #include "tests/contract/collective_suite.h"
 
 namespace overwinter::worker {
@@ -21,23 +23,17 @@ class MpiCollectiveTest : public testing::Test {
   std::unique_ptr<MpiCollective> collective_;
 };
 
-TEST_F(MpiCollectiveTest, sums_floats) {
-  collective_suite::sums<float>(*collective_);
+TEST_F(MpiCollectiveTest, keeps_the_suite) {
+  EXPECT_EQ(CollectiveSuite(*collective_).run(), std::vector<std::string>{});
 }
-TEST_F(MpiCollectiveTest, sums_doubles) {
-  collective_suite::sums<double>(*collective_);
-}
-TEST_F(MpiCollectiveTest, same_bits) {
-  collective_suite::same_bits(*collective_);
-}
-TEST_F(MpiCollectiveTest, under_way_at_once) {
-  collective_suite::under_way_at_once(*collective_);
-}
+
+// One that nobody waits for has ended before its values go.
 TEST_F(MpiCollectiveTest, dropped) {
-  collective_suite::dropped(*collective_);
-}
-TEST_F(MpiCollectiveTest, broadcasts) {
-  collective_suite::broadcasts(*collective_);
+  {
+    std::vector<float> values(2'000'000, 1.0F);
+    ASSERT_TRUE(collective_->start_all_reduce_sum(values));
+  }
+  ASSERT_TRUE(collective_->barrier().ok());
 }
 
 TEST_F(MpiCollectiveTest, all_meet) {
