@@ -27,6 +27,7 @@ void Engine::set_state(JobId id, JobState state, Cause cause, std::string reason
                        std::uint64_t actor, AttemptNumber attempt) {
   emit(JobStateChanged{id, state, cause, attempt, std::move(reason), actor});
   touch(id);
+  if (state != JobState::kQueued) let_go(id);
   const Job& now_job = job(id);
   const TimerSet::Key limit{TimerKind::kTimeLimit, id.value(), 0};
   if (state == JobState::kRunning && now_job.demand.time_limit) {

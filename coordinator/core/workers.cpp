@@ -14,6 +14,7 @@ void Engine::set_worker(WorkerId id, WorkerState state, std::string reason, std:
   touch(id);
   update_slots(id);
   if (state == WorkerState::kReady) return;
+  std::erase_if(held_, [id](const auto& held) { return held.first.first == id; });
   // A job that failed elsewhere and waits for this worker may try the others again.
   for (const JobId job_id : avoiding_) eager_.insert(job_id);
 }
