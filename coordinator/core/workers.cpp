@@ -175,7 +175,7 @@ void Engine::returned(WorkerId id) {
     if (draining) set_worker(id, WorkerState::kDraining, "draining", 0, removing);
     arm_cut(id);
   }
-  timers_.set({TimerKind::kLost, id.value(), 0}, now_ + config_.lost_after);
+  timers_.set({TimerKind::kLost, id.value()}, now_ + config_.lost_after);
 }
 
 void Engine::hear(WorkerId worker_id, const SeatStatus& status) {
@@ -375,7 +375,7 @@ void Engine::lost_due(WorkerId id) {
   const Time grace = planted(Bug::kGracePeriodSkipped) ? Time{} : soft_.grace_until;
   const Time due = std::max(soft.last_sign + config_.lost_after, grace);
   if (now_ < due) {
-    timers_.set({TimerKind::kLost, id.value(), 0}, due);
+    timers_.set({TimerKind::kLost, id.value()}, due);
     return;
   }
   soft.connected = false;
@@ -419,8 +419,8 @@ void Engine::remove_if_empty(WorkerId id) {
   charge_minimum(id);
   set_worker(id, WorkerState::kRemoved, "removed");
   effect(EndPrincipal{PrincipalKind::kWorker, id.value()});
-  timers_.cancel({TimerKind::kLost, id.value(), 0});
-  timers_.cancel({TimerKind::kCut, id.value(), 0});
+  timers_.cancel({TimerKind::kLost, id.value()});
+  timers_.cancel({TimerKind::kCut, id.value()});
   soft_.workers.erase(id);
   workers_changed(id);
 }
