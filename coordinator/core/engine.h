@@ -89,7 +89,8 @@ class Engine {
   void fill(WorkerId worker, DeviceIndex device);
   [[nodiscard]] bool open_to_avoided(const Job& job) const;
   void avoid(const Job& job, WorkerId worker);
-  [[nodiscard]] bool holds_enough(const Job& job);
+  [[nodiscard]] bool holds_enough(const Job& job) const;
+  void let_go(JobId id);
   void start_attempt(JobId id);
   void update_waiting(JobId id);
   void update_slots(WorkerId id);

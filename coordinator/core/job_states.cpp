@@ -27,8 +27,9 @@ void Engine::set_state(JobId id, JobState state, Cause cause, std::string reason
                        std::uint64_t actor, AttemptNumber attempt) {
   emit(JobStateChanged{id, state, cause, attempt, std::move(reason), actor});
   touch(id);
+  if (state != JobState::kQueued) let_go(id);
   const Job& now_job = job(id);
-  const TimerSet::Key limit{TimerKind::kTimeLimit, id.value(), 0};
+  const TimerSet::Key limit{TimerKind::kTimeLimit, id.value()};
   if (state == JobState::kRunning && now_job.demand.time_limit) {
     const Duration counted = now_job.ran - now_job.ran_at_resume;
     timers_.set(limit, *now_job.running_since + (*now_job.demand.time_limit - counted));
@@ -48,7 +49,7 @@ void Engine::ended(const Job& job) {
   soft_.jobs.erase(job.id);
   avoiding_.erase(job.id);
   if (job.state != JobState::kSucceeded && !job.gang()) effect(DropResult{job.id});
-  timers_.set({TimerKind::kForget, job.id.value(), 0}, *job.ended_at + config_.forget_after);
+  timers_.set({TimerKind::kForget, job.id.value()}, *job.ended_at + config_.forget_after);
 }
 
 void Engine::forget_due(JobId id) {

@@ -21,17 +21,15 @@ constexpr std::int64_t kSecondSeatFactor =
 Duration lasts(Charge amount, Money price, std::uint32_t share_ppm, Duration most) {
   const ledger::Int128 per_ms = charge_for(price, Duration(1), share_ppm).units;
   if (per_ms <= 0) return most;
-  const ledger::Int128 ms = amount.units / per_ms;
-  return ms >= most.count() ? most : Duration(static_cast<std::int64_t>(ms));
+  const ledger::Int128 ms = std::min<ledger::Int128>(most.count(), amount.units / per_ms);
+  return Duration(static_cast<std::int64_t>(ms));
 }
 
 }  // namespace
 
 std::optional<Charge> Engine::room(const Job& job) const {
   if (!job.demand.cap) return std::nullopt;
-  const Charge used = job.charged + job.reserved;
-  const Charge cap = charge_of(*job.demand.cap);
-  return cap > used ? cap - used : Charge{};
+  return std::max(Charge{}, charge_of(*job.demand.cap) - job.charged - job.reserved);
 }
 
 std::optional<Duration> Engine::first_funding(const Job& job, Money price, std::uint32_t share_ppm,
@@ -68,11 +66,11 @@ Duration Engine::used_about(const Seat& seat) const {
 void Engine::arm_funding(const Job& job, const Seat& seat, const SeatSoft& soft) {
   const Duration used = used_about(seat);
   const Duration work_left = seat.funded_for - job.demand.stop_time - used;
-  Time at = now_ + std::max(Duration(1), work_left - soft.slice / 2);
-  if (work_left <= soft.slice / 2) {  // not renewed: look again when it should have ended
-    at = now_ + std::max(Duration(1000), seat.funded_for - used + kOutlived);
+  Duration wait = work_left - soft.slice / 2;
+  if (wait <= Duration::zero()) {  // not renewed: look again when it should have ended
+    wait = std::max(Duration(1000), seat.funded_for - used + kOutlived);
   }
-  timers_.set({TimerKind::kFund, seat.key.job.value(), seat.key.number}, at);
+  timers_.set({TimerKind::kFund, seat.key.job.value(), seat.key.number}, now_ + wait);
 }
 
 void Engine::fund_due(SeatKey key) {
@@ -197,20 +195,18 @@ void Engine::arm_cut(WorkerId id) {
   if (!machine.incarnation.valid()) return;  // its devices, and so its price, are not known yet
   const Time next = next_cut_after(machine.slice_from);
   soft_.workers[id].next_cut = next;
-  timers_.set({TimerKind::kCut, id.value(), 0}, std::max(next, now_ + Duration(1)));
+  timers_.set({TimerKind::kCut, id.value()}, std::max(next, now_ + Duration(1)));
 }
 
 // At the instant itself. What starts from here on pays the new price; the open slices of seats are
 // cut by their words.
 void Engine::cut_due(WorkerId id) {
-  const Worker* machine = state_.find_worker(id);
-  if (machine == nullptr || machine->state == WorkerState::kRemoved) return;
   cut_if_due(id);
   ++epoch_;
   update_slots(id);
   const auto next = soft_.workers[id].next_cut;
   if (next && *next <= now_) {
-    timers_.set({TimerKind::kCut, id.value(), 0}, next_cut_after(now_));
+    timers_.set({TimerKind::kCut, id.value()}, next_cut_after(now_));
   }
 }
 
@@ -266,7 +262,7 @@ void Engine::reprice_seat(SeatKey key, bool ending) {
   const Seat* seat = state_.find_seat(key);
   const Money price = device_prices(state_, worker(seat->worker), seat->slice_from)[seat->device];
   if (price == seat->device_price_per_hour) return;
-  const Duration rest = std::max(Duration(0), seat->funded_for - seat->used_charged);
+  const Duration rest = seat->funded_for - seat->used_charged;
   const Charge reserved = seat->charged + charge_for(price, rest, seat->share_ppm);
   const auto left = room(job(key.job));
   const bool rise = price > seat->device_price_per_hour;

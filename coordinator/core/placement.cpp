@@ -68,12 +68,9 @@ policy::Candidate Engine::candidate_for(const Job& job, const Worker& worker,
   if (const auto soft = soft_.jobs.find(job.id); soft != soft_.jobs.end()) {
     c.avoided = soft->second.avoid.contains(worker.id);
   }
-  if (const auto held = held_.find({worker.id, device});
-      held != held_.end() && held->second != job.id) {
-    const Job* other = state_.find_job(held->second);
-    c.held = other != nullptr && other->state == JobState::kQueued &&
-             policy::rank(other->demand, other->id, false) <
-                 policy::rank(job.demand, job.id, job.state != JobState::kQueued);
+  if (const auto held = held_.find({worker.id, device}); held != held_.end()) {
+    c.held = policy::rank(this->job(held->second).demand, held->second, false) <
+             policy::rank(job.demand, job.id, job.state != JobState::kQueued);
   }
   return c;
 }
@@ -266,8 +263,9 @@ void Engine::place() {
     if (first.job != rank.job && first.growing == 0) continue;
     try_place(rank.job);
   }
-  for (const auto& [worker_id, device] : std::exchange(freed_, {})) fill(worker_id, device);
-  freed_.clear();
+  while (!freed_.empty()) {  // one that starts lets go of what was kept free for it
+    for (const auto& [worker_id, device] : std::exchange(freed_, {})) fill(worker_id, device);
+  }
   // Once all are granted, so that the first does not take what is for the others too.
   for (const SeatKey key : std::exchange(granted_, {})) refill(key);
 }
@@ -340,18 +338,19 @@ void Engine::avoid(const Job& job, WorkerId worker) {
   avoiding_.insert(job.id);
 }
 
-bool Engine::holds_enough(const Job& job) {
-  std::size_t count = 0;
-  for (auto it = held_.begin(); it != held_.end();) {
-    const Job* holder = state_.find_job(it->second);
-    if (holder == nullptr || holder->state != JobState::kQueued) {
-      it = held_.erase(it);
-      continue;
-    }
-    count += it->second == job.id ? 1 : 0;
-    ++it;
-  }
-  return count >= job.demand.seats_min;
+bool Engine::holds_enough(const Job& job) const {
+  const auto count = std::count_if(held_.begin(), held_.end(),
+                                   [&](const auto& held) { return held.second == job.id; });
+  return std::cmp_greater_equal(count, job.demand.seats_min);
+}
+
+// What was kept free for it is for others.
+void Engine::let_go(JobId id) {
+  std::erase_if(held_, [&](const auto& held) {
+    if (held.second != id) return false;
+    freed_.insert(held.first);
+    return true;
+  });
 }
 
 }  // namespace overwinter::core

@@ -36,7 +36,7 @@ void Engine::rebuild() {
     WorkerSoft& soft = soft_.workers[id];
     soft.last_sign = now_ - config_.lost_after;
     if (worker.state != WorkerState::kJoined && worker.state != WorkerState::kLost) {
-      timers_.set({TimerKind::kLost, id.value(), 0},
+      timers_.set({TimerKind::kLost, id.value()},
                   planted(Bug::kGracePeriodSkipped) ? now_ : soft_.grace_until);
     }
     arm_cut(id);
@@ -48,14 +48,14 @@ void Engine::rebuild() {
     const Job& kept = job(id);
     derive_job_effects(kept);
     if (kept.terminal()) {
-      timers_.set({TimerKind::kForget, id.value(), 0}, *kept.ended_at + config_.forget_after);
+      timers_.set({TimerKind::kForget, id.value()}, *kept.ended_at + config_.forget_after);
       continue;
     }
     update_waiting(id);
     eager_.insert(id);
     if (kept.running_since && kept.demand.time_limit) {
       timers_.set(
-          {TimerKind::kTimeLimit, id.value(), 0},
+          {TimerKind::kTimeLimit, id.value()},
           *kept.running_since + (*kept.demand.time_limit - (kept.ran - kept.ran_at_resume)));
     }
     for (const auto& [number, seat] : kept.seats) {

@@ -45,9 +45,9 @@ void Engine::refill(SeatKey key) {
   JobSoft& all = job_soft(of);
   SeatSoft& soft = all.seats[key.number];
   if (!(soft.began || soft.offered) || !hands_out(of) || all.unresolved > 0) return;
-  const std::uint64_t seats = std::max<std::size_t>(1, of.seats.size());
-  const std::uint64_t range = std::clamp<std::uint64_t>(
-      all.pool.count() / (2 * seats), 1, std::max<std::uint64_t>(1, of.demand.units_per_range_max));
+  const std::uint64_t range =
+      std::clamp<std::uint64_t>(all.pool.count() / (2 * of.seats.size()), 1,
+                                std::max<std::uint64_t>(1, of.demand.units_per_range_max));
   // One range travels with the offer; the second follows when the seat has begun.
   const std::uint64_t wanted = soft.began ? 2 * range : range;
   if (soft.out.count() > range || soft.out.count() >= wanted) return;
@@ -75,7 +75,6 @@ bool Engine::hand_out_rest(const Job& job, const Seat& seat, SeatSoft& soft) {
   const UnitRanges* slowest = nullptr;
   std::int64_t longest = -1;
   for (const auto& [number, other] : all.seats) {
-    if (number == seat.key.number || other.out.empty()) continue;
     UnitRanges rest = other.out;
     rest.remove(all.doubled);
     if (rest.empty()) continue;
@@ -196,7 +195,7 @@ void Engine::on(const UnitRejected& event) {
       event.worker,
       "a result of it failed its check (unit " + std::to_string(event.unit) + "): " + event.message,
       0, false);
-  if (held && state_.find_job(event.seat.job) != nullptr && !job(event.seat.job).terminal()) {
+  if (held) {
     update_waiting(event.seat.job);
     eager_.insert(event.seat.job);
     refill_all(event.seat.job);

@@ -14,6 +14,7 @@ void Engine::set_worker(WorkerId id, WorkerState state, std::string reason, std:
   touch(id);
   update_slots(id);
   if (state == WorkerState::kReady) return;
+  std::erase_if(held_, [id](const auto& held) { return held.first.first == id; });
   // A job that failed elsewhere and waits for this worker may try the others again.
   for (const JobId job_id : avoiding_) eager_.insert(job_id);
 }
@@ -174,7 +175,7 @@ void Engine::returned(WorkerId id) {
     if (draining) set_worker(id, WorkerState::kDraining, "draining", 0, removing);
     arm_cut(id);
   }
-  timers_.set({TimerKind::kLost, id.value(), 0}, now_ + config_.lost_after);
+  timers_.set({TimerKind::kLost, id.value()}, now_ + config_.lost_after);
 }
 
 void Engine::hear(WorkerId worker_id, const SeatStatus& status) {
@@ -387,7 +388,7 @@ void Engine::lost_due(WorkerId id) {
   const Time grace = planted(Bug::kGracePeriodSkipped) ? Time{} : soft_.grace_until;
   const Time due = std::max(soft.last_sign + lost_after(*silent), grace);
   if (now_ < due) {
-    timers_.set({TimerKind::kLost, id.value(), 0}, due);
+    timers_.set({TimerKind::kLost, id.value()}, due);
     return;
   }
   soft.connected = false;
@@ -441,8 +442,8 @@ void Engine::remove_if_empty(WorkerId id) {
   charge_minimum(id);
   set_worker(id, WorkerState::kRemoved, "removed");
   effect(EndPrincipal{PrincipalKind::kWorker, id.value()});
-  timers_.cancel({TimerKind::kLost, id.value(), 0});
-  timers_.cancel({TimerKind::kCut, id.value(), 0});
+  timers_.cancel({TimerKind::kLost, id.value()});
+  timers_.cancel({TimerKind::kCut, id.value()});
   soft_.workers.erase(id);
   workers_changed(id);
 }

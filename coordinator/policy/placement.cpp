@@ -26,14 +26,14 @@ Verdict could_hold(const Want& want, const Candidate& candidate) {
   if (candidate.projects != nullptr && !candidate.projects->empty() &&
       std::find(candidate.projects->begin(), candidate.projects->end(), want.project) ==
           candidate.projects->end()) {
-    return {Why::kProject, 0, 0};
+    return {Why::kProject};
   }
   if ((candidate.spot && demand.spot == SpotUse::kNever) ||
       (!candidate.spot && demand.spot == SpotUse::kOnly)) {
-    return {Why::kSpot, 0, 0};
+    return {Why::kSpot};
   }
-  if (demand.runs_user_code && !candidate.no_exec.empty()) return {Why::kNoExec, 0, 0};
-  if (demand.device_kind != "any" && demand.device_kind != device.kind) return {Why::kKind, 0, 0};
+  if (demand.runs_user_code && !candidate.no_exec.empty()) return {Why::kNoExec};
+  if (demand.device_kind != "any" && demand.device_kind != device.kind) return {Why::kKind};
   const SeatSize size = seat_size(demand, device);
   if (size.memory_bytes > device.memory_bytes) {
     return {Why::kMemoryTotal, device.memory_bytes, size.memory_bytes};
@@ -45,12 +45,12 @@ Verdict could_hold(const Want& want, const Candidate& candidate) {
 Verdict can_hold(const Want& want, const Candidate& candidate) {
   const Verdict verdict = could_hold(want, candidate);
   if (!verdict.fits()) return verdict;
-  if (!candidate.not_ready.empty()) return {Why::kNotReady, 0, 0};
-  if (candidate.avoided) return {Why::kAvoided, 0, 0};
-  if (candidate.held) return {Why::kHeld, 0, 0};
+  if (!candidate.not_ready.empty()) return {Why::kNotReady};
+  if (candidate.avoided) return {Why::kAvoided};
+  if (candidate.held) return {Why::kHeld};
   if (want.demand->transport == Transport::kGang) {
-    if (candidate.other_project) return {Why::kOtherProject, 0, 0};
-    if (candidate.network_taken) return {Why::kNetworkTaken, 0, 0};
+    if (candidate.other_project) return {Why::kOtherProject};
+    if (candidate.network_taken) return {Why::kNetworkTaken};
   }
   const DeviceInfo& device = *candidate.device;
   const SeatSize size = seat_size(*want.demand, device);
