@@ -379,6 +379,10 @@ Result<PlanOutcome> plan_job(const v1::JobSpec& spec, const MatmulProblem* probl
       return MatmulPlanner(spec, *problem, offer, *limits).run();
     case v1::JobSpec::kNoop:
       return plan_noop(spec.noop(), offer, *limits);
+    case v1::JobSpec::kTrain:
+    case v1::JobSpec::kExec:
+      // common/spec refuses them before; release.h says when no longer.
+      return fail(Code::kUnimplemented, "This release runs no such workload.", "workload");
     case v1::JobSpec::WORKLOAD_NOT_SET:
       break;
   }

@@ -114,6 +114,8 @@ struct Coordinator::Impl {
   Status open_artifacts();
   Status open_telemetry();
   Status start_loop();
+  void tell_core_of(const CheckpointManifest& stored);
+  Status announce_checkpoints();
   Status ensure_admin_token();
   Status open_ports();
   Status open_dashboard();
@@ -211,25 +213,11 @@ Status Coordinator::Impl::start_loop() {
   server_config.heartbeat_every = scheduling.heartbeat_every;
   server_config.allow_test_workloads = config.allow_test_workloads;
   servers = std::make_unique<rpc::Servers>(
-      rpc::ServersNeed{queue,
-                       *views,
-                       requests,
-                       *planner,
-                       pool,
-                       *keeper,
-                       links,
-                       *tiles,
-                       *blobs,
-                       authority,
-                       signer,
-                       [this] { return loop->now(); },
-                       [this] { return store->disk_room(); },
-                       *costs,
-                       serving,
-                       *store,
-                       *telemetry,
+      rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, links, *tiles, *blobs,
+                       authority, signer, [this] { return loop->now(); },
+                       [this] { return store->disk_room(); }, *costs, serving, *store, *telemetry,
                        *checkpoints,
-                       {}},
+                       [this](const CheckpointManifest& stored) { tell_core_of(stored); }},
       std::move(server_config));
 
   effects.emplace(runtime::Ports{&servers->link(), &requests, &*keeper, &*planner});
@@ -257,6 +245,21 @@ Status Coordinator::Impl::ensure_admin_token() {
     return Status::success();  // somebody keeps it elsewhere
   }
   return ask_and_wait(requests, admin_token_event(token)).status;
+}
+
+void Coordinator::Impl::tell_core_of(const CheckpointManifest& stored) {
+  queue.post_vital(core::CheckpointStored{stored.job, stored.attempt, stored.step});
+}
+
+// What became durable in the last process's last moments may be in no turn. Known ones change
+// nothing.
+Status Coordinator::Impl::announce_checkpoints() {
+  auto jobs = checkpoints->jobs();
+  if (!jobs) return jobs.error();
+  for (const JobId job : *jobs) {
+    if (const auto newest = checkpoints->get(job, std::nullopt)) tell_core_of(*newest->manifest);
+  }
+  return Status::success();
 }
 
 Status Coordinator::Impl::open_ports() {
@@ -330,8 +333,9 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
   Impl& it = *impl;
   it.store = std::move(*store);
   auto coordinator = std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
-  for (Status (Impl::*step)() : {&Impl::restore, &Impl::open_artifacts, &Impl::open_telemetry,
-                                 &Impl::start_loop, &Impl::ensure_admin_token, &Impl::open_ports}) {
+  for (Status (Impl::*step)() :
+       {&Impl::restore, &Impl::open_artifacts, &Impl::open_telemetry, &Impl::start_loop,
+        &Impl::announce_checkpoints, &Impl::ensure_admin_token, &Impl::open_ports}) {
     if (Status status = (it.*step)(); !status.ok()) {
       coordinator->stop();
       return fail(std::move(status));

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t kNameBytesMax = 253;
 constexpr std::size_t kMessageBytesMax = 2000;
 constexpr int kSeatsMax = 4096;
+constexpr std::size_t kAddressBytesMax = 300;
 
 Result<core::SeatStatus> seat_status(const v1::SeatStatus& message) {
   core::SeatStatus status;
@@ -29,6 +30,12 @@ Result<core::SeatStatus> seat_status(const v1::SeatStatus& message) {
   status.held = std::move(*held);
   status.memory_peak_bytes = message.memory_peak_bytes();
   status.stopping = message.stopping();
+  if (!v1::GangPhase_IsValid(message.phase())) {
+    return fail(Code::kInvalidArgument, "a seat is in a phase that is not known", "phase");
+  }
+  status.phase = static_cast<GangPhase>(message.phase());
+  status.step = message.step();
+  status.activity = message.activity();
   return status;
 }
 
@@ -64,7 +71,17 @@ Result<core::Report> seat_ended(const v1::SeatEnded& message) {
   report.used = *used;
   report.memory_peak_bytes = message.memory_peak_bytes();
   report.message = shortened(message.message());
+  report.exit.exit_code = message.exit().exit_code();
+  report.exit.signal = message.exit().signal();
+  if (message.exit().has_rank()) report.exit.rank = message.exit().rank();
+  report.exit.step = message.exit().step();
   return report;
+}
+
+Result<core::Report> launch_failed(const v1::LaunchFailed& message) {
+  const auto seat = wire::from_proto(message.seat());
+  if (!seat) return fail(seat.error());
+  return core::LaunchFailed{*seat, WorkerId(message.unreachable()), shortened(message.message())};
 }
 
 template <class R, class M>
@@ -93,6 +110,13 @@ Result<core::Report> report_of(const v1::Report& message) {
       return units_report<core::UnitsReported>(message.units_reported());
     case v1::Report::kUnitsFailed:
       return units_report<core::UnitsFailed>(message.units_failed());
+    case v1::Report::kSeatPrepared: {
+      const auto seat = wire::from_proto(message.seat_prepared().seat());
+      if (!seat) return fail(seat.error());
+      return core::SeatPrepared{*seat};
+    }
+    case v1::Report::kLaunchFailed:
+      return launch_failed(message.launch_failed());
     case v1::Report::REPORT_NOT_SET:
       break;
   }
@@ -136,6 +160,10 @@ std::string_view reason(core::Cause cause) {
       return "the worker was lost";
     case core::Cause::kNoRoom:
       return "its result has no room on the coordinator's disk";
+    case core::Cause::kStalled:
+      return "the job stood still";
+    case core::Cause::kLaunch:
+      return "the job could not be launched";
     case core::Cause::kNone:
       break;
   }
@@ -176,6 +204,18 @@ Result<core::WorkerHello> hello_event(WorkerId worker, const v1::Hello& hello,
   event.machine.host_id = hello.host_id();
   event.machine.host_name = hello.host_name();
   event.machine.version = hello.version();
+  for (const std::string* text :
+       {&hello.peer_address(), &hello.network(), &hello.no_exec(), &hello.memory_limit()}) {
+    if (text->size() > kAddressBytesMax) {
+      return fail(Code::kInvalidArgument, "a text about the worker's machine is too long",
+                  "peer_address");
+    }
+  }
+  event.machine.peer_address = hello.peer_address();
+  event.machine.network = hello.network();
+  event.machine.shared_network = hello.shared_network();
+  event.machine.no_exec = hello.no_exec();
+  event.machine.memory_limit = hello.memory_limit();
   for (const auto& message : hello.devices()) {
     auto device = wire::from_proto(message);
     if (!device) return fail(device.error());
@@ -228,6 +268,8 @@ v1::OfferSeat to_message(const core::OfferSeat& effect, std::string capability) 
   if (effect.spec) out.set_spec(*effect.spec);
   if (effect.plan) out.set_plan(*effect.plan);
   out.set_capability(std::move(capability));
+  out.set_gang(effect.gang);
+  if (effect.from_step) out.set_from_step(*effect.from_step);
   return out;
 }
 
@@ -257,6 +299,24 @@ v1::StopSeat to_message(const core::StopSeat& effect) {
   v1::StopSeat out;
   *out.mutable_seat() = wire::to_proto(effect.seat);
   out.set_reason(std::string(reason(effect.cause)));
+  out.set_at_once(effect.at_once);
+  return out;
+}
+
+v1::LaunchGang to_message(const core::LaunchGang& effect, std::size_t member,
+                          const std::string& token) {
+  v1::LaunchGang out;
+  *out.mutable_seat() = wire::to_proto(effect.members[member].seat);
+  for (const GangMember& one : effect.members) {
+    v1::LaunchGang::Member* to = out.add_members();
+    *to->mutable_seat() = wire::to_proto(one.seat);
+    to->set_worker(one.worker.value());
+    to->set_worker_name(one.worker_name);
+    to->set_host_id(one.host_id);
+    to->set_peer_address(one.peer_address);
+    to->set_device(one.device);
+  }
+  out.set_token(token);
   return out;
 }
 

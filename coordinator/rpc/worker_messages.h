@@ -29,6 +29,9 @@ struct Speaker {
 [[nodiscard]] v1::HandOutUnits to_message(const core::HandOutUnits& effect);
 [[nodiscard]] v1::ReclaimUnits to_message(const core::ReclaimUnits& effect);
 [[nodiscard]] v1::StopSeat to_message(const core::StopSeat& effect);
+// For the worker of the `member`-th.
+[[nodiscard]] v1::LaunchGang to_message(const core::LaunchGang& effect, std::size_t member,
+                                        const std::string& token);
 
 // Programs at most one minor version apart work together. FAILED_PRECONDITION with both versions
 // and what to do.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/base/log.h"
+#include "common/security/random.h"
 #include "common/wire/convert.h"
 #include "coordinator/rpc/worker_messages.h"
 #include "coordinator/rpc/worker_session.h"
@@ -17,6 +18,7 @@ namespace overwinter::rpc {
 namespace {
 
 // Beyond the seat's funding: time for the last tiles on a slow link.
+constexpr std::size_t kLaunchTokenCharacters = 43;  // more than 256 bits
 constexpr Duration kCapabilityMargin = std::chrono::minutes(10);
 
 // Digests of the blobs that a seat reads; what is none of them (empty) is left out by the reader.
@@ -176,6 +178,19 @@ void WorkerSessions::order(const core::Effect& effect) {
   if (!put_message(effect, *session, message)) return;
   session->put(std::move(message));
   to_flush_.insert(session);
+}
+
+// A worker that is away says in its next Hello how far it is; the launch then fails in its time.
+void WorkerSessions::launch(const core::LaunchGang& effect) {
+  const std::string token = random_id(kLaunchTokenCharacters);
+  for (std::size_t i = 0; i < effect.members.size(); ++i) {
+    const auto session = find(effect.members[i].worker, effect.incarnations[i]);
+    if (!session) continue;
+    v1::CoordinatorMessage message;
+    *message.mutable_launch_gang() = to_message(effect, i, token);
+    session->put(std::move(message));
+    to_flush_.insert(session);
+  }
 }
 
 void WorkerSessions::flush() {

@@ -36,6 +36,7 @@ class WorkerSessions final : public runtime::WorkerLink {
                  CapabilitySigner signer, std::function<Time()> now, WorkerSessionsConfig config);
 
   void order(const core::Effect& effect) override;
+  void launch(const core::LaunchGang& effect) override;
   void flush() override;
   void end_principal(const core::EndPrincipal& effect) override;
 

@@ -31,8 +31,13 @@ EffectDispatcher::EffectDispatcher(Ports ports) : ports_(ports) {
 void EffectDispatcher::dispatch(std::span<const core::Effect> effects) {
   bool ordered = false;
   for (const core::Effect& effect : effects) {
-    if (!is_order(effect)) continue;
-    ports_.workers->order(effect);
+    if (const auto* launch = std::get_if<core::LaunchGang>(&effect)) {
+      ports_.workers->launch(*launch);
+    } else if (is_order(effect)) {
+      ports_.workers->order(effect);
+    } else {
+      continue;
+    }
     ordered = true;
   }
   if (ordered) ports_.workers->flush();
@@ -57,8 +62,8 @@ void EffectDispatcher::dispatch_other(const core::Effect& effect) {
           ports_.plans->replan(e.job);
         } else if constexpr (std::is_same_v<E, core::EndPrincipal>) {
           ports_.workers->end_principal(e);
-        } else {
-          static_assert(kIsOrder<E>);
+        } else {  // dispatched before
+          static_assert(kIsOrder<E> || std::is_same_v<E, core::LaunchGang>);
         }
       },
       effect);

@@ -17,6 +17,8 @@ class WorkerLink {
   // One of OfferSeat, FundSeat, HandOutUnits, ReclaimUnits, StopSeat, Welcome, AcknowledgeReports,
   // RefuseWorker. Dropped when that incarnation is not connected: it will say Hello again.
   virtual void order(const core::Effect& effect) = 0;
+  // To the workers of all its members that are connected, with a token made for it.
+  virtual void launch(const core::LaunchGang& effect) = 0;
   // Everything ordered since the last flush may be put on the wire, one message a stream.
   virtual void flush() = 0;
   // Ends every open stream of this principal.

@@ -65,6 +65,25 @@ class JobBuilder {
     demand_.seats_max = max;
     return *this;
   }
+  // A gang of min to max workers, one seat each.
+  JobBuilder& as_gang(std::uint32_t min, std::uint32_t max) {
+    demand_.transport = Transport::kGang;
+    demand_.landing = Landing::kReport;
+    demand_.units = 1;
+    return with_seats(min, max);
+  }
+  JobBuilder& with_retries(std::uint32_t retries) {
+    demand_.retries = retries;
+    return *this;
+  }
+  JobBuilder& with_stall_timeout(Duration timeout) {
+    demand_.stall_timeout = timeout;
+    return *this;
+  }
+  JobBuilder& that_runs_user_code() {
+    demand_.runs_user_code = true;
+    return *this;
+  }
   JobBuilder& with_memory(std::uint64_t bytes) {
     demand_.memory_bytes = bytes;
     return *this;
@@ -136,9 +155,26 @@ class WorkerBuilder {
     spot_ = true;
     return *this;
   }
+  WorkerBuilder& on_network(std::string network, bool shared = false) {
+    network_ = std::move(network);
+    shared_network_ = shared;
+    return *this;
+  }
+  WorkerBuilder& on_host(std::string host) {
+    host_ = std::move(host);
+    return *this;
+  }
+  WorkerBuilder& without_exec(std::string why) {
+    no_exec_ = std::move(why);
+    return *this;
+  }
   [[nodiscard]] MachineInfo machine() const {
     MachineInfo machine;
-    machine.host_id = machine.host_name = name_;
+    machine.host_id = machine.host_name = host_.empty() ? name_ : host_;
+    machine.network = network_;
+    machine.shared_network = shared_network_;
+    if (!network_.empty()) machine.peer_address = name_ + ":7610";
+    machine.no_exec = no_exec_;
     machine.version = "0.1.0";
     machine.devices = devices_;
     if (devices_.empty()) machine.devices.push_back({"cpu", "model", 4 * kGiB, 4, 10, 5});
@@ -150,6 +186,10 @@ class WorkerBuilder {
   std::optional<Money> price_;
   std::vector<std::string> projects_;
   bool spot_ = false;
+  std::string network_;
+  bool shared_network_ = false;
+  std::string host_;
+  std::string no_exec_;
 };
 inline WorkerBuilder a_worker() {
   return {};

@@ -36,6 +36,7 @@ class StoringSink final : public runtime::TurnSink {
 };
 
 struct NoWorkers final : runtime::WorkerLink {
+  void launch(const core::LaunchGang&) override {}
   void order(const core::Effect&) override {}
   void flush() override {}
   void end_principal(const core::EndPrincipal&) override {}

@@ -14,6 +14,9 @@ void fill(const SeatStatus& status, v1::SeatStatus& out) {
   wire::to_proto(status.held, out.mutable_held());
   out.set_memory_peak_bytes(status.memory_peak_bytes);
   out.set_stopping(status.stopping);
+  out.set_phase(static_cast<v1::GangPhase>(status.phase));
+  out.set_step(status.step);
+  out.set_activity(status.activity);
 }
 
 void fill(const SendHello& hello, const MachineInfo& machine, v1::Hello& out) {
@@ -25,6 +28,11 @@ void fill(const SendHello& hello, const MachineInfo& machine, v1::Hello& out) {
   for (const SeatStatus& seat : hello.seats) fill(seat, *out.add_seats());
   out.set_last_report(hello.last_report);
   out.set_generation(hello.generation.value());
+  out.set_peer_address(machine.peer_address);
+  out.set_network(machine.network);
+  out.set_shared_network(machine.shared_network);
+  out.set_no_exec(machine.no_exec);
+  out.set_memory_limit(machine.memory_limit);
 }
 
 v1::SeatEnded::End to_proto(SeatEnd end) {
@@ -39,6 +47,10 @@ v1::SeatEnded::End to_proto(SeatEnd end) {
       return v1::SeatEnded::FAILED;
     case SeatEnd::kLeaving:
       return v1::SeatEnded::LEAVING;
+    case SeatEnd::kCompleted:
+      return v1::SeatEnded::COMPLETED;
+    case SeatEnd::kPeerLost:
+      return v1::SeatEnded::PEER_LOST;
   }
   return v1::SeatEnded::END_UNSPECIFIED;
 }
@@ -55,6 +67,20 @@ struct FillReport {
     *ended.mutable_used() = wire::to_proto(r.used);
     ended.set_memory_peak_bytes(r.memory_peak_bytes);
     ended.set_message(r.message);
+    if (r.exit == SeatExit{}) return;
+    ended.mutable_exit()->set_exit_code(r.exit.exit_code);
+    ended.mutable_exit()->set_signal(r.exit.signal);
+    if (r.exit.rank) ended.mutable_exit()->set_rank(*r.exit.rank);
+    ended.mutable_exit()->set_step(r.exit.step);
+  }
+  void operator()(const SeatPrepared& r) const {
+    *out.mutable_seat_prepared()->mutable_seat() = wire::to_proto(r.seat);
+  }
+  void operator()(const LaunchFailedReport& r) const {
+    v1::LaunchFailed& failed = *out.mutable_launch_failed();
+    *failed.mutable_seat() = wire::to_proto(r.seat);
+    failed.set_unreachable(r.unreachable.value());
+    failed.set_message(r.message);
   }
   void operator()(const UnitsReported& r) const {
     *out.mutable_units_reported()->mutable_seat() = wire::to_proto(r.seat);
@@ -86,7 +112,28 @@ Result<OfferSeat> offer_from(const v1::OfferSeat& m) {
   offer.capability = m.capability();
   offer.spec = std::make_shared<const std::string>(m.spec());
   offer.plan = std::make_shared<const std::string>(m.plan());
+  offer.gang = m.gang();
+  if (m.has_from_step()) offer.from_step = m.from_step();
   return offer;
+}
+
+Result<LaunchGang> launch_from(const v1::LaunchGang& m) {
+  constexpr int kMembersMax = 4096;
+  auto seat = wire::from_proto(m.seat());
+  if (!seat) return fail(seat.error());
+  if (m.members_size() > kMembersMax) {
+    return fail(Code::kInvalidArgument, "a gang has at most 4,096 members", "members");
+  }
+  LaunchGang order;
+  order.seat = *seat;
+  for (const v1::LaunchGang::Member& from : m.members()) {
+    auto key = wire::from_proto(from.seat());
+    if (!key) return fail(key.error());
+    order.members.push_back({*key, WorkerId(from.worker()), from.worker_name(), from.host_id(),
+                             from.peer_address(), from.device()});
+  }
+  order.token = m.token();
+  return order;
 }
 
 Result<FundSeat> fund_from(const v1::FundSeat& m) {
@@ -154,8 +201,10 @@ Result<Input> input_from(const v1::CoordinatorMessage& m) {
     case v1::CoordinatorMessage::kStopSeat: {
       auto seat = wire::from_proto(m.stop_seat().seat());
       if (!seat) return fail(seat.error());
-      return Input(StopSeat{*seat, m.stop_seat().reason()});
+      return Input(StopSeat{*seat, m.stop_seat().reason(), m.stop_seat().at_once()});
     }
+    case v1::CoordinatorMessage::kLaunchGang:
+      return as_input(launch_from(m.launch_gang()));
     case v1::CoordinatorMessage::kAcknowledge:
       return Input(Acknowledge{m.acknowledge().report()});
     case v1::CoordinatorMessage::MESSAGE_NOT_SET:

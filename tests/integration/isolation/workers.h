@@ -15,6 +15,7 @@ namespace overwinter::test {
 
 class Daemons final : public runtime::WorkerLink {
  public:
+  void launch(const core::LaunchGang&) override {}
   void order(const core::Effect& effect) override;
   void flush() override {}
   void end_principal(const core::EndPrincipal&) override {}

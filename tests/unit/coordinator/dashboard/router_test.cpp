@@ -36,6 +36,7 @@ struct NoTurns final : runtime::TurnSink {
   Status commit(std::span<const runtime::Turn>) override { return Status::success(); }
 };
 struct NoWorkers final : runtime::WorkerLink {
+  void launch(const core::LaunchGang&) override {}
   void order(const core::Effect&) override {}
   void flush() override {}
   void end_principal(const core::EndPrincipal&) override {}

@@ -54,6 +54,7 @@ class HeldSink final : public TurnSink {
 // Keeps what was ordered.
 class Workers final : public WorkerLink {
  public:
+  void launch(const core::LaunchGang&) override {}
   void order(const core::Effect& effect) override {
     const std::lock_guard lock(mutex_);
     ordered_.push_back(effect);
