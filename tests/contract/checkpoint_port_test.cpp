@@ -210,7 +210,7 @@ TEST_F(CheckpointPortTest, WhatIsStoredIsRestored) {
   const int puts = service_.puts;
   EXPECT_TRUE(transfer_.store(access_, made(2), out(), {}).ok());
   EXPECT_EQ(service_.puts, puts);
-  EXPECT_EQ(transfer_.store(access_, made(1), out(), {}).code, Code::kFailedPrecondition);
+  EXPECT_EQ(transfer_.store(access_, made(0), out(), {}).code, Code::kFailedPrecondition);
 }
 
 TEST_F(CheckpointPortTest, AnAwayCoordinatorIsWaitedFor) {
