@@ -53,8 +53,10 @@ class BothPorts final : public v1::LogService::CallbackService {
   }
   grpc::ServerReadReactor<v1::PushLogsRequest>* PushLogs(grpc::CallbackServerContext*,
                                                          v1::PushLogsResponse* response) override {
-    return push_logs(context_, telemetry_, verifier_,
-                     Principal{.kind = PrincipalKind::kWorker, .id = 5}, response);
+    Principal worker;
+    worker.kind = PrincipalKind::kWorker;
+    worker.id = 5;
+    return push_logs(context_, telemetry_, verifier_, worker, response);
   }
 
  private:
