@@ -86,6 +86,26 @@ TEST(PlacementKeptFree, NoMoreDevicesAreKeptFreeThanTheJobNeeds) {
   EXPECT_EQ(room.seats(large), 2U);
 }
 
+TEST(PlacementKeptFree, OnAWorkerThatIsLostNothingIsKeptFree) {
+  Room room;
+  const WorkerId a = room.joined(a_worker().named("a"));
+  room.joined(a_worker().named("b"));
+  std::vector<JobId> halves;
+  for (int i = 0; i < 4; ++i) halves.push_back(room.cluster.submit(half()));
+  const JobId large = room.cluster.submit(whole());
+  room.live(Duration(60'000));
+  ASSERT_EQ(room.at(halves[0]), a);
+  room.finish(halves[0]);  // of a: kept free
+  room.workers.erase(room.workers.begin());
+  room.live(Duration(60'000));
+  ASSERT_EQ(room.cluster.worker(a).state, WorkerState::kLost);
+  room.cluster.act(halves[1], JobAction::kCancel);  // it was on a
+  room.finish(halves[2]);  // of b: kept free in its place
+  EXPECT_EQ(room.seats(room.cluster.submit(half())), 0U);
+  room.finish(halves[3]);
+  EXPECT_EQ(room.seats(large), 1U);
+}
+
 TEST(PlacementKeptFree, ADeviceThatIsTooSmallForAJobIsNotKeptFreeForIt) {
   Room room;
   const WorkerId large = room.joined(a_worker());
