@@ -215,10 +215,7 @@ void Evolver::operator()(const WorkerStateChanged& f) {
   }
   if (f.state == WorkerState::kRemoved) {
     worker->draining = worker->removing = false;
-    const auto it = state_.workers_by_name.find(worker->name);
-    if (it != state_.workers_by_name.end() && it->second == worker->id) {
-      state_.workers_by_name.erase(it);
-    }
+    state_.workers_by_name.erase(worker->name);
   }
 }
 

@@ -53,8 +53,6 @@ void Engine::ended(const Job& job) {
 }
 
 void Engine::forget_due(JobId id) {
-  const Job* found = state_.find_job(id);
-  if (found == nullptr || !found->terminal()) return;
   emit(JobForgotten{id});
   touch(id);
 }
@@ -118,11 +116,10 @@ void Engine::count_failure(JobId id, SeatKey seat, WorkerId worker_id, std::stri
 }
 
 void Engine::time_limit_due(JobId id) {
-  const Job* found = state_.find_job(id);
-  if (found == nullptr || found->state != JobState::kRunning || !found->demand.time_limit) return;
+  const Job& late = job(id);
   stop_job(id, Cause::kTimeLimit,
-           "it ran for its time limit of " + format_duration(*found->demand.time_limit) +
-               "; go on with: overwinter jobs resume " + found->name,
+           "it ran for its time limit of " + format_duration(late.demand.time_limit.value()) +
+               "; go on with: overwinter jobs resume " + late.name,
            0);
 }
 

@@ -148,7 +148,7 @@ Duration Engine::used_so_far(const Seat& seat) const {
   const SeatSoft* soft = find_soft(seat.key);
   const bool known = soft != nullptr && soft->known;
   const Duration used = known ? soft->used : seat.evidence_at - seat.granted_at;
-  return std::clamp(used, Duration(0), seat.funded_for);
+  return std::min(used, seat.funded_for);
 }
 
 // Closes the open slice. Never below zero, never longer than the slice, never beyond the funding.
@@ -204,10 +204,7 @@ void Engine::cut_due(WorkerId id) {
   cut_if_due(id);
   ++epoch_;
   update_slots(id);
-  const auto next = soft_.workers[id].next_cut;
-  if (next && *next <= now_) {
-    timers_.set({TimerKind::kCut, id.value()}, next_cut_after(now_));
-  }
+  timers_.set({TimerKind::kCut, id.value()}, next_cut_after(now_));
 }
 
 // Cuts the seats that have said enough, and then the machine if all have.

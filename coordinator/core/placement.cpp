@@ -52,11 +52,9 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
   c.no_exec = worker.machine.no_exec;
   c.spot = worker.spot;
   c.device = &worker.machine.devices[device];
-  if (device < worker.use.size()) {
-    c.memory_used = worker.use[device].memory_bytes;
-    c.threads_used = worker.use[device].threads;
-    c.share_used_ppm = worker.use[device].share_ppm;
-  }
+  c.memory_used = worker.use[device].memory_bytes;
+  c.threads_used = worker.use[device].threads;
+  c.share_used_ppm = worker.use[device].share_ppm;
   if (planted(Bug::kSharesAboveOne)) c.share_used_ppm = c.threads_used = 0;
   c.price_per_hour = price_now(worker, device);
   return c;
@@ -89,7 +87,7 @@ const Engine::Eligible& Engine::eligible(const Demand& demand, const std::string
       if (!policy::could_hold(want, c).fits()) continue;
       const ledger::Charge per_ms = ledger::charge_for(
           c.price_per_hour, Duration(1), policy::seat_size(demand, *c.device).share_ppm);
-      if (!found.exists || per_ms < found.per_ms) found.per_ms = per_ms;
+      found.per_ms = found.exists ? std::min(found.per_ms, per_ms) : per_ms;
       found.exists = true;
     }
   }
@@ -199,7 +197,7 @@ bool Engine::try_place(JobId id) {
       c.share_used_ppm += size.share_ppm;
     }
   }
-  if (picks.size() < std::max<std::size_t>(1, least)) {
+  if (picks.size() < least) {
     if (!job_soft(placed).avoid.empty() && open_to_avoided(placed)) {
       job_soft(placed).avoid.clear();
       avoiding_.erase(id);
@@ -312,8 +310,7 @@ void Engine::fill(WorkerId worker_id, DeviceIndex device) {
 bool Engine::open_to_avoided(const Job& job) const {
   const JobSoft& soft = soft_.jobs.find(job.id)->second;
   const policy::Want want{&job.demand, job.project};
-  const std::uint64_t least = std::min<std::uint64_t>(std::max(1U, job.demand.seats_min),
-                                                      std::max<std::uint64_t>(1, job.units_left()));
+  const std::uint64_t least = std::min<std::uint64_t>(job.demand.seats_min, job.units_left());
   std::uint64_t found = 0;
   for (const auto& [id, worker] : state_.workers) {
     if (worker.state != WorkerState::kReady || soft.avoid.contains(id)) continue;

@@ -167,7 +167,7 @@ Explanation explain(const Want& want, const std::vector<Candidate>& candidates) 
                          sentence(want, candidate, verdict)});
     if (verdict.fits()) ++free_now;
     const auto key = [](const Verdict& v) {
-      return std::pair(distance(v.why), v.needs > v.has ? v.needs - v.has : 0);
+      return std::pair(distance(v.why), v.needs - std::min(v.needs, v.has));
     };
     if (!best || key(verdict) < key(*best)) {
       best = verdict;

@@ -11,8 +11,8 @@ SeatSize seat_size(const Demand& demand, const DeviceInfo& device) {
   __extension__ typedef unsigned __int128 Wide;
   const auto part = [](std::uint64_t of, std::uint64_t whole) -> std::uint64_t {
     if (whole == 0) return of == 0 ? 0 : 1'000'000;
-    if (of >= whole) return 1'000'000;
-    return static_cast<std::uint64_t>(static_cast<Wide>(of) * 1'000'000 / whole);
+    return static_cast<std::uint64_t>(
+        std::min<Wide>(1'000'000, static_cast<Wide>(of) * 1'000'000 / whole));
   };
   const std::uint64_t share =
       std::max(part(size.memory_bytes, device.memory_bytes), part(size.threads, device.threads));

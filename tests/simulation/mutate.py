@@ -6,6 +6,7 @@ All mutants are compiled at once: each place that can be flipped asks at run tim
 mutant costs a run and no build. The mutated copy and its build lie in build/mutants.
 
     tests/simulation/mutate.py --count 200 --seed 1
+    tests/simulation/mutate.py --unit-only      # builds a third of it; what the simulation alone notices, survives
 """
 
 import argparse
@@ -78,7 +79,7 @@ def copy_tree(chosen):
     return source
 
 
-def build(chosen):
+def build(chosen, targets):
     """Builds; returns the places that do not compile."""
     source = copy_tree(chosen)
     out = os.path.join(PLACE, "out")
@@ -87,7 +88,7 @@ def build(chosen):
         subprocess.run(["cmake", "-S", source, "-B", out, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
                         "-DCMAKE_CXX_FLAGS_RELEASE=-O1", f"-DCMAKE_CXX_FLAGS={flags}"], check=True,
                        stdout=subprocess.DEVNULL)
-    done = subprocess.run(["ninja", "-C", out, "-j2", "-k0", *UNIT, "simulation"], capture_output=True, text=True)
+    done = subprocess.run(["ninja", "-C", out, "-j2", "-k0", *targets], capture_output=True, text=True)
     if done.returncode == 0:
         return []
     bad = []
@@ -104,12 +105,13 @@ def limited():
 
 
 class Tests:
-    def __init__(self, seeds):
+    def __init__(self, seeds, unit_only):
         bin_dir = os.path.join(PLACE, "out", "bin")
         simulation = [os.path.join(bin_dir, "simulation"), "--gtest_fail_fast",
                       "--gtest_filter=Simulation.FixedSeeds:Simulation.SameSeedSameTrace"]
         # Few seeds find most, and find out soon that a mutant hangs.
-        self.commands = [[os.path.join(bin_dir, name), "--gtest_fail_fast"] for name in UNIT] + [simulation, simulation]
+        self.commands = [[os.path.join(bin_dir, name), "--gtest_fail_fast"] for name in UNIT]
+        self.commands += [] if unit_only else [simulation, simulation]
         self.seeds = [0] * len(UNIT) + [min(60, seeds), seeds]
         self.limits = [600] * len(self.commands)
         began = time.monotonic()
@@ -154,11 +156,14 @@ def main():
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1500, help="of the simulation, as ctest runs it")
+    parser.add_argument("--unit-only", action="store_true", help="runs no simulation")
     parser.add_argument("--only", help="a path or path:line; all its mutants in place of a sample")
     parser.add_argument("--list", action="store_true", help="prints the candidates and ends")
     options = parser.parse_args()
     known = equivalents()
-    candidates = [m for m in find_all() if m.key() not in known]
+    # All are built, so that the numbers of mutants, and with them the build, do not hang on what is chosen.
+    found = find_all()
+    candidates = [m for m in found if m.key() not in known]
     if options.only:
         candidates = [m for m in candidates if f"{m.path}:{m.line}".startswith(options.only)]
         options.count = len(candidates)
@@ -168,11 +173,13 @@ def main():
         sys.exit(f"{len(candidates)} candidates")
     random.Random(options.seed).shuffle(candidates)
     os.makedirs(PLACE, exist_ok=True)
-    while bad := build(sorted(candidates, key=lambda m: (m.path, m.start))):
+    found.sort(key=lambda m: (m.path, m.start))
+    while bad := build(found, UNIT if options.unit_only else (*UNIT, "simulation")):
         print(f"{len(bad)} do not compile", flush=True)
+        found = [m for m in found if m not in bad]
         candidates = [m for m in candidates if m not in bad]
-    numbers = {m: i for i, m in enumerate(sorted(candidates, key=lambda m: (m.path, m.start)), 1)}
-    tests = Tests(options.seeds)
+    numbers = {m: i for i, m in enumerate(found, 1)}
+    tests = Tests(options.seeds, options.unit_only)
     caught = {}
     sample = candidates[:options.count]
     for done, mutant in enumerate(sample, 1):

@@ -141,6 +141,7 @@ TEST(Actions, AJobPausesAtItsTimeLimitAndResumeGivesItAnew) {
     cluster.run_for(Duration(1));
     EXPECT_EQ(cluster.job(id).state, JobState::kStopping);
     EXPECT_EQ(cluster.job(id).cause, Cause::kTimeLimit);
+    EXPECT_EQ(cluster.job(id).state_actor, 0U);
     EXPECT_EQ(cluster.state().find_seat(seat)->stop_cause, Cause::kTimeLimit);
     cluster.end(seat, Duration(10'000));
     EXPECT_EQ(cluster.job(id).state, JobState::kPaused);
@@ -163,6 +164,7 @@ TEST(Actions, AJobWhoseResultHasNoRoomIsPausedAndTriedAgainWhenResumed) {
     cluster.step(ResultRefused{id, "1 KiB free"});
     EXPECT_EQ(cluster.job(id).state, JobState::kStopping);
     EXPECT_EQ(cluster.state().find_seat(seat)->stop_cause, Cause::kNoRoom);
+    EXPECT_EQ(cluster.job(id).state_actor, 0U);
     cluster.step(ResultRefused{id, "said twice"});
     EXPECT_TRUE(cluster.out.facts.empty());
     cluster.end(seat, Duration(10));

@@ -55,7 +55,73 @@ TEST(Evolve, AFactAboutWhatIsNotThereChangesNothing) {
   evolve(full, cluster.now, SeatFunded{old, Duration(1), Charge{9}, Money{1}});
   evolve(full, cluster.now, SeatGranted{{id, 1, 9}, WorkerId(80), {}, 0, 1, 1, 1, {}, {}, {}});
   evolve(full, cluster.now, ReportsProcessed{WorkerId(1), Incarnation(9), 7});
+  evolve(full, cluster.now, UsageCharged{old, {}, {}, Duration(1), {}, Charge{1}});
   EXPECT_TRUE(full == before);
+}
+
+TEST(Evolve, ASeatOnADeviceThatItsWorkerHasNotNamedIsCounted) {
+  TestCluster cluster;
+  cluster.joined(a_worker());
+  const JobId id = cluster.submit(a_job().with_memory(64 * kGiB));
+  ClusterState state = cluster.state();
+  for (const DeviceIndex device : {0U, 1U, 3U}) {
+    const SeatKey seat{id, 1, device + 1};
+    evolve(state, cluster.now,
+           SeatGranted{seat, WorkerId(1), Incarnation(1), device, 5, 1, 1, {}, {}, {}});
+    EXPECT_EQ(state.workers.at(WorkerId(1)).use.size(), device + 1U);
+    EXPECT_EQ(state.workers.at(WorkerId(1)).use.at(device).memory_bytes, 5U);
+  }
+}
+
+TEST(Evolve, OnlyRunningCountsAsRunningAndTheFirstStartIsTheStart) {
+  TestCluster cluster;
+  const JobId id = cluster.submit(a_job().with_units(9));
+  cluster.run_for(Duration(5'000));
+  cluster.joined(a_worker());
+  const Time started = cluster.now;
+  for (int attempt = 1; attempt <= 2; ++attempt) {
+    cluster.run_for(Duration(3'000));
+    ASSERT_EQ(cluster.job(id).state, JobState::kStarting);
+    EXPECT_FALSE(cluster.job(id).running_since);
+    cluster.began(cluster.seat(id));
+    EXPECT_EQ(cluster.job(id).running_since, cluster.now);
+    EXPECT_EQ(cluster.job(id).attempt, static_cast<AttemptNumber>(attempt));
+    cluster.run_for(Duration(2'000));
+    cluster.act(id, JobAction::kPause);
+    cluster.run_for(Duration(500));
+    cluster.end(cluster.seat(id), Duration(0));
+    EXPECT_EQ(cluster.job(id).ran, attempt * Duration(2'000));
+    EXPECT_EQ(cluster.job(id).started_at, started);
+    cluster.act(id, JobAction::kResume);
+  }
+}
+
+// So that a reader of facts need not know what was left out.
+TEST(Evolve, ARecordOfNothingHoldsNothing) {
+  const Seat seat;
+  EXPECT_EQ(seat.device + seat.threads + seat.share_ppm, 0U);
+  EXPECT_EQ(seat.memory_bytes, 0U);
+  EXPECT_EQ(seat.funded_for, Duration(0));
+  EXPECT_EQ(JobRecord{}.submitter, 0U);
+  EXPECT_EQ(Worker{}.reports_processed, 0U);
+  EXPECT_EQ(JoinFile{}.uses, 1U);
+  EXPECT_EQ(JoinFile{}.used, 0U);
+}
+
+TEST(Evolve, DigestsTellLongTextsApart) {
+  ClusterState a;
+  ClusterState b;
+  a.cluster = "a-long-name";
+  b.cluster = "b-long-name";
+  EXPECT_NE(digest(a), digest(b));
+  b.cluster = "a-long-namf";
+  EXPECT_NE(digest(a), digest(b));
+  a.cluster = "12345678";
+  b.cluster = "02345678";
+  EXPECT_NE(digest(a), digest(b));
+  a.cluster = "x12345678";
+  b.cluster = "y12345678";
+  EXPECT_NE(digest(a), digest(b));
 }
 
 TEST(Evolve, TimeNeverGoesBack) {

@@ -93,6 +93,10 @@ TEST(Jobs, TheLeastCapIsNamedInWholeMicroUnits) {
   cluster.step(a_job().with_cap(1'000).build());
   EXPECT_EQ(code(cluster), Code::kFailedPrecondition);
   EXPECT_TRUE(cluster.submit(a_job().with_cap(1'001)).valid());
+  cluster.set_prices(a_book(kHour));  // 2,000 and nothing over
+  cluster.step(a_job().with_cap(1'999).build());
+  EXPECT_EQ(cluster.last<Reply>().status.hint,
+            "set budget.cap to at least " + format_money(Money{2'000}));
 }
 
 TEST(Jobs, ARequestIdIsGoodForAJobOfItsProject) {
@@ -202,6 +206,7 @@ TEST(Jobs, AJobThatIsAboutToEndCanNeitherBePausedNorCancelled) {
   cluster.began(seat);
   cluster.land(seat, units(0, 1));
   ASSERT_EQ(cluster.job(id).state, JobState::kStopping);  // its last seat is still held
+  EXPECT_EQ(cluster.job(id).state_actor, 0U);
   cluster.act(id, JobAction::kPause);
   EXPECT_EQ(code(cluster), Code::kFailedPrecondition);
   cluster.act(id, JobAction::kCancel);

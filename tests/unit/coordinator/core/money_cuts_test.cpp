@@ -250,6 +250,47 @@ TEST(MoneyCuts, AMachineThatLeavesAtItsMinimumIsChargedOnce) {
   EXPECT_EQ(cluster.worker(worker).total, charge_of(Money{10 * kSecond}));
 }
 
+TEST(MoneyCuts, AMachineThatJoinsInTheInstantOfANewBookCostsWhatThatSays) {
+  TestCluster cluster;
+  cluster.set_prices(a_book(kHour));
+  const WorkerId worker = cluster.joined(a_worker());
+  cluster.set_prices(a_book(5 * kHour));
+  cluster.run_for(Duration(1'000));
+  cluster.act(worker, WorkerAction::kRemove);
+  EXPECT_EQ(cluster.worker(worker).total, charge_of(Money{5 * kSecond}));
+  // One that leaves in the instant in which it came costs nothing, and keeps no old book.
+  const WorkerId brief = cluster.joined(a_worker());
+  cluster.act(brief, WorkerAction::kRemove);
+  EXPECT_EQ(cluster.worker(brief).total, Charge{});
+  cluster.join(a_worker().named("silent"));
+  cluster.run_for(Duration(1'000));
+  cluster.set_prices(a_book(kHour));
+  EXPECT_TRUE(cluster.state().earlier_prices.empty());
+}
+
+TEST(MoneyCuts, ADateInANewBookCutsAMachineThatIsThereAlready) {
+  Shop run;
+  run.cluster.run_for(Duration(1'000));
+  ledger::PriceBook book = a_book(kHour);
+  const Time rise = run.cluster.now + Duration(3'000);
+  book.entries.push_back({rise, "cpu", "any", false, Money{2 * kHour}, {}});
+  run.cluster.set_prices(book);
+  run.cluster.run_until(rise);
+  EXPECT_EQ(run.cluster.worker(run.worker).slice_from, rise);
+}
+
+TEST(MoneyCuts, WhatAProjectsJobsCostIsTheProjects) {
+  Shop run;
+  for (int i = 0; i < 2; ++i) {
+    const JobId id = run.cluster.submit(a_job());
+    run.cluster.began(run.cluster.seat(id));
+    run.cluster.land(run.cluster.seat(id), units(0, 1));
+    run.cluster.run_for(Duration(2'000));
+    run.cluster.end(run.cluster.seat(id), Duration(1'500));
+  }
+  EXPECT_EQ(run.cluster.state().projects.at("default").charged, charge_of(Money{3 * kSecond}));
+}
+
 TEST(MoneyCuts, AMachineThatLeavesInTheInstantOfANewPricePaysItForNoTime) {
   Shop run;
   run.cluster.run_for(Duration(3'000));

@@ -95,6 +95,7 @@ TEST(MoneyFunding, ASliceIsRenewedWhenHalfOfItIsUsedAndNotBefore) {
   // Nothing wakes the coordinator before the worker may be lost.
   EXPECT_EQ(run.cluster.out.next_wakeup, run.cluster.now + Duration(15'000));
   run.cluster.began(seat);
+  EXPECT_EQ(run.cluster.out.next_wakeup, run.cluster.now + Duration(15'000));
   run.work_until(seat, granted + Duration(31'000));
   auto funded = logged<SeatFunded>(run.cluster);
   ASSERT_EQ(funded.size(), 1U);
@@ -221,6 +222,7 @@ TEST(MoneyFunding, ASeatWhoseWorkerNeverReturnsIsBilledToItsLastFact) {
     EXPECT_EQ(charged[0].second.seat, seat);
     EXPECT_EQ(charged[0].second.used, Duration(5'000));
     EXPECT_EQ(charged[1].second.used, Duration(other_returns ? 7'000 : 0));
+    EXPECT_EQ(run.cluster.job(id).memory_peak_bytes, 0U);
   }
 }
 

@@ -1,142 +1,10 @@
-// Who gets which device: waiting and growing jobs, devices kept free, workers on which work failed.
+// Who gets which device: waiting and growing jobs, workers on which work failed.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/placement_room.h"
 
 namespace overwinter::core::test {
 namespace {
-
-struct Room {
-  TestCluster cluster;
-  std::vector<WorkerId> workers;
-
-  WorkerId joined(const WorkerBuilder& builder) {
-    workers.push_back(cluster.joined(builder));
-    return workers.back();
-  }
-  void live(Duration time) {
-    for (const Time end = cluster.now + time; cluster.now < end;) {
-      cluster.run_until(std::min(end, cluster.now + Duration(5'000)));
-      for (const WorkerId worker : workers) cluster.beat(worker);
-    }
-  }
-  // All units of a job that holds one seat land, and the seat ends.
-  void finish(JobId id) {
-    const SeatKey seat = cluster.seat(id);
-    cluster.began(seat);
-    cluster.land(seat, units(0, cluster.job(id).demand.units));
-    cluster.end(seat, Duration(0));
-    ASSERT_EQ(cluster.job(id).state, JobState::kSucceeded);
-  }
-  [[nodiscard]] std::size_t seats(JobId id) const { return cluster.job(id).seats.size(); }
-  [[nodiscard]] WorkerId at(JobId id, std::size_t index = 0) const {
-    return cluster.state().find_seat(cluster.seat(id, index))->worker;
-  }
-};
-
-JobBuilder half() {
-  return a_job().with_threads(2);
-}
-JobBuilder whole() {
-  return a_job().with_threads(4);
-}
-
-// ---- a device is kept free for a job that has waited a minute
-
-TEST(Placement, SmallSeatsDoNotStarveALargeOneThatHasWaitedAMinute) {
-  for (const bool minute : {false, true}) {
-    Room room;
-    room.joined(a_worker());
-    const JobId first = room.cluster.submit(half());
-    const JobId second = room.cluster.submit(half());
-    const JobId large = room.cluster.submit(whole());
-    room.live(Duration(minute ? 60'000 : 59'999));
-    const JobId third = room.cluster.submit(half());
-    room.finish(first);
-    EXPECT_EQ(room.seats(third), minute ? 0U : 1U);
-    const JobId fourth = room.cluster.submit(half());
-    room.finish(second);
-    EXPECT_EQ(room.seats(large), minute ? 1U : 0U);
-    EXPECT_EQ(room.seats(fourth), minute ? 0U : 1U);
-  }
-}
-
-TEST(Placement, WhatIsKeptFreeIsNotKeptFromAJobOfHigherPriority) {
-  Room room;
-  room.joined(a_worker());
-  const JobId first = room.cluster.submit(half());
-  room.cluster.submit(half());
-  const JobId large = room.cluster.submit(whole());
-  room.live(Duration(60'000));
-  room.finish(first);
-  EXPECT_EQ(room.seats(room.cluster.submit(half())), 0U);
-  EXPECT_EQ(room.seats(room.cluster.submit(half().with_threads(1).with_priority(Priority::kHigh))),
-            1U);
-  EXPECT_EQ(room.seats(large), 0U);
-}
-
-TEST(Placement, WhatIsKeptFreeGoesToOthersWhenTheJobWaitsNoMore) {
-  Room room;
-  const WorkerId one = room.joined(a_worker());
-  const JobId first = room.cluster.submit(half());
-  room.cluster.submit(half());
-  const JobId large = room.cluster.submit(whole());
-  const JobId small = room.cluster.submit(half());
-  room.live(Duration(60'000));
-  room.finish(first);
-  ASSERT_EQ(room.seats(small), 0U);
-  room.cluster.act(large, JobAction::kPause);
-  EXPECT_EQ(room.seats(small), 1U);
-  EXPECT_EQ(room.at(small), one);
-}
-
-TEST(Placement, WhatIsKeptFreeGoesToOthersWhenTheJobStartsElsewhere) {
-  Room room;
-  const WorkerId one = room.joined(a_worker());
-  const JobId first = room.cluster.submit(half());
-  room.cluster.submit(half());
-  const JobId large = room.cluster.submit(whole());
-  const JobId small = room.cluster.submit(half());
-  room.live(Duration(60'000));
-  room.finish(first);
-  ASSERT_EQ(room.seats(small), 0U);
-  const WorkerId two = room.joined(a_worker().named("two"));
-  EXPECT_EQ(room.at(large), two);
-  EXPECT_EQ(room.at(small), one);
-}
-
-TEST(Placement, NoMoreDevicesAreKeptFreeThanTheJobNeeds) {
-  Room room;
-  std::vector<JobId> firsts;
-  for (const char* name : {"a", "b", "c"}) room.joined(a_worker().named(name));
-  for (int i = 0; i < 6; ++i) firsts.push_back(room.cluster.submit(half()));
-  const JobId large = room.cluster.submit(whole().with_units(9).with_seats(2, 2));
-  room.live(Duration(60'000));
-  std::vector<JobId> later;
-  for (int i = 0; i < 3; ++i) later.push_back(room.cluster.submit(half()));
-  for (int i = 0; i < 6; i += 2) room.finish(firsts[static_cast<std::size_t>(i)]);
-  EXPECT_EQ(room.seats(later[0]) + room.seats(later[1]) + room.seats(later[2]), 1U);
-  EXPECT_EQ(room.at(later[0]), room.workers[2]);
-  room.finish(firsts[1]);
-  EXPECT_EQ(room.seats(large), 0U);  // two at once or none
-  room.finish(firsts[3]);
-  EXPECT_EQ(room.seats(large), 2U);
-}
-
-TEST(Placement, ADeviceThatIsTooSmallForAJobIsNotKeptFreeForIt) {
-  Room room;
-  const WorkerId large = room.joined(a_worker());
-  const WorkerId small = room.joined(a_worker().named("small").with_device(4 * kGiB, 2));
-  const JobId busy = room.cluster.submit(whole());
-  const JobId first = room.cluster.submit(half());
-  ASSERT_EQ(room.at(busy), large);
-  ASSERT_EQ(room.at(first), small);
-  room.cluster.submit(whole());
-  const JobId next = room.cluster.submit(half());
-  room.live(Duration(60'000));
-  room.finish(first);
-  EXPECT_EQ(room.seats(next), 1U);
-}
 
 // ---- how many seats
 
@@ -154,6 +22,56 @@ TEST(Placement, AJobStartsWithAllTheSeatsThatItNeedsOrWithNone) {
   room.joined(a_worker().named("e"));
   EXPECT_EQ(room.seats(three), 3U);
   EXPECT_EQ(room.cluster.job(three).attempt, 1U);
+  EXPECT_EQ(room.cluster.job(three).state_actor, 0U);
+}
+
+TEST(Placement, NoJobOvertakesAnEarlierOneOfItsKind) {
+  Room room;
+  room.joined(a_worker().named("a"));
+  const JobId two = room.cluster.submit(a_job().with_units(9).with_seats(2, 2));
+  const JobId one = room.cluster.submit(a_job());
+  EXPECT_EQ(room.seats(one), 0U);
+  // Until it is put before the other.
+  room.cluster.step(JobUpdateRequested{admin(), ReplyId(4), one, {}, Priority::kHigh});
+  EXPECT_EQ(room.seats(one), 1U);
+  EXPECT_EQ(room.seats(two), 0U);
+}
+
+TEST(Placement, APriorityThatIsRaisedWhileAJobWaitsCounts) {
+  Room room;
+  room.joined(a_worker());
+  const JobId busy = room.cluster.submit(a_job());
+  const JobId first = room.cluster.submit(a_job());
+  const JobId second = room.cluster.submit(a_job());
+  room.cluster.step(JobUpdateRequested{admin(), ReplyId(4), second, {}, Priority::kHigh});
+  room.finish(busy);
+  EXPECT_EQ(room.seats(first), 0U);
+  EXPECT_EQ(room.seats(second), 1U);
+}
+
+TEST(Placement, WhenAWorkerIsLostWhoHoldsNothingNowIsServedBeforeWhoLostAPart) {
+  Room room;
+  const WorkerId a = room.joined(a_worker().named("a"));
+  const JobId part = room.cluster.submit(half().with_units(4).with_seats(1, 2).with_range_max(1));
+  const JobId all = room.cluster.submit(half());
+  ASSERT_EQ(room.seats(part), 2U);
+  ASSERT_EQ(room.seats(all), 0U);
+  room.cluster.act(part, JobAction::kPause);
+  while (room.seats(part) > 0) room.cluster.end(room.cluster.seat(part), Duration(0));
+  ASSERT_EQ(room.at(all), a);
+  room.joined(a_worker().named("b").with_device(4 * kGiB, 2, "cpu", 5));
+  room.cluster.act(part, JobAction::kResume);
+  ASSERT_EQ(room.seats(part), 2U);  // on a, and on b
+  ASSERT_EQ(room.at(part, 0), a);
+  for (std::size_t i = 0; i < 2; ++i) room.cluster.began(room.cluster.seat(part, i));
+  ASSERT_TRUE(room.cluster.soft().jobs.at(part).pool.empty());
+  const WorkerId c = room.joined(a_worker().named("c").with_device(4 * kGiB, 2, "cpu", 1));
+  EXPECT_TRUE(room.cluster.worker(c).seats.empty());
+  room.workers.erase(room.workers.begin());
+  room.live(Duration(60'000));
+  ASSERT_EQ(room.cluster.worker(a).state, WorkerState::kLost);
+  EXPECT_EQ(room.at(all), c);
+  EXPECT_EQ(room.seats(part), 1U);
 }
 
 TEST(Placement, AJobThatAsksForNoSeatAtLeastGetsOneToo) {

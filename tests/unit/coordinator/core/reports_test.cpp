@@ -111,6 +111,7 @@ TEST(Reports, AWordBeyondTheFundingOrTheClockIsNotBelieved) {
   };
   EXPECT_EQ(used(Duration(-5)), Duration(0));
   cluster.now += Duration(1'000);
+  EXPECT_EQ(used(Duration(-5)), Duration(0));
   EXPECT_EQ(used(Duration(4'000)), Duration(1'000));  // more than the time that passed
   EXPECT_EQ(used(Duration(900)), Duration(1'000));    // it never goes back
   cluster.now += Duration(60'000);

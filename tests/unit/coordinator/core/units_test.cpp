@@ -293,6 +293,16 @@ TEST(Units, AWrongUnitIsHandedOutAgainAtOnce) {
   EXPECT_FALSE(cluster.state().find_seat(other)->stopping);
 }
 
+TEST(Units, ASeatThatHasNotBegunIsHandedNoSecondRangeWhateverHappensElsewhere) {
+  TestCluster cluster;
+  const WorkerId a = cluster.joined(a_worker().named("a"));
+  cluster.joined(a_worker().named("b"));
+  const JobId id = cluster.submit(a_job().with_units(8).with_seats(2, 2).with_range_max(1));
+  cluster.step(UnitRejected{cluster.seat(id, 0), a, 0, "wrong"});
+  EXPECT_TRUE(cluster.all<HandOutUnits>().empty());
+  EXPECT_EQ(cluster.soft().jobs.at(id).seats.at(cluster.seat(id, 1).number).out, units(1, 2));
+}
+
 TEST(Units, AWrongUnitOfAReleasedSeatDrainsItsWorkerAndTouchesNoJob) {
   TestCluster cluster;
   const WorkerId a = cluster.joined(a_worker().named("a"));

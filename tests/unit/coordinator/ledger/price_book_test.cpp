@@ -42,6 +42,7 @@ TEST(PriceBook, OfTwoThatBeginTogetherTheLaterLineAppliesAndNoSupplierIsAny) {
   book.entries = {{at(0), "cpu", "acme", false, Money{4}, {}}};
   EXPECT_FALSE(book.find(at(1), "cpu", "", false));
   EXPECT_FALSE(book.find(at(1), "cpu", "other", false));
+  EXPECT_EQ(PriceEntry{}.minimum, Duration(0)) << "no least time unless the book says one";
 }
 
 TEST(Charge, IsExactAndRoundsSumsSoThatListsAddUp) {

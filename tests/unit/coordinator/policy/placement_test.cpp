@@ -165,6 +165,27 @@ TEST(Placement, ASpotWorkerIsForWhoAllowsItAndAnAvoidedOrHeldDeviceIsNotFree) {
   EXPECT_TRUE(f.verdict(c).fits()) << "no list: every project";
 }
 
+TEST(Placement, AReasonWithoutNumbersHasNone) {
+  Fixture f;
+  const auto numbers = [](const Verdict& v) { return v.has + v.needs; };
+  EXPECT_EQ(numbers(f.verdict(f.candidate())), 0U);
+  Candidate c = f.candidate();
+  c.not_ready = "is lost";
+  EXPECT_EQ(numbers(f.verdict(c)), 0U);
+  f.projects = {"q"};
+  EXPECT_EQ(numbers(f.verdict(c)), 0U);
+}
+
+TEST(Placement, WhatIsNotSaidOfADeviceASeatOrAJobIsNothing) {
+  EXPECT_EQ(Candidate{}.index + Candidate{}.threads_used + Candidate{}.share_used_ppm, 0U);
+  EXPECT_EQ(Candidate{}.memory_used, 0U);
+  EXPECT_EQ(SeatSize{}.memory_bytes, 0U);
+  EXPECT_EQ(SeatSize{}.threads + SeatSize{}.share_ppm, 0U);
+  EXPECT_EQ(Score{}, (Score{0, 0, WorkerId(), 0}));
+  EXPECT_EQ(Rank{}, (Rank{0, 0, JobId()}));
+  EXPECT_EQ(Explanation::Line{}.device, 0U);
+}
+
 TEST(Placement, TheFasterOfItsPrecisionsCounts) {
   Fixture f;
   DeviceInfo doubles = f.device;
