@@ -48,6 +48,10 @@ std::string_view end_name(SeatEnd end) {
       return "FAILED";
     case SeatEnd::kLeaving:
       return "LEAVING";
+    case SeatEnd::kCompleted:
+      return "COMPLETED";
+    case SeatEnd::kPeerLost:
+      return "PEER_LOST";
   }
   return "";
 }

@@ -97,8 +97,8 @@ std::vector<std::string> every_method() {
   for (const auto* file :
        {v1::Job::descriptor()->file(), v1::Worker::descriptor()->file(),
         v1::PriceBook::descriptor()->file(), v1::ReadBlockRequest::descriptor()->file(),
-        v1::LogLine::descriptor()->file(), v1::Hello::descriptor()->file()}) {
-        v1::Checkpoint::descriptor()->file(), v1::Hello::descriptor()->file()}) {
+        v1::LogLine::descriptor()->file(), v1::Checkpoint::descriptor()->file(),
+        v1::Hello::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       const auto* service = file->service(s);
       for (int m = 0; m < service->method_count(); ++m) {

@@ -100,7 +100,7 @@ TEST(PlacementKeptFree, OnAWorkerThatIsLostNothingIsKeptFree) {
   room.live(Duration(60'000));
   ASSERT_EQ(room.cluster.worker(a).state, WorkerState::kLost);
   room.cluster.act(halves[1], JobAction::kCancel);  // it was on a
-  room.finish(halves[2]);  // of b: kept free in its place
+  room.finish(halves[2]);                           // of b: kept free in its place
   EXPECT_EQ(room.seats(room.cluster.submit(half())), 0U);
   room.finish(halves[3]);
   EXPECT_EQ(room.seats(large), 1U);

@@ -15,6 +15,9 @@ struct Recorder final : WorkerLink, ResultPort, ReplanPort, ReplyPort {
   void order(const core::Effect& effect) override {
     calls.push_back("order to " + std::to_string(worker_of(effect).value()));
   }
+  void launch(const core::LaunchGang& effect) override {
+    calls.push_back("launch of job " + std::to_string(effect.job.value()));
+  }
   void flush() override { calls.emplace_back("flush"); }
   void end_principal(const core::EndPrincipal&) override { calls.emplace_back("end principal"); }
   void prepare(const core::PrepareResult&) override { calls.emplace_back("prepare"); }
@@ -47,6 +50,12 @@ TEST(EffectDispatcherTest, OrdersOfASubmitLeaveInOneFlushBeforeAllElse) {
       dispatched({core::Reply{}, core::PrepareResult{}, offer_to(1), offer_to(2), units_for(1),
                   units_for(2)}),
       (Calls{"order to 1", "order to 2", "order to 1", "order to 2", "flush", "reply", "prepare"}));
+}
+
+TEST(EffectDispatcherTest, ALaunchIsAnOrderToo) {
+  core::LaunchGang launch;
+  launch.job = JobId(4);
+  EXPECT_EQ(dispatched({core::Reply{}, launch}), (Calls{"launch of job 4", "flush", "reply"}));
 }
 
 TEST(EffectDispatcherTest, WhatIsNoOrderKeepsItsOrderAndFlushesNothing) {
