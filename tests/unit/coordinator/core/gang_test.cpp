@@ -115,18 +115,24 @@ TEST_F(Gang, IsLaunchedWhenAllArePreparedAndRunsWhenAllAreUp) {
   EXPECT_EQ(cluster.job(id).wasted, ledger::Charge{});
 }
 
-TEST_F(Gang, ARankThatIsNotUpInTimeBreaksTheAttemptOff) {
+TEST_F(Gang, ARankThatIsNotUpInTimeBreaksTheAttemptOffAndIsNamed) {
   const JobId id = cluster.submit(a_job().as_gang(2, 2));
   prepared(id);
   cluster.began(cluster.seat(id, 0));
-  live_for(Duration(0));
-  cluster.run_for(Duration(3000));
-  live_for(Duration(29'000));
-  // Its heartbeats said that both were up.
-  EXPECT_EQ(cluster.job(id).attempt, 1U);
+  for (int s = 0; s < 31; ++s) {
+    cluster.run_for(Duration(1000));
+    for (const WorkerId worker : {a, b}) cluster.beat(worker);
+    EXPECT_EQ(cluster.job(id).broken, s >= 29) << s;
+  }
+  end_all(id, SeatEnd::kFinished);
+  ASSERT_EQ(cluster.job(id).ended_attempts.size(), 1U);
+  EXPECT_EQ(cluster.job(id).ended_attempts[0].cause, Cause::kLaunch);
+  EXPECT_EQ(cluster.job(id).ended_attempts[0].reason,
+            "its ranks on b were not up 30.0s after the launch");
 }
 
 TEST_F(Gang, ALostMemberStopsTheOthersAtOnceAndTheNextAttemptGoesOnFromTheCheckpoint) {
+  live_for(Duration(31'000));  // beyond the time of grace after the start
   const JobId id = running(a_job().as_gang(2, 2).with_cap(10'000'000));
   live_for(Duration(10'000), 40);
   cluster.step(CheckpointStored{id, 1, 30});
@@ -231,16 +237,15 @@ TEST_F(Gang, WhatWasDoneSinceTheCheckpointIsWaste) {
 
 TEST_F(Gang, OneThatStandsStillBreaksOffAndTheSecondTimeFails) {
   const JobId id = running(a_job().as_gang(2, 2).with_stall_timeout(Duration(60'000)));
-  live_for(Duration(5000), 5);
-  live_for(Duration(58'000), 5);
+  live_for(Duration(60'000), 5);  // the first of these is its last sign of work
   EXPECT_FALSE(cluster.job(id).broken);
-  live_for(Duration(4000), 5);
+  live_for(Duration(2000), 5);
   EXPECT_TRUE(cluster.job(id).broken);
   end_all(id, SeatEnd::kFinished);
   EXPECT_EQ(cluster.job(id).attempt, 2U);
   EXPECT_EQ(cluster.job(id).ended_attempts[0].cause, Cause::kStalled);
   up(id);
-  live_for(Duration(64'000), 5);
+  live_for(Duration(62'000), 5);
   end_all(id, SeatEnd::kFinished);
   EXPECT_EQ(cluster.job(id).state, JobState::kFailed);
   EXPECT_NE(cluster.job(id).reason.find("second time"), std::string::npos);
