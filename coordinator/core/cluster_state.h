@@ -60,7 +60,7 @@ struct EndedAttempt {
   SeatExit exit;
   std::string reason;
   Time at;
-  ledger::Charge wasted;
+  ledger::Charge wasted;  // by the job until then, this attempt included
   friend bool operator==(const EndedAttempt&, const EndedAttempt&) = default;
 };
 inline constexpr std::size_t kEndedAttemptsKept = 8;

@@ -321,7 +321,8 @@ Charge Engine::wasted_by(const Job& of, const Seat& seat, Duration used) const {
     kept = of.checkpoint_at - seat.granted_at;
   }
   const Duration lost = std::max(Duration(0), used - kept);
-  return charge_for(seat.device_price_per_hour, lost, seat.share_ppm);
+  // A rise of the price since then makes no more of it than was paid.
+  return std::min(seat.charged, charge_for(seat.device_price_per_hour, lost, seat.share_ppm));
 }
 
 // Its last seat is released, and nobody had asked the job to stop.

@@ -8,6 +8,8 @@
 #include "coordinator/rpc/blob_source.h"
 #include "coordinator/rpc/byte_stream.h"
 #include "coordinator/rpc/checkpoint_service.h"
+#include "coordinator/rpc/pooled_upload.h"
+#include "coordinator/rpc/seat_access.h"
 #include "coordinator/runtime/checkpoint_retention.h"
 #include "overwinter/v1/job.pb.h"
 
@@ -30,17 +32,13 @@ Result<Holder> find_holder(const ServiceContext& context, const CapabilityVerifi
   if (!seat) return fail(seat.error());
   const WorkerId worker(caller.id);
   const auto capability =
-      verifier.verify(request.capability(), std::to_string(worker.value()), context.now());
+      seat_capability(verifier, request.capability(), worker, *seat, context.now());
   if (!capability) return fail(capability.error());
-  if (!capability->write_tiles || capability->job != std::to_string(seat->job.value()) ||
-      capability->attempt != seat->attempt) {
-    return fail(Code::kPermissionDenied, "this capability is not for that attempt", "capability");
+  if (!capability->write_tiles) {
+    return fail(Code::kPermissionDenied, "this capability only reads", "capability");
   }
-  auto job = context.views.job(seat->job);
-  const bool holds = job && std::any_of(job->seats.begin(), job->seats.end(), [&](const auto& own) {
-                       return own.seat == *seat && own.worker == worker;
-                     });
-  if (!holds) return fail(Code::kAborted, "the seat has ended", "seat");
+  auto job = job_of_held_seat(context.views, worker, *seat);
+  if (!job) return fail(Code::kAborted, "the seat has ended", "seat");
   return Holder{*seat, std::move(job), worker};
 }
 
@@ -68,82 +66,35 @@ grpc::ServerUnaryReactor* answer_peer(ServiceContext& context, grpc::CallbackSer
   return reactor;
 }
 
-// A piece is read, written by the pool, and only then is the next one read; so nothing here is
-// locked: one step follows the other.
-class PutFile final : public grpc::ServerReadReactor<v1::PutCheckpointFileRequest> {
+class PutFile final
+    : public PooledUpload<v1::PutCheckpointFileRequest, artifacts::CheckpointUpload> {
  public:
   PutFile(ServiceContext& context, artifacts::CheckpointStore& checkpoints,
           const CapabilityVerifier& verifier, Principal caller)
-      : context_(context),
+      : PooledUpload(context, runtime::Work::kTile),
         checkpoints_(checkpoints),
         verifier_(verifier),
-        caller_(std::move(caller)) {
-    StartRead(&message_);
-  }
-
-  void OnReadDone(bool ok) override {
-    const auto task = [this, ok] { ok ? take() : complete(); };
-    if (upload_) return context_.pool.run_vital(runtime::Work::kTile, task);
-    if (const Status taken = context_.pool.run(runtime::Work::kTile, task); !taken.ok()) {
-      Finish(to_grpc(taken));
-    }
-  }
-  void OnDone() override { delete this; }
+        caller_(std::move(caller)) {}
 
  private:
-  void take() {
-    if (!upload_) return begin();
-    if (!message_.has_data()) {
-      return end(error(Code::kInvalidArgument, "a file begins once", "begin"));
-    }
-    const std::string& data = message_.data();
-    const Status status =
-        upload_->write(std::as_bytes(std::span(data.data(), data.size())), context_.now());
-    if (!status.ok()) return end(status);
-    StartRead(&message_);
-  }
-
-  void begin() {
-    if (!message_.has_begin()) {
-      return end(error(Code::kInvalidArgument, "the first message names the file", "begin"));
-    }
-    const auto& asked = message_.begin();
+  Result<std::unique_ptr<artifacts::CheckpointUpload>> open(
+      const v1::PutCheckpointFileRequest& first) override {
+    const auto& asked = first.begin();
     const auto holder = find_holder(context_, verifier_, caller_, asked);
-    if (!holder) return end(holder.error());
+    if (!holder) return fail(holder.error());
     const auto digest = parse_digest(asked.digest());
-    if (!digest) return end(digest.error());
+    if (!digest) return fail(digest.error());
     auto upload = checkpoints_.begin_file(holder->seat.job, {holder->seat.attempt, asked.step()},
                                           *digest, asked.size_bytes(), context_.now());
     // It has arrived: what is done is done.
-    if (!upload && upload.error().code == Code::kAlreadyExists) return end(Status::success());
-    if (!upload) return end(upload.error());
-    upload_ = std::move(*upload);
-    StartRead(&message_);
+    if (!upload && upload.error().code == Code::kAlreadyExists) return nullptr;
+    return upload;
   }
+  void ends(const Status& status) override { runtime::end_if_disk_failed(status); }
 
-  void complete() {
-    if (!upload_) return end(error(Code::kInvalidArgument, "the file has no beginning", "begin"));
-    end(upload_->finish());
-  }
-
-  void end(const Status& status) {
-    upload_.reset();  // what is not whole is removed, here on the pool
-    runtime::end_if_disk_failed(status);
-    Finish(to_grpc(status));
-  }
-
-  ServiceContext& context_;
   artifacts::CheckpointStore& checkpoints_;
   const CapabilityVerifier& verifier_;
   const Principal caller_;
-  v1::PutCheckpointFileRequest message_;
-  std::unique_ptr<artifacts::CheckpointUpload> upload_;
-};
-
-class RefusedPut final : public grpc::ServerReadReactor<v1::PutCheckpointFileRequest> {
- public:
-  explicit RefusedPut(const Status& status) { Finish(to_grpc(status)); }
-  void OnDone() override { delete this; }
 };
 
 }  // namespace
@@ -164,7 +115,7 @@ CheckpointService::Unary* CheckpointService::BeginCheckpoint(
 grpc::ServerReadReactor<v1::PutCheckpointFileRequest>* CheckpointService::PutCheckpointFile(
     Call* call, v1::PutCheckpointFileResponse* /*response*/) {
   auto caller = context_.authorizer->peer_caller(*call, Permission::kArtifactByCapability);
-  if (!caller) return new RefusedPut(caller.error());
+  if (!caller) return new RefusedRead<v1::PutCheckpointFileRequest>(caller.error());
   return new PutFile(context_, checkpoints_, verifier_, std::move(*caller));
 }
 

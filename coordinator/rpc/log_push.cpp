@@ -8,6 +8,8 @@
 #include "common/base/mutex.h"
 #include "common/wire/convert.h"
 #include "coordinator/rpc/log_service.h"
+#include "coordinator/rpc/pooled_upload.h"
+#include "coordinator/rpc/seat_access.h"
 
 namespace overwinter::rpc {
 namespace {
@@ -57,11 +59,8 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
     if (!seat) return seat.error();
     // The last words of a process come after its seat: what the capability says is enough.
     const auto capability =
-        verifier_.verify(message_.begin().capability(), std::to_string(worker_), context_.now());
+        seat_capability(verifier_, message_.begin().capability(), worker_, *seat, context_.now());
     if (!capability) return capability.error();
-    if (capability->job != std::to_string(seat->job.value()) ||
-        capability->attempt != seat->attempt)
-      return error(Code::kPermissionDenied, "this capability is not for that attempt");
     job_ = telemetry::JobKey{capability->project, seat->job};
     attempt_ = seat->attempt;
     return Status::success();
@@ -108,7 +107,7 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
   ServiceContext& context_;
   telemetry::Telemetry& telemetry_;
   const CapabilityVerifier& verifier_;
-  const std::uint64_t worker_;
+  const WorkerId worker_;
   v1::PushLogsResponse* const response_;
   v1::PushLogsRequest message_;
   std::uint64_t stream_ = 0;
@@ -118,12 +117,6 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
   bool ended_ OW_GUARDED_BY(mutex_) = false;
 };
 
-class RefusedPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
- public:
-  explicit RefusedPush(const Status& status) { Finish(to_grpc(status)); }
-  void OnDone() override { delete this; }
-};
-
 }  // namespace
 
 grpc::ServerReadReactor<v1::PushLogsRequest>* push_logs(ServiceContext& context,
@@ -131,7 +124,7 @@ grpc::ServerReadReactor<v1::PushLogsRequest>* push_logs(ServiceContext& context,
                                                         const CapabilityVerifier& verifier,
                                                         const Result<Principal>& caller,
                                                         v1::PushLogsResponse* response) {
-  if (!caller) return new RefusedPush(caller.error());
+  if (!caller) return new RefusedRead<v1::PushLogsRequest>(caller.error());
   return new LogPush(context, telemetry, verifier, *caller, response);
 }
 

@@ -1,23 +1,18 @@
 #include "coordinator/rpc/log_service.h"
 
-#include <grpcpp/alarm.h>
-
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <utility>
 
-#include "common/base/mutex.h"
 #include "common/wire/convert.h"
-#include "coordinator/rpc/byte_stream.h"
+#include "coordinator/rpc/pooled_stream.h"
 #include "coordinator/rpc/unary.h"
 #include "coordinator/runtime/job_queries.h"
 
 namespace overwinter::rpc {
 namespace {
 
-constexpr auto kFollowPause = std::chrono::milliseconds(200);
 // Of a follower: how long it is quiet after the job has ended. Last words come a little later.
 constexpr int kQuietPausesMax = 5;
 constexpr std::uint32_t kPointsByDefault = 1'000;
@@ -67,11 +62,6 @@ void to_message(const telemetry::CurveValue& value, v1::CurvePoint& out) {
   out.set_attempt(value.attempt);
 }
 
-bool has_ended(core::JobState state) {
-  return state == core::JobState::kSucceeded || state == core::JobState::kFailed ||
-         state == core::JobState::kCancelled;
-}
-
 Result<telemetry::LogQuery> query_of(const v1::ReadLogsRequest& request, Time now) {
   telemetry::LogQuery query;
   if (request.has_rank()) query.rank = request.rank();
@@ -90,125 +80,53 @@ Result<telemetry::LogQuery> query_of(const v1::ReadLogsRequest& request, Time no
   return query;
 }
 
-// One open reading. The pool reads a page, gRPC writes it, and only then is the next one read; a
-// follower that has all pauses and asks again, which costs no look at the disk.
-class LogReading final : public grpc::ServerWriteReactor<v1::ReadLogsResponse> {
+// One open reading. A follower that has all pauses and asks again, which costs no look at the disk.
+class LogReading final : public PooledStream<v1::ReadLogsResponse> {
  public:
   LogReading(ServiceContext& context, telemetry::Telemetry& telemetry, const Principal& caller,
              const v1::ReadLogsRequest& request, telemetry::LogQuery query)
-      : context_(context),
+      : PooledStream(context, request.name()),
         telemetry_(telemetry),
         caller_(caller),
         name_(request.name()),
         follow_(request.follow()),
         query_(std::move(query)) {
-    stream_ = context_.streams.add(caller.kind, caller.id, [this](const Status& status) {
-      MutexLock lock(mutex_);
-      stop(status);
-    });
-    step();
-  }
-
-  void OnWriteDone(bool ok) override {
-    if (ok) return step();
-    MutexLock lock(mutex_);
-    stop(error(Code::kCancelled, "the reader has gone"));
-  }
-  void OnCancel() override {
-    MutexLock lock(mutex_);
-    stop(error(Code::kCancelled, "the call was cancelled"));
-  }
-  void OnDone() override {
-    context_.streams.remove(stream_);
-    { MutexLock lock(mutex_); }  // whoever ended the call has let go of it
-    delete this;
+    begin(caller);
   }
 
  private:
-  void step() {
-    MutexLock lock(mutex_);
-    if (wanted_end_) return finish_now();
-    busy_ = true;
-    const Status taken = context_.pool.run(runtime::Work::kRead, [this] { read_page(); });
-    if (taken.ok()) return;
-    busy_ = false;
-    stop(taken);
-  }
-
-  // On the pool. Nothing is finished while it runs, so the call and this object stay.
-  void read_page() {
-    const Status status = fill();
-    const bool over = !follow_ || quiet_ > kQuietPausesMax;
-    MutexLock lock(mutex_);
-    busy_ = false;
-    if (wanted_end_) return finish_now();
-    if (!status.ok()) return stop(status);
-    if (message_.lines_size() > 0) return StartWrite(&message_);
-    if (over) return stop(Status::success());
-    busy_ = true;  // the alarm's
-    alarm_ = std::make_unique<grpc::Alarm>();
-    alarm_->Set(std::chrono::system_clock::now() + kFollowPause, [this](bool) { wake(); });
-  }
-
-  void wake() {
-    {
-      MutexLock lock(mutex_);
-      busy_ = false;
-      if (wanted_end_) return finish_now();
-    }
-    step();
-  }
-
-  Status fill() {
-    message_.Clear();
+  Result<Next> make(v1::ReadLogsResponse& message) override {
+    message.Clear();
     // Taken before the lines: what an ended job has said by then is among them.
     if (!key_) {
       const auto job =
           runtime::find_any_job(context_.views, context_.store.history(), caller_, name_);
-      if (!job) return job.error();
+      if (!job) return fail(job.error());
       key_ = telemetry::JobKey{(*job)->project, (*job)->id};
     }
     const auto view = context_.views.job(key_->job);
-    const bool ended = !view || has_ended(view->state);
+    const bool ended = !view || core::is_terminal(view->state);
     const auto page = telemetry_.read_logs(*key_, query_);
-    if (!page) return page.error();
+    if (!page) return fail(page.error());
     query_.after = page->next;
     query_.tail.reset();
-    for (const telemetry::LogItem& item : page->items) to_message(item, *message_.add_lines());
-    message_.set_next(page->next);
-    quiet_ = ended && page->items.empty() ? quiet_ + 1 : 0;
-    return Status::success();
+    for (const telemetry::LogItem& item : page->items) to_message(item, *message.add_lines());
+    message.set_next(page->next);
+    if (!page->items.empty()) {
+      quiet_ = 0;
+      return Next::kWrite;
+    }
+    quiet_ = ended ? quiet_ + 1 : 0;
+    return !follow_ || quiet_ > kQuietPausesMax ? Next::kEnd : Next::kPause;
   }
 
-  void stop(const Status& status) OW_REQUIRES(mutex_) {
-    if (finished_ || wanted_end_) return;
-    wanted_end_ = true;
-    end_status_ = status;
-    if (!busy_) finish_now();
-  }
-  void finish_now() OW_REQUIRES(mutex_) {
-    if (std::exchange(finished_, true)) return;
-    Finish(to_grpc(end_status_, name_));
-  }
-
-  ServiceContext& context_;
   telemetry::Telemetry& telemetry_;
   const Principal caller_;
   const std::string name_;
   const bool follow_;
-  std::uint64_t stream_ = 0;
-  // Of the pool's task or of gRPC's write, one after the other.
   telemetry::LogQuery query_;
   std::optional<telemetry::JobKey> key_;
-  v1::ReadLogsResponse message_;
   int quiet_ = 0;
-  std::unique_ptr<grpc::Alarm> alarm_;
-
-  Mutex mutex_;
-  bool busy_ OW_GUARDED_BY(mutex_) = false;
-  bool wanted_end_ OW_GUARDED_BY(mutex_) = false;
-  bool finished_ OW_GUARDED_BY(mutex_) = false;
-  Status end_status_ OW_GUARDED_BY(mutex_);
 };
 
 }  // namespace

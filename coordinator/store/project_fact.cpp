@@ -112,10 +112,7 @@ class FactProjector {
                 digits(static_cast<std::uint64_t>(*f.priority));
     return audit(f.actor, "job.update", job_name(f.job), detail);
   }
-  Status operator()(const core::UnitsDone& f) {
-    touched_.jobs.insert(f.seat.job);
-    return touch(f.job);
-  }
+  Status operator()(const core::UnitsDone& f) { return touch(f.job); }
   Status operator()(const core::UnitsFailedCounted& f) { return touch(f.job); }
   Status operator()(const core::CheckpointKept& f) { return touch(f.job); }
   Status operator()(const core::AttemptBroken& f) { return touch(f.job); }

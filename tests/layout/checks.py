@@ -296,8 +296,11 @@ def check_tests_mirror(tree):
         if any(name == stem or name.startswith(stem + "_") for stem in stems):
             continue
         used = {target for _, _, target in tree.includes[path]}
-        for helper in [t for t in used if t.startswith("tests/")]:
-            used |= {target for _, _, target in tree.includes.get(helper, ())}
+        helpers = [t for t in used if t.startswith("tests/")]
+        while helpers:
+            more = {target for _, _, target in tree.includes.get(helpers.pop(), ())} - used
+            used |= more
+            helpers += [t for t in more if t.startswith("tests/")]
         if sum(room is not None and os.path.dirname(t) == room for t in used) < 2:
             yield path, 1, f"mirrors no file of {room or 'any room'}"
 

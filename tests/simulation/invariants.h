@@ -66,7 +66,7 @@ class Invariants {
     Duration funded_for{0};
     Duration used_charged{0};
     Time slice_end;
-    Money price;  // of its last slice
+    Money price;  // in force
     ledger::Charge charged;
     bool stopping = false;
     std::optional<Time> stop_by;  // at the latest, while its worker is connected

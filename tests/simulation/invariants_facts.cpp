@@ -248,6 +248,7 @@ void Invariants::on(Time, const core::SeatFunded& f, bool) {
   require(f.funded_for >= seat->second.funded_for, rule::kFunding,
           [&] { return text(f.seat) + " lost funds that its worker may already use"; });
   seat->second.funded_for = f.funded_for;
+  if (f.device_price_per_hour) seat->second.price = *f.device_price_per_hour;
 }
 
 void Invariants::on(Time now, const core::SeatStopping& f, bool live) {
@@ -336,7 +337,6 @@ void Invariants::on(Time now, const core::UsageCharged& f, bool) {
             rule::kBill, [&] { return text(f.seat) + ": a slice costs more than its price"; });
   }
   seat.slice_end = f.to;
-  seat.price = f.device_price_per_hour;
   seat.used_charged += f.used;
   seat.charged += f.charge;
   ShadowJob& job = jobs_[f.seat.job];

@@ -90,14 +90,13 @@ void Invariants::check_waste(const core::SeatReleased& f, const ShadowSeat& seat
   Duration kept{0};
   const Time saved = found->second.checkpoint_at;
   if (found->second.checkpoint && saved > seat.granted_at) kept = saved - seat.granted_at;
-  const ledger::Int128 expected = ledger::Int128{seat.price.micros} *
-                                  std::max(Duration(0), f.used - kept).count() * seat.share_ppm;
-  require(f.wasted.units >= expected || f.wasted.units > 0 || expected == 0, rule::kGangWaste, [&] {
-    return fmt::format("job {}: {} ms were in vain and are not counted", f.seat.job.value(),
-                       (f.used - kept).count());
+  const ledger::Int128 lost = ledger::Int128{seat.price.micros} *
+                              std::max(Duration(0), f.used - kept).count() * seat.share_ppm;
+  const ledger::Int128 expected = std::min(lost, seat.charged.units);
+  require(f.wasted.units == expected, rule::kGangWaste, [&] {
+    return fmt::format("job {}: {} ms were in vain and are not what is counted", f.seat.job.value(),
+                       std::max(Duration(0), f.used - kept).count());
   });
-  require(f.wasted.units <= seat.charged.units || seat.charged.units >= 0, rule::kGangWaste,
-          "more was in vain than was charged");
 }
 
 void Invariants::check_gang(Time now, const core::Job& job) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/formats/npy.h"
+#include "tests/support/python_folder.h"
 
 namespace overwinter::formats {
 namespace {
@@ -23,32 +24,16 @@ std::string read_file(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
+constexpr const char* kNumPy = "import numpy as np, warnings\nwarnings.simplefilter('ignore')\n";
+
 class NumPy : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / ("ow_npy_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  // Runs a Python program in the folder; its standard output, and failure of the test when it
-  // fails.
   std::string python(const std::string& program) {
-    std::ofstream(folder_ / "program.py")
-        << "import numpy as np, warnings\nwarnings.simplefilter('ignore')\n"
-        << program;
-    const std::string command = "cd " + folder_.string() + " && /usr/bin/python3 program.py";
-    std::FILE* pipe = ::popen(command.c_str(), "r");
-    EXPECT_NE(pipe, nullptr);
-    std::string output;
-    char piece[4096];
-    while (const std::size_t got = std::fread(piece, 1, sizeof piece, pipe))
-      output.append(piece, got);
-    EXPECT_EQ(::pclose(pipe), 0) << program;
-    return output;
+    return python_.run(std::string(kNumPy) + program);
   }
 
-  fs::path folder_;
+  test::PythonFolder python_{"npy"};
+  const fs::path& folder_ = python_.path();
 };
 
 TEST_F(NumPy, ItsFilesAreRead) {

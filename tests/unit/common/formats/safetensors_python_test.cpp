@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/formats/safetensors.h"
+#include "tests/support/python_folder.h"
 
 namespace overwinter::formats {
 namespace {
@@ -61,23 +62,8 @@ def save(path, tensors, meta={}, pad=0):
 
 class SafetensorsPython : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / ("ow_safetensors_" + std::to_string(::getpid()));
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   std::string python(const std::string& program) {
-    std::ofstream(folder_ / "program.py") << kReaderAndWriter << program;
-    const std::string command = "cd " + folder_.string() + " && /usr/bin/python3 program.py";
-    std::FILE* pipe = ::popen(command.c_str(), "r");
-    EXPECT_NE(pipe, nullptr);
-    std::string output;
-    char piece[4096];
-    while (const std::size_t got = std::fread(piece, 1, sizeof piece, pipe))
-      output.append(piece, got);
-    EXPECT_EQ(::pclose(pipe), 0) << program;
-    return output;
+    return python_.run(std::string(kReaderAndWriter) + program);
   }
 
   Result<SafetensorsHeader> read(const std::string& name, std::string* content = nullptr) {
@@ -91,7 +77,8 @@ class SafetensorsPython : public testing::Test {
                                    });
   }
 
-  fs::path folder_;
+  test::PythonFolder python_{"safetensors"};
+  const fs::path& folder_ = python_.path();
 };
 
 TEST_F(SafetensorsPython, ItReadsOurFiles) {

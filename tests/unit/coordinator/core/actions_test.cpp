@@ -1,12 +1,10 @@
 // What people ask of jobs, in each state: pause, resume, cancel, update; the time limit; helpers.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
-
-constexpr std::int64_t kHour = 3'600'000;
 
 Code code(const TestCluster& cluster) {
   return cluster.last<Reply>().status.code;

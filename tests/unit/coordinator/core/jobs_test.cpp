@@ -1,14 +1,12 @@
 // What submitting, planning anew, acting and updating take and refuse, and who is recorded for it.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
 
 using ledger::charge_of;
-
-constexpr std::int64_t kHour = 3'600'000;  // a price at which a millisecond costs one micro-unit
 
 Code code(const TestCluster& cluster) {
   return cluster.last<Reply>().status.code;

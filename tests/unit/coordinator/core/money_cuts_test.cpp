@@ -1,7 +1,7 @@
 // Slices of seats and of machines: cut where prices change, and what a seat pays from there on.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
@@ -10,20 +10,6 @@ using ledger::Charge;
 using ledger::charge_for;
 using ledger::charge_of;
 using ledger::rounded;
-
-constexpr std::int64_t kHour = 3'600'000;  // a price at which a millisecond costs one micro-unit
-constexpr std::int64_t kSecond = 1'000;
-
-struct Shop {
-  TestCluster cluster;
-  WorkerId worker;
-  Shop() {
-    cluster.set_prices(a_book(kHour));
-    worker = cluster.joined(a_worker());
-  }
-  void says(SeatKey seat, Duration used) { cluster.beat(worker, {{seat, used, {}, 0, false}}); }
-  [[nodiscard]] const Seat& held(SeatKey seat) const { return *cluster.state().find_seat(seat); }
-};
 
 TEST(MoneyCuts, ARiseThatTheCapJustCoversIsPassedOn) {
   for (const std::int64_t more : {0, 1}) {

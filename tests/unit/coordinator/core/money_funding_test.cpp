@@ -1,7 +1,7 @@
 // How long a seat is paid for, when that is renewed, and what ends one that goes on without.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
@@ -9,32 +9,6 @@ namespace {
 using ledger::Charge;
 using ledger::charge_for;
 using ledger::charge_of;
-
-constexpr std::int64_t kHour = 3'600'000;  // a price at which a millisecond costs one micro-unit
-constexpr std::int64_t kSecond = 1'000;
-
-struct Shop {
-  TestCluster cluster;
-  WorkerId worker;
-  Shop() {
-    cluster.set_prices(a_book(kHour));
-    worker = cluster.joined(a_worker());
-  }
-  [[nodiscard]] const Seat& held(SeatKey seat) const { return *cluster.state().find_seat(seat); }
-  // Until `at`; each 500 ms the worker says what `used` returns for the time since the grant.
-  template <class Used>
-  void work_until(SeatKey seat, Time at, Used used) {
-    const Time granted = held(seat).granted_at;
-    while (cluster.now < at) {
-      cluster.run_until(std::min(at, cluster.now + Duration(500)));
-      if (cluster.state().find_seat(seat) == nullptr) return;
-      cluster.beat(worker, {{seat, used(cluster.now - granted), {}, 0, false}});
-    }
-  }
-  void work_until(SeatKey seat, Time at) {
-    work_until(seat, at, [](Duration all) { return all; });
-  }
-};
 
 // (time, fact) of each fact of this kind so far.
 template <class F>

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
@@ -9,47 +9,6 @@ using ledger::Charge;
 using ledger::charge_for;
 using ledger::charge_of;
 using ledger::rounded;
-
-// 3.6 an hour is 1,000 micro-units a second.
-constexpr std::int64_t kHour = 3'600'000;
-constexpr std::int64_t kSecond = 1'000;
-
-struct Shop {
-  TestCluster cluster;
-  WorkerId worker;
-  Shop() {
-    cluster.set_prices(a_book(kHour));
-    worker = cluster.joined(a_worker());
-  }
-  // A worker that computes until its funds end, heard every 100 ms. Returns how long it worked.
-  Duration work_until_it_ends(JobId id, Duration at_most) {
-    const SeatKey seat = cluster.seat(id);
-    const Time began = cluster.now;
-    cluster.began(seat);
-    const Duration stop = cluster.job(id).demand.stop_time;
-    while (cluster.now - began < at_most) {
-      const Seat* held = cluster.state().find_seat(seat);
-      if (held == nullptr) return cluster.now - began;
-      const Duration used = cluster.now - began;
-      if (held->stopping || used >= held->funded_for - stop) {
-        cluster.run_for(stop / 2);
-        const Duration whole = cluster.now - began;
-        cluster.end(seat, whole, held->stopping ? SeatEnd::kFinished : SeatEnd::kFundsEnded);
-        return whole;
-      }
-      cluster.beat(worker, {{seat, used, {}, 0, false}});
-      cluster.run_for(Duration(100));
-      check();
-    }
-    return at_most;
-  }
-  void check() {
-    for (const auto& [id, job] : cluster.state().jobs) {
-      if (!job.demand.cap) continue;
-      ASSERT_LE(job.charged + job.reserved, charge_of(*job.demand.cap));
-    }
-  }
-};
 
 TEST(Money, ABillIsUseTimesPriceTimesShare) {
   Shop run;

@@ -1,14 +1,12 @@
 // What workers report: once, in order, and only of seats that they hold.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
 
 using ledger::charge_for;
-
-constexpr std::int64_t kHour = 3'600'000;  // a price at which a millisecond costs one micro-unit
 
 TEST(Reports, EachIsProcessedOnceAndInOrder) {
   TestCluster cluster;

@@ -2,14 +2,12 @@
 // back.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
 
 using ledger::charge_for;
-
-constexpr std::int64_t kHour = 3'600'000;
 
 template <class E>
 std::size_t count(const std::vector<Effect>& effects) {

@@ -1,12 +1,10 @@
 // Workers that are drained, removed, lost, or wrong.
 #include <gtest/gtest.h>
 
-#include "tests/support/core_builders.h"
+#include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
 namespace {
-
-constexpr std::int64_t kHour = 3'600'000;
 
 TEST(Workers, OneThatIsRemovedAndThenLostStaysRemoved) {
   TestCluster cluster;

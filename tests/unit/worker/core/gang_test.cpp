@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "tests/unit/worker/core/outputs.h"
 #include "worker/core/worker_core.h"
 
 namespace overwinter::worker {
@@ -35,22 +36,6 @@ class GangSeat : public ::testing::Test {
     at(1s, SeatReady{kSeat, 1});
     at(2s, LaunchGang{kSeat, {}, "token"});
     at(3s, GangSeatUp{kSeat});
-  }
-  template <class T>
-  static std::vector<T> all(const std::vector<Output>& out) {
-    std::vector<T> found;
-    for (const Output& o : out) {
-      if (const T* t = std::get_if<T>(&o)) found.push_back(*t);
-    }
-    return found;
-  }
-  template <class T>
-  static std::vector<T> reports(const std::vector<Output>& out) {
-    std::vector<T> found;
-    for (const SendReport& r : all<SendReport>(out)) {
-      if (const T* t = std::get_if<T>(&r.report)) found.push_back(*t);
-    }
-    return found;
   }
   [[nodiscard]] GangPhase phase() const { return core_.status(kSeat, Moment(9s))->phase; }
   static GangSeatExited exited(GangOutcome outcome) {

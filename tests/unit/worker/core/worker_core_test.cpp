@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "tests/unit/worker/core/outputs.h"
+
 namespace overwinter::worker {
 namespace {
 
@@ -38,22 +40,6 @@ class WorkerCoreTest : public ::testing::Test {
     at(when, offer(funded));
     at(when, SeatReady{kSeat, pipeline});
     at(when, HandOutUnits{kSeat, UnitRanges(units)});
-  }
-  template <class T>
-  static std::vector<T> all(const std::vector<Output>& out) {
-    std::vector<T> found;
-    for (const Output& o : out) {
-      if (const T* t = std::get_if<T>(&o)) found.push_back(*t);
-    }
-    return found;
-  }
-  template <class T>
-  static std::vector<T> reports(const std::vector<Output>& out) {
-    std::vector<T> found;
-    for (const SendReport& r : all<SendReport>(out)) {
-      if (const T* t = std::get_if<T>(&r.report)) found.push_back(*t);
-    }
-    return found;
   }
 
   WorkerCore core_{WorkerCoreConfig{Incarnation(5), Generation(0), 1, 4}};

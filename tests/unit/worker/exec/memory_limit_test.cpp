@@ -173,7 +173,7 @@ children = []
 for i in range(3):
     child = os.fork()
     if child == 0:
-        import time; time.sleep(1); os._exit(0)
+        sum(range(20_000_000)); os._exit(0)  # long enough to be seen together
     children.append(child)
 for child in children: os.waitpid(child, 0)
 print("shared")
