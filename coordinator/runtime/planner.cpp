@@ -61,6 +61,9 @@ plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links, const Pr
     one.spot = worker->spot;
     one.same_host_as_coordinator = worker->machine.same_host_as_coordinator;
     one.link_bytes_per_second = links.bytes_per_second(worker->id);
+    one.host_id = worker->machine.host_id;
+    if (!worker->machine.peer_address.empty()) one.network = worker->machine.network;
+    one.no_exec = worker->machine.no_exec;
     one.unavailable = why_unavailable(*worker, project);
     one.may_return = worker->state != core::WorkerState::kReady && serves(*worker, project);
     for (std::size_t i = 0; i < worker->machine.devices.size(); ++i) {
@@ -130,17 +133,59 @@ Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string&
                       to_hex(*digest)};
 }
 
+Result<plan::TrainProblem> Planner::train_problem(const v1::JobSpec& spec) const {
+  const v1::TrainSpec& train = spec.train();
+  if (train.data().text().empty()) {
+    return fail(Code::kUnimplemented, "this release trains on text alone", "workload.train.data");
+  }
+  plan::TrainProblem problem;
+  problem.data.text = true;
+  const auto add = [&](const std::string& uri, const std::string& field) -> Result<std::uint64_t> {
+    const auto digest = parse_artifact_uri(uri, field);
+    if (!digest) return fail(digest.error());
+    auto blob = blobs_.open_blob({spec.project(), *digest});
+    if (!blob) {
+      Status status = blob.error();
+      status.field = field;
+      if (status.code == Code::kNotFound) {
+        status.message = "project " + spec.project() + " has no stored file " + uri;
+        status.hint = "upload it first; the overwinter command does";
+      }
+      return fail(std::move(status));
+    }
+    problem.input_bytes += blob->size_bytes;
+    return blob->size_bytes;
+  };
+  for (const std::string& uri : train.data().text()) {
+    const auto bytes = add(uri, "workload.train.data.text");
+    if (!bytes) return fail(bytes.error());
+    problem.data.samples += *bytes;
+    problem.data_digests.push_back(uri.substr(kScheme.size()));
+  }
+  if (train.init_from().starts_with(kScheme)) {
+    const auto bytes = add(train.init_from(), "workload.train.init_from");
+    if (!bytes) return fail(bytes.error());
+    problem.init_digest = train.init_from().substr(kScheme.size());
+  }
+  return problem;
+}
+
 Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSpec& spec,
                                         const Shapes& shapes) const {
   const plan::ClusterOffer offer = offer_to(views_, links_, caller, spec.project());
-  if (!spec.has_matmul()) return plan::plan_job(spec, nullptr, offer);
+  if (spec.has_train()) {
+    const auto problem = train_problem(spec);
+    if (!problem) return fail(problem.error());
+    return plan::plan_job(spec, {.train = &*problem}, offer);
+  }
+  if (!spec.has_matmul()) return plan::plan_job(spec, {}, offer);
   const auto a = factor(spec, "a", spec.matmul().a(), shapes);
   if (!a) return fail(a.error());
   const auto b = factor(spec, "b", spec.matmul().b(), shapes);
   if (!b) return fail(b.error());
   const auto problem = plan::matmul_problem(*a, *b, spec.matmul().precision());
   if (!problem) return fail(problem.error());
-  auto outcome = plan::plan_job(spec, &*problem, offer);
+  auto outcome = plan::plan_job(spec, {.matmul = &*problem}, offer);
   if (!outcome) return outcome;
   rule_out_large_sketches(*outcome);
   const std::uint64_t result_bytes =
