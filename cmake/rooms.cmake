@@ -7,7 +7,7 @@
 #                                       a room of several programs; files that only one of them may link
 #
 # JOIN: of a build that is made at once (OVERWINTER_JOIN) its files are compiled eight at a time, since reading headers is
-# most of what they cost. Names of its unnamed namespaces are then to differ within a room.
+# most of what they cost. Names in its unnamed namespaces are then to differ within a room.
 # PCH: which headers the room reads precompiled (cmake/precompiled.cmake); without it: standard.
 function(join_files target)
   if(OVERWINTER_JOIN)
