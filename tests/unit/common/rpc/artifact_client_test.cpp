@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "common/base/mutex.h"
+#include "common/formats/digest.h"
 #include "common/rpc/backoff.h"
 #include "common/rpc/channel.h"
 #include "overwinter/v1/artifact.grpc.pb.h"
@@ -89,6 +90,23 @@ class Service final : public v1::ArtifactService::Service {
     }
     return grpc::Status::OK;
   }
+  grpc::Status ReadBlob(grpc::ServerContext*, const v1::ReadBlobRequest* request,
+                        grpc::ServerWriter<v1::ReadBlobResponse>* writer) override {
+    const MutexLock lock(mutex);
+    if (request->capability() != "mine") return {grpc::StatusCode::PERMISSION_DENIED, "not yours"};
+    const auto blob = blobs.find(request->digest());
+    if (blob == blobs.end()) return {grpc::StatusCode::NOT_FOUND, "no such file"};
+    const std::string& bytes = blob->second;
+    v1::ReadBlobResponse part;
+    part.set_size_bytes(bytes.size());
+    for (std::size_t done = 0; done < bytes.size() || done == 0; done += kChunkBytes) {
+      part.set_data(bytes.substr(done, kChunkBytes));
+      writer->Write(part);
+      part.Clear();
+      if (breaks) return {grpc::StatusCode::UNAVAILABLE, "restarting"};
+    }
+    return grpc::Status::OK;
+  }
   grpc::Status PutTile(grpc::ServerContext*, grpc::ServerReader<v1::PutTileRequest>* reader,
                        v1::PutTileResponse* response) override {
     v1::PutTileRequest part;
@@ -162,6 +180,12 @@ class ArtifactClientTest : public ::testing::Test {
     return request;
   }
 
+  static Digest digest_of(const std::string& content) {
+    formats::BlobDigester digester;
+    digester.update(std::as_bytes(std::span(content)));
+    return digester.finish();
+  }
+
   Service service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<ArtifactClient> client_;
@@ -220,6 +244,28 @@ TEST_F(ArtifactClientTest, ADownloadIsWholeOrNotThere) {
   EXPECT_EQ(content_of(out), "");    // what was there is untouched
   EXPECT_EQ(files_in_folder(), 1U);  // and no temporary file is left
   EXPECT_FALSE(client_->download(blob("d"), folder_ / "no" / "folder").ok());
+}
+
+TEST_F(ArtifactClientTest, ASeatsFileIsWholeAndOfItsDigestOrNotThere) {
+  const std::string content(2 * kChunkBytes + 5, 'z');
+  const Digest digest = digest_of(content);
+  const Digest other = digest_of("other");
+  with_service([&](Service& service) {
+    service.blobs[to_hex(digest)] = content;
+    service.blobs[to_hex(other)] = content;
+    service.blobs[to_hex(digest_of(""))] = "";
+  });
+  ASSERT_TRUE(client_->read_blob("mine", digest, folder_, "data").ok());
+  EXPECT_EQ(content_of(folder_ / "data"), content);
+  ASSERT_TRUE(client_->read_blob("mine", digest_of(""), folder_, "empty").ok());
+  EXPECT_EQ(content_of(folder_ / "empty"), "");
+  EXPECT_EQ(client_->read_blob("mine", other, folder_, "x").code, Code::kDataLoss);
+  EXPECT_EQ(client_->read_blob("yours", digest, folder_, "x").code, Code::kPermissionDenied);
+  EXPECT_EQ(client_->read_blob("mine", digest_of("none"), folder_, "x").code, Code::kNotFound);
+  EXPECT_EQ(client_->read_blob("mine", digest, folder_, "../x").code, Code::kInvalidArgument);
+  with_service([](Service& service) { service.breaks = true; });
+  EXPECT_EQ(client_->read_blob("mine", digest, folder_, "x").code, Code::kUnavailable);
+  EXPECT_EQ(files_in_folder(), 2U);  // no temporary file is left
 }
 
 TEST_F(ArtifactClientTest, ABlockIsExactlyAsLongAsAsked) {
