@@ -16,8 +16,8 @@ namespace overwinter::worker {
 namespace {
 
 constexpr std::uint64_t kCheckpointSamples = 64;  // of the validation part
-constexpr Duration kLookEvery{500};                // for a stop, while an answer is awaited
-constexpr Duration kAnswerWithin{30 * 60'000};     // as long as a gang may stand still
+constexpr Duration kLookEvery{500};               // for a stop, while an answer is awaited
+constexpr Duration kAnswerWithin{30 * 60'000};    // as long as a gang may stand still
 constexpr int kLastTries = 2;
 
 struct Agreed {
