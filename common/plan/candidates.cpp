@@ -27,13 +27,17 @@ std::string unsuitable(const WorkerOffer& worker, const DeviceInfo& device,
     return "is not a spot worker; the job says spot: only";
   if (filter.device != "any" && filter.device != device.kind)
     return "is a " + device.kind + " device; the job asks for " + filter.device;
+  if (filter.runs_user_code)
+    return worker.no_exec.empty() ? std::string() : "runs no program of users: " + worker.no_exec;
   // Other kinds of device have no kernels in this release.
   if (device.kind != "cpu")
-    return "is a " + device.kind + " device; this release multiplies on cpu";
+    return "is a " + device.kind + " device; this release multiplies and trains on cpu";
   return {};
 }
 
-Candidate candidate(const WorkerOffer& worker, std::size_t index, Precision precision) {
+Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t index,
+                    Precision precision) {
+  const WorkerOffer& worker = offer.workers[place];
   const DeviceInfo& device = worker.devices[index].device;
   const bool single = precision == Precision::kFp32;
   const double measured = (single ? device.gflops_fp32 : device.gflops_fp64) * 1e9;
@@ -42,6 +46,7 @@ Candidate candidate(const WorkerOffer& worker, std::size_t index, Precision prec
   double link = worker.link_bytes_per_second > 0 ? worker.link_bytes_per_second : kBytesPerSecond;
   if (worker.same_host_as_coordinator) link = kSameHostBytesPerSecond;
   return {.name = device_name(worker, index),
+          .worker = place,
           .memory_bytes = device.memory_bytes,
           .threads = threads,
           .flops_per_second = measured > 0 ? measured : assumed,
@@ -60,15 +65,16 @@ void sort_by_speed(std::vector<Candidate>& devices) {
 
 Candidates find_candidates(const ClusterOffer& offer, const CandidateFilter& filter) {
   Candidates out;
-  for (const WorkerOffer& worker : offer.workers) {
+  for (std::size_t place = 0; place < offer.workers.size(); ++place) {
+    const WorkerOffer& worker = offer.workers[place];
     for (std::size_t i = 0; i < worker.devices.size(); ++i) {
       std::string why = unsuitable(worker, worker.devices[i].device, filter);
       if (why.empty() && worker.unavailable.empty()) {
-        out.devices.push_back(candidate(worker, i, filter.precision));
+        out.devices.push_back(candidate(offer, place, i, filter.precision));
         continue;
       }
       if (why.empty() && worker.may_return)
-        out.away.push_back(candidate(worker, i, filter.precision));
+        out.away.push_back(candidate(offer, place, i, filter.precision));
       if (!worker.unavailable.empty()) why = worker.unavailable;
       v1::RuledOut& entry = out.ruled_out.emplace_back();
       entry.set_what(device_name(worker, i));

@@ -17,7 +17,8 @@ class RuledOut;
 namespace overwinter::plan {
 
 struct Candidate {
-  std::string name;  // "worker-1", or "worker-1 device 2" when the worker has several
+  std::string name;        // "worker-1", or "worker-1 device 2" when the worker has several
+  std::size_t worker = 0;  // its place in the offer
   std::uint64_t memory_bytes = 0;
   std::uint32_t threads = 1;
   double flops_per_second = 0;
@@ -29,6 +30,7 @@ struct CandidateFilter {
   std::string device = "any";
   SpotUse spot = SpotUse::kAllowed;
   Precision precision = Precision::kFp32;
+  bool runs_user_code = false;  // on any kind of device, but not on every worker
 };
 
 struct Candidates {

@@ -20,6 +20,10 @@ struct WorkerOffer {
   bool spot = false;
   bool same_host_as_coordinator = false;
   double link_bytes_per_second = 0;  // to the coordinator; 0: not measured
+  // For gangs: workers form one on one host, or on one network.
+  std::string host_id;
+  std::string network;  // empty: takes part in none beyond its host
+  std::string no_exec;  // why it runs no program of users; empty: it does
   // Why no seat may be placed there now ("drains", "serves other projects"); empty: it may. Such a
   // worker is listed as ruled out.
   std::string unavailable;

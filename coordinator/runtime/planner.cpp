@@ -61,6 +61,9 @@ plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links, const Pr
     one.spot = worker->spot;
     one.same_host_as_coordinator = worker->machine.same_host_as_coordinator;
     one.link_bytes_per_second = links.bytes_per_second(worker->id);
+    one.host_id = worker->machine.host_id;
+    if (!worker->machine.peer_address.empty()) one.network = worker->machine.network;
+    one.no_exec = worker->machine.no_exec;
     one.unavailable = why_unavailable(*worker, project);
     one.may_return = worker->state != core::WorkerState::kReady && serves(*worker, project);
     for (std::size_t i = 0; i < worker->machine.devices.size(); ++i) {
@@ -133,14 +136,14 @@ Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string&
 Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSpec& spec,
                                         const Shapes& shapes) const {
   const plan::ClusterOffer offer = offer_to(views_, links_, caller, spec.project());
-  if (!spec.has_matmul()) return plan::plan_job(spec, nullptr, offer);
+  if (!spec.has_matmul()) return plan::plan_job(spec, {}, offer);
   const auto a = factor(spec, "a", spec.matmul().a(), shapes);
   if (!a) return fail(a.error());
   const auto b = factor(spec, "b", spec.matmul().b(), shapes);
   if (!b) return fail(b.error());
   const auto problem = plan::matmul_problem(*a, *b, spec.matmul().precision());
   if (!problem) return fail(problem.error());
-  auto outcome = plan::plan_job(spec, &*problem, offer);
+  auto outcome = plan::plan_job(spec, {.matmul = &*problem}, offer);
   if (!outcome) return outcome;
   rule_out_large_sketches(*outcome);
   const std::uint64_t result_bytes =

@@ -47,7 +47,7 @@ v1::JobSpec a_spec() {
 
 PlanOutcome plan_of(const v1::JobSpec& spec, const MatmulProblem& problem,
                     const ClusterOffer& offer) {
-  auto outcome = plan_job(spec, &problem, offer);
+  auto outcome = plan_job(spec, {.matmul = &problem}, offer);
   EXPECT_TRUE(outcome.has_value()) << (outcome ? "" : outcome.error().message);
   return outcome ? *outcome : PlanOutcome{};
 }
@@ -239,7 +239,7 @@ TEST(JobPlanner, NoopUnitsAreDoneByReport) {
   v1::JobSpec spec;
   spec.mutable_noop()->set_units(1000);
   spec.mutable_noop()->set_units_per_range_max(64);
-  const auto outcome = plan_job(spec, nullptr, a_cluster(2, kGiB));
+  const auto outcome = plan_job(spec, {}, a_cluster(2, kGiB));
   ASSERT_TRUE(outcome.has_value());
   ASSERT_EQ(outcome->alternatives.size(), 1u);
   EXPECT_EQ(outcome->alternatives[0].demand.units, 1000u);
@@ -251,8 +251,8 @@ TEST(JobPlanner, GangsAndJobsWithoutAWorkloadAreRefused) {
   v1::JobSpec spec = a_spec();
   spec.set_transport("gang");
   const MatmulProblem problem = a_problem(1, 1, 1);
-  EXPECT_EQ(plan_job(spec, &problem, {}).error().field, "transport");
-  EXPECT_EQ(plan_job(v1::JobSpec{}, nullptr, {}).error().field, "workload");
+  EXPECT_EQ(plan_job(spec, {.matmul = &problem}, {}).error().field, "transport");
+  EXPECT_EQ(plan_job(v1::JobSpec{}, {}, {}).error().field, "workload");
 }
 
 TEST(JobPlanner, IsDeterministic) {
