@@ -4,30 +4,30 @@ room(common/domain USES common/base)
 
 add_subdirectory(proto)
 
-room(common/wire USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++ PCH messages)
+room(common/wire JOIN USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++ PCH messages)
 room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
 room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP PkgConfig::RE2 nlohmann_json::nlohmann_json PCH messages)
-room(common/plan USES common/base common/domain overwinter/proto)
-room(common/verify USES common/base common/domain common/plan)
-room(common/security USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
-room(common/rpc USES common/base common/domain common/wire common/security common/formats overwinter/proto
-     LIBRARIES gRPC::grpc++ PCH services)
+room(common/plan JOIN USES common/base common/domain overwinter/proto)
+room(common/verify JOIN USES common/base common/domain common/plan)
+room(common/security JOIN USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
+room(common/rpc JOIN USES common/base common/domain common/wire common/security common/formats overwinter/proto
+     LIBRARIES gRPC::grpc++ PCH messages)
 
-room(coordinator/policy USES common/base common/domain)
-room(coordinator/ledger USES common/base common/domain)
-room(coordinator/core USES common/base common/domain coordinator/policy coordinator/ledger)
-room(coordinator/wire USES coordinator/core common/wire common/base common/domain overwinter/proto PCH messages)
-room(coordinator/store USES coordinator/core coordinator/wire common/base common/domain common/security overwinter/proto
+room(coordinator/policy JOIN USES common/base common/domain)
+room(coordinator/ledger JOIN USES common/base common/domain)
+room(coordinator/core JOIN USES common/base common/domain coordinator/policy coordinator/ledger)
+room(coordinator/wire JOIN USES coordinator/core common/wire common/base common/domain overwinter/proto PCH messages)
+room(coordinator/store JOIN USES coordinator/core coordinator/wire common/base common/domain common/security overwinter/proto
      LIBRARIES SQLite::SQLite3 OpenSSL::Crypto)
-room(coordinator/artifacts USES common/base common/domain common/plan common/verify common/formats common/security)
-room(coordinator/telemetry USES common/base common/domain common/security LIBRARIES PkgConfig::XXHASH)
-room(coordinator/runtime USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
+room(coordinator/artifacts JOIN USES common/base common/domain common/plan common/verify common/formats common/security)
+room(coordinator/telemetry JOIN USES common/base common/domain common/security LIBRARIES PkgConfig::XXHASH)
+room(coordinator/runtime JOIN USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
      common/verify common/formats common/wire common/security common/base common/domain overwinter/proto PCH messages)
-room(coordinator/rpc USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
+room(coordinator/rpc JOIN USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
      coordinator/telemetry
      common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
-     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json PCH services)
-room(coordinator/dashboard USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
+     LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json PCH messages)
+room(coordinator/dashboard JOIN USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
      coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
      LIBRARIES Boost::url prometheus-cpp::core)
 room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime coordinator/artifacts coordinator/telemetry
@@ -36,18 +36,18 @@ room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runt
      LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(coordinator/app overwinter-coordinator)
 
-room(worker/core USES common/base common/domain)
-room(worker/memory USES common/base)
+room(worker/core JOIN USES common/base common/domain)
+room(worker/memory JOIN USES common/base)
 room(worker/collective USES worker/memory common/base)
 room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS)
 # Loops over arrays: -O2 of GCC 12 leaves most of them scalar. psabi: their vectors never cross a call.
 file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp)
 set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi")
-room(worker/matmul USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
+room(worker/matmul JOIN USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
 room(worker/train USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
      overwinter/proto)
 # The user's own programs; its program stands between the daemon and them.
-room(worker/exec USES common/formats common/base common/domain LIBRARIES PkgConfig::SECCOMP)
+room(worker/exec JOIN USES common/formats common/base common/domain LIBRARIES PkgConfig::SECCOMP)
 room_program(worker/exec overwinter-keeper)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/worker/exec/python_bytes.S PROPERTIES
   OBJECT_DEPENDS ${CMAKE_SOURCE_DIR}/worker/exec/overwinter.py)
@@ -55,20 +55,21 @@ if(OVERWINTER_TESTS)
   add_dependencies(unit_worker_exec overwinter-keeper)
 endif()
 room(worker/local USES common/base common/domain overwinter/proto)
-room(worker/gang USES worker/collective worker/local common/base common/domain overwinter/proto)
+room(worker/gang USES worker/train worker/collective worker/kernels worker/memory worker/local common/plan common/formats common/base common/domain
+     overwinter/proto)
 room_program(worker/gang overwinter-launch-agent MAIN agent_main.cpp)
 if(MPI_C_FOUND)
   room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
 endif()
-room(worker/runtime USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
+room(worker/runtime JOIN USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
-room(worker/rpc USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH services)
+room(worker/rpc JOIN USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH messages)
 room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(worker/app overwinter-worker)
 
-room(client/sdk USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto
-     PCH services)
-room(client/cli USES client/sdk LIBRARIES CLI11::CLI11 PCH messages)
+room(client/sdk JOIN USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto
+     PCH messages)
+room(client/cli JOIN USES client/sdk LIBRARIES CLI11::CLI11 PCH messages)
 room_program(client/cli overwinter)
 
 # Command lines, files of settings, the start of a process.

@@ -1,14 +1,23 @@
 # A room is one folder and one target: coordinator/core becomes coordinator_core. Its files are whatever
 # lies in the folder (main.cpp, *_main.cpp and mpi_*.cpp excepted), so that adding a file touches no CMake.
 #
-#   room(coordinator/core USES common/base common/domain LIBRARIES SQLite::SQLite3 [PCH messages])
+#   room(coordinator/core USES common/base common/domain LIBRARIES SQLite::SQLite3 [PCH messages] [JOIN])
 #   room_program(coordinator/app overwinter-coordinator)           main.cpp of a room becomes a program
 #   room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
 #                                       a room of several programs; files that only one of them may link
 #
+# JOIN: of a build that is made at once (OVERWINTER_JOIN) its files are compiled eight at a time, since reading headers is
+# most of what they cost. Names in its unnamed namespaces are then to differ within a room.
 # PCH: which headers the room reads precompiled (cmake/precompiled.cmake); without it: standard.
+function(join_files target)
+  if(OVERWINTER_JOIN)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    target_compile_options(${target} PRIVATE -Wno-subobject-linkage)  # says nothing where files are joined
+  endif()
+endfunction()
+
 function(room path)
-  cmake_parse_arguments(ROOM "" "PCH" "USES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "JOIN" "PCH" "USES;LIBRARIES" ${ARGN})
   string(REPLACE "/" "_" target ${path})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp ${CMAKE_SOURCE_DIR}/${path}/*.S)
   list(FILTER sources EXCLUDE REGEX "/(main|[a-z_]+_main|mpi_[a-z_]+)\\.cpp$")
@@ -18,6 +27,9 @@ function(room path)
     target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
     target_link_libraries(${target} PUBLIC ${uses} ${ROOM_LIBRARIES} PRIVATE overwinter_warnings)
     precompiled(${target} "${ROOM_PCH}")
+    if(ROOM_JOIN)
+      join_files(${target})
+    endif()
   else()
     add_library(${target} INTERFACE)
     target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR})
@@ -28,11 +40,7 @@ function(room path)
   if(OVERWINTER_TESTS)
     file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${path}/*_test.cpp)
     if(tests)
-      set(pch test)
-      if(ROOM_PCH STREQUAL "services")
-        set(pch services)
-      endif()
-      test_program(unit_${target} LABEL unit PCH ${pch} SOURCES ${tests} USES ${path})
+      test_program(unit_${target} LABEL unit SOURCES ${tests} USES ${path})
     endif()
   endif()
 endfunction()

@@ -27,6 +27,9 @@ bool paused_for_good(const v1::Job& job) {
 std::string detail_of(const v1::Job& job) {
   const v1::Progress& p = job.progress();
   std::string text = fmt::format("{} of {} units", p.units_done(), p.units_total());
+  if (p.steps_total() > 0) text = fmt::format("step {} of {}", p.step(), p.steps_total());
+  if (p.has_loss()) text += fmt::format("  loss {:.4f}", p.loss());
+  if (p.has_validation_loss()) text += fmt::format("  validation {:.4f}", p.validation_loss());
   if (p.gflops() > 0) text += fmt::format("  {:.1f} GFLOP/s", p.gflops());
   if (p.has_left() && TimeUtil::DurationToMilliseconds(p.left()) > 0) {
     text += "  " + format_duration(Duration(TimeUtil::DurationToMilliseconds(p.left()))) + " left";
@@ -102,6 +105,9 @@ void print_job(const v1::Job& job) {
   row("state", v1::Job::State_Name(job.state()) +
                    (job.state_reason().empty() ? "" : "  " + printable(job.state_reason())));
   row("progress", fmt::format("{:.0f} %  {}", job.progress().fraction() * 100, detail_of(job)));
+  if (job.progress().checkpoint_step() > 0) {
+    row("checkpoint", fmt::format("step {}", job.progress().checkpoint_step()));
+  }
   row("attempt", std::to_string(job.attempt()));
   std::string cost = money_text(job.cost().charged());
   if (job.cost().has_cap()) cost += " of " + money_text(job.cost().cap());

@@ -12,7 +12,7 @@ namespace overwinter::client {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kStopPoll = std::chrono::milliseconds(100);
+constexpr auto kFollowPoll = std::chrono::milliseconds(100);
 constexpr auto kPauseMax = std::chrono::milliseconds(2000);
 
 bool is_away(const grpc::Status& status) {
@@ -29,7 +29,7 @@ Status Client::read_logs(v1::ReadLogsRequest request, Duration outage,
                          const std::function<void(const Status&)>& away) {
   auto last_contact = Clock::now();
   bool told = false;
-  auto pause = kStopPoll;
+  auto pause = kFollowPoll;
   for (;;) {
     grpc::ClientContext context;
     impl_->prepare(context);
@@ -45,7 +45,7 @@ Status Client::read_logs(v1::ReadLogsRequest request, Duration outage,
           context.TryCancel();
           return;
         }
-        wake.wait_for(lock, token, kStopPoll, [] { return false; });
+        wake.wait_for(lock, token, kFollowPoll, [] { return false; });
       }
     });
     const auto stream = impl_->logs->ReadLogs(&context, request);
@@ -54,7 +54,7 @@ Status Client::read_logs(v1::ReadLogsRequest request, Duration outage,
       if (told) stopper.request_stop();  // it is back: no end to this stream
       last_contact = Clock::now();
       told = false;
-      pause = kStopPoll;
+      pause = kFollowPoll;
       // Where a stream that breaks off goes on. The last lines were counted once, at its beginning.
       request.set_after(response.next());
       request.clear_tail();

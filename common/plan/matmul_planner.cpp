@@ -14,8 +14,8 @@ namespace overwinter::plan {
 namespace {
 
 constexpr std::size_t kMemoryLevelsMax = 8;
-constexpr std::uint64_t kMemoryWhenUnknown = 512 * kMiB;
-constexpr std::uint32_t kThreadsWhenUnknown = 16;
+constexpr std::uint64_t kProductMemoryWhenUnknown = 512 * kMiB;
+constexpr std::uint32_t kProductThreadsWhenUnknown = 16;
 
 class MatmulPlanner {
  public:
@@ -99,9 +99,9 @@ class MatmulPlanner {
   // No device of the wanted kind is there: the job may come before its workers.
   void plan_for_unknown() {
     const std::uint64_t level =
-        limits_.memory_bytes != 0 ? limits_.memory_bytes : kMemoryWhenUnknown;
+        limits_.memory_bytes != 0 ? limits_.memory_bytes : kProductMemoryWhenUnknown;
     SeatModel seats;
-    seats.threads = kThreadsWhenUnknown;
+    seats.threads = kProductThreadsWhenUnknown;
     seats.seats = std::max<std::uint32_t>(limits_.workers_min, 1);
     seats.flops_per_second *= seats.seats;
     seats.bytes_per_second *= seats.seats;

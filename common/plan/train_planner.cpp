@@ -16,15 +16,15 @@ namespace overwinter::plan {
 namespace {
 
 // Distinct sizes of devices that are tried; beyond, an even choice of them.
-constexpr std::size_t kMemoryLevelsMax = 64;
-constexpr std::uint32_t kThreadsWhenUnknown = 16;
+constexpr std::size_t kTrainMemoryLevelsMax = 64;
+constexpr std::uint32_t kRankThreadsWhenUnknown = 16;
 constexpr double kFlopsWhenUnknown = 1e10;
 constexpr double kLinkWhenUnknown = 1e8;
 
 // Of what products of matrices reach: attention, norms and the rest of a step are slower.
 constexpr double kTrainEfficiency = 0.6;
 constexpr double kMemoryBytesPerSecond = 2e10;  // the optimiser's pass over all parameters
-constexpr double kSameHostBytesPerSecond = 3e9;
+constexpr double kRingBytesPerSecond = 3e9;
 constexpr double kSameHostLatency = 20e-6;
 constexpr double kNetworkLatency = 100e-6;
 constexpr double kGangStartSeconds = 1.5;
@@ -54,7 +54,7 @@ class TrainPlanner {
     found_ = find_candidates(offer_, {.device = limits_.device, .spot = limits_.spot});
     outcome_.ruled_out = found_.ruled_out;
     const bool none = found_.devices.empty() && found_.away.empty();
-    threads_ = none ? kThreadsWhenUnknown : 1;
+    threads_ = none ? kRankThreadsWhenUnknown : 1;
     for (const auto* devices : {&found_.devices, &found_.away})
       for (const Candidate& device : *devices) threads_ = std::max(threads_, device.threads);
     auto rank = train_rank(spec_.train(), problem_.data, ranks(limits_.workers_min), threads_);
@@ -135,7 +135,7 @@ class TrainPlanner {
       if (device.memory_bytes >= limits_.memory_bytes)
         sizes.insert(limits_.memory_bytes != 0 ? limits_.memory_bytes : device.memory_bytes);
     const std::vector<std::uint64_t> levels(sizes.begin(), sizes.end());
-    const std::size_t tried = std::min(levels.size(), kMemoryLevelsMax);
+    const std::size_t tried = std::min(levels.size(), kTrainMemoryLevelsMax);
     std::set<std::uint32_t> out;
     for (std::size_t i = 0; i < tried; ++i) {
       const std::size_t at = tried < 2 ? 0 : i * (levels.size() - 1) / (tried - 1);
@@ -251,8 +251,7 @@ class TrainPlanner {
       const auto n = static_cast<double>(count);
       const auto gradients =
           static_cast<double>(train_memory(rank_on(way.workers)).gradients_bytes);
-      const double speed =
-          way.model.one_host ? kSameHostBytesPerSecond : way.model.bytes_per_second;
+      const double speed = way.model.one_host ? kRingBytesPerSecond : way.model.bytes_per_second;
       const double latency = way.model.one_host ? kSameHostLatency : kNetworkLatency;
       exchange = 2 * (n - 1) * (gradients / n / speed + latency);
     }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/rpc/channel.h"
+#include "common/rpc/checked_file.h"
 #include "common/wire/status_grpc.h"
 #include "overwinter/v1/artifact.grpc.pb.h"
 
@@ -32,13 +33,6 @@ class File {
   int descriptor_;
 };
 
-Status io_error(const std::string& doing, const std::filesystem::path& file) {
-  const Code code = errno == ENOSPC   ? Code::kResourceExhausted
-                    : errno == ENOENT ? Code::kNotFound
-                                      : Code::kFailedPrecondition;
-  return error(code, "cannot " + doing + " " + file.string() + ": " + std::strerror(errno));
-}
-
 Status write_all(int descriptor, const std::string& data, const std::filesystem::path& file) {
   std::size_t done = 0;
   while (done < data.size()) {
@@ -48,13 +42,6 @@ Status write_all(int descriptor, const std::string& data, const std::filesystem:
     done += static_cast<std::size_t>(n);
   }
   return Status::success();
-}
-
-// The status of a finished call; CANCELLED in our words when we stopped it.
-Status finished(const grpc::Status& status, const std::stop_token& stop) {
-  if (status.ok()) return Status::success();
-  if (stop.stop_requested()) return error(Code::kCancelled, "the transfer was given up");
-  return wire::from_grpc(status);
 }
 
 }  // namespace
@@ -99,12 +86,41 @@ Status ArtifactClient::read_block(const v1::ReadBlockRequest& request, std::span
     std::memcpy(out.data() + done, chunk.data().data(), chunk.data().size());
     done += chunk.data().size();
   }
-  Status status = finished(reader->Finish(), stop);
+  Status status = finished_transfer(reader->Finish(), stop);
   if (too_much || (status.ok() && done != out.size())) {
     return error(Code::kDataLoss,
                  "a block of " + std::to_string(out.size()) + " bytes came with another size");
   }
   return status;
+}
+
+Status ArtifactClient::read_blob(const std::string& capability, const Digest& digest,
+                                 const std::filesystem::path& folder, const std::string& name,
+                                 std::stop_token stop) {
+  grpc::ClientContext context;
+  impl_->prepare(context, impl_->options.transfer_timeout);
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  v1::ReadBlobRequest request;
+  request.set_capability(capability);
+  request.set_digest(to_hex(digest));
+  auto reader = impl_->stub->ReadBlob(&context, request);
+  std::unique_ptr<CheckedFile> file;
+  Status written = Status::success();
+  for (v1::ReadBlobResponse piece; written.ok() && reader->Read(&piece);) {
+    if (!file) {
+      auto made = CheckedFile::create(folder, {name, piece.size_bytes(), digest});
+      if (made)
+        file = std::move(*made);
+      else
+        written = made.error();
+    }
+    if (file) written = file->write(piece.data());
+  }
+  if (!written.ok()) context.TryCancel();
+  const Status status = finished_transfer(reader->Finish(), stop);
+  if (!written.ok()) return written;
+  if (!status.ok()) return status;
+  return file ? file->finish() : error(Code::kDataLoss, "a file came without its size");
 }
 
 Result<v1::PutTileResponse> ArtifactClient::put_tile(const v1::PutTileRequest::Begin& begin,
@@ -125,7 +141,7 @@ Result<v1::PutTileResponse> ArtifactClient::put_tile(const v1::PutTileRequest::B
   }
   // A refusal ends the stream early: its status says why.
   if (open) writer->WritesDone();
-  if (Status status = finished(writer->Finish(), stop); !status.ok())
+  if (Status status = finished_transfer(writer->Finish(), stop); !status.ok())
     return fail(std::move(status));
   return response;
 }
@@ -139,7 +155,8 @@ Result<bool> ArtifactClient::has(const std::string& project, const std::string& 
   request.set_project(project);
   request.add_digests(digest);
   v1::CheckArtifactsResponse response;
-  Status status = finished(impl_->stub->CheckArtifacts(&context, request, &response), stop);
+  Status status =
+      finished_transfer(impl_->stub->CheckArtifacts(&context, request, &response), stop);
   if (!status.ok()) return fail(std::move(status));
   return std::find(response.present().begin(), response.present().end(), digest) !=
          response.present().end();
@@ -182,7 +199,7 @@ Result<std::string> ArtifactClient::upload(const std::string& project, const std
     if (open && progress) progress(done, size_bytes);
   }
   if (open) writer->WritesDone();
-  if (Status status = finished(writer->Finish(), stop); !status.ok())
+  if (Status status = finished_transfer(writer->Finish(), stop); !status.ok())
     return fail(std::move(status));
   return response.uri();
 }
@@ -221,7 +238,7 @@ Status ArtifactClient::download(const v1::DownloadArtifactRequest& request,
   // A transfer that broke off has ended already, and its status says why.
   const bool broke_off = received.code == Code::kDataLoss;
   if (!received.ok() && !broke_off) context.TryCancel();
-  Status status = finished(reader->Finish(), stop);
+  Status status = finished_transfer(reader->Finish(), stop);
   if (status.ok() || (!received.ok() && !broke_off)) status = received;
   if (status.ok() && ::fchmod(file.get(), 0644) != 0) status = io_error("write", path);
   if (status.ok() && ::fsync(file.get()) != 0) status = io_error("write", path);

@@ -11,6 +11,7 @@
 #include <stop_token>
 #include <string>
 
+#include "common/base/bytes.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "overwinter/v1/artifact.pb.h"
@@ -46,6 +47,10 @@ class ArtifactClient {
   // Exactly out.size() bytes; DATA_LOSS when the other side sends fewer or more.
   Status read_block(const v1::ReadBlockRequest& request, std::span<std::byte> out,
                     std::stop_token stop = {});
+  // A whole blob of a seat into folder/name: whole and of that digest, or not at all (DATA_LOSS).
+  Status read_blob(const std::string& capability, const Digest& digest,
+                   const std::filesystem::path& folder, const std::string& name,
+                   std::stop_token stop = {});
   [[nodiscard]] Result<v1::PutTileResponse> put_tile(const v1::PutTileRequest::Begin& begin,
                                                      std::span<const std::byte> tile,
                                                      std::stop_token stop = {});

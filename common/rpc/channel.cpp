@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "common/wire/status_grpc.h"
+
 namespace overwinter {
 
 std::shared_ptr<grpc::Channel> make_channel(
@@ -28,6 +30,12 @@ std::shared_ptr<grpc::Channel> make_channel(
 
 void set_deadline(grpc::ClientContext& context, Duration within) {
   context.set_deadline(std::chrono::system_clock::now() + within);
+}
+
+Status finished_transfer(const grpc::Status& status, const std::stop_token& stop) {
+  if (status.ok()) return Status::success();
+  if (stop.stop_requested()) return error(Code::kCancelled, "the transfer was given up");
+  return wire::from_grpc(status);
 }
 
 }  // namespace overwinter

@@ -3,14 +3,17 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
+#include "common/base/result.h"
 #include "common/base/time.h"
 
 namespace grpc {
 class Channel;
 class ChannelCredentials;
 class ClientContext;
+class Status;
 }  // namespace grpc
 
 namespace overwinter {
@@ -25,5 +28,8 @@ inline constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
 
 // The call fails with DEADLINE_EXCEEDED after this.
 void set_deadline(grpc::ClientContext& context, Duration within);
+
+// How a transfer ended; CANCELLED in our words when we stopped it.
+[[nodiscard]] Status finished_transfer(const grpc::Status& status, const std::stop_token& stop);
 
 }  // namespace overwinter

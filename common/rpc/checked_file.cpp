@@ -11,15 +11,14 @@
 #include <utility>
 
 namespace overwinter {
-namespace {
 
 Status io_error(const std::string& doing, const std::filesystem::path& file) {
   const int number = errno;
-  return error(number == ENOSPC ? Code::kResourceExhausted : Code::kFailedPrecondition,
-               "cannot " + doing + " " + file.string() + ": " + std::strerror(number));
+  const Code code = number == ENOSPC   ? Code::kResourceExhausted
+                    : number == ENOENT ? Code::kNotFound
+                                       : Code::kFailedPrecondition;
+  return error(code, "cannot " + doing + " " + file.string() + ": " + std::strerror(number));
 }
-
-}  // namespace
 
 Result<std::unique_ptr<CheckedFile>> CheckedFile::create(const std::filesystem::path& folder,
                                                          const CheckpointFile& file) {

@@ -13,6 +13,10 @@
 
 namespace overwinter {
 
+// What errno says of that file: RESOURCE_EXHAUSTED for a full disk, NOT_FOUND for one that is not
+// there.
+[[nodiscard]] Status io_error(const std::string& doing, const std::filesystem::path& file);
+
 // A temporary file beside its place until it is whole, checked and synced. Not thread-safe.
 class CheckedFile {
  public:

@@ -20,12 +20,6 @@ namespace {
 
 using Stub = v1::CheckpointService::Stub;
 
-Status finished(const grpc::Status& status, const std::stop_token& stop) {
-  if (status.ok()) return Status::success();
-  if (stop.stop_requested()) return error(Code::kCancelled, "the transfer was given up");
-  return wire::from_grpc(status);
-}
-
 // The next piece of a file; empty at its end.
 Result<std::string> read_piece(int descriptor, std::size_t most) {
   std::string piece(most, '\0');
@@ -105,7 +99,7 @@ struct CheckpointClient::Impl {
     grpc::ClientContext context;
     prepare(context, timeout);
     const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
-    return finished(((*stub).*method)(&context, request, &response), stop);
+    return finished_transfer(((*stub).*method)(&context, request, &response), stop);
   }
 };
 
@@ -161,7 +155,7 @@ Status CheckpointClient::put_file(const v1::PutCheckpointFileRequest::Begin& beg
     return local;
   }
   if (open) writer->WritesDone();
-  return finished(writer->Finish(), stop);
+  return finished_transfer(writer->Finish(), stop);
 }
 
 Result<v1::Checkpoint> CheckpointClient::commit(const v1::CommitCheckpointRequest& request,
@@ -196,7 +190,7 @@ Status CheckpointClient::read_file(const v1::ReadCheckpointFileRequest& request,
   Status local;
   while (local.ok() && reader->Read(&message)) local = (*place)->write(message.data());
   if (!local.ok()) context.TryCancel();
-  Status status = finished(reader->Finish(), stop);
+  Status status = finished_transfer(reader->Finish(), stop);
   if (!local.ok()) return local;
   return status.ok() ? (*place)->finish() : status;
 }
@@ -213,7 +207,7 @@ Result<std::vector<CheckpointFile>> CheckpointClient::download(
   Status local;
   while (local.ok() && reader->Read(&message)) local = receiver.take(message);
   if (!local.ok()) context.TryCancel();
-  Status status = finished(reader->Finish(), stop);
+  Status status = finished_transfer(reader->Finish(), stop);
   if (!local.ok()) return fail(std::move(local));
   if (!status.ok()) return fail(std::move(status));
   if (Status last = receiver.end_file(); !last.ok()) return fail(std::move(last));

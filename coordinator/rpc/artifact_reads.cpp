@@ -24,15 +24,14 @@ class ReaderSource final : public ByteSource {
   Reader reader_;
 };
 
+template <class Response>
 Result<std::unique_ptr<ByteSource>> open_blob(ServiceContext& context, const std::string& project,
-                                              const std::string& digest_text,
-                                              v1::DownloadArtifactResponse& first) {
+                                              const std::string& digest_text, Response& first) {
   const auto digest = parse_digest(digest_text);
   if (!digest) return fail(digest.error());
   auto blob = context.blobs.open_blob({project, *digest});
   if (!blob) return fail(blob.error());
   first.set_size_bytes(blob->size_bytes);
-  first.set_file_name(digest_text.substr(0, 12) + ".npy");
   return std::make_unique<BlobSource>(std::move(*blob));
 }
 
@@ -103,6 +102,7 @@ grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::Downloa
     }
     return new ByteStream<Response>(context_, *caller,
                                     [this, project, digest = blob.digest()](Response& first) {
+                                      first.set_file_name(digest.substr(0, 12) + ".npy");
                                       return open_blob(context_, project, digest, first);
                                     });
   }
@@ -116,6 +116,30 @@ grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::Downloa
         const auto past = runtime::find_past_job(context_.store.history(), caller, name);
         if (!past) return fail(past.error());
         return open_result(context_, **past, first);
+      });
+}
+
+grpc::ServerWriteReactor<v1::ReadBlobResponse>* ArtifactService::ReadBlob(
+    grpc::CallbackServerContext* call, const v1::ReadBlobRequest* request) {
+  using Response = v1::ReadBlobResponse;
+  const auto caller = context_.authorizer->peer_caller(*call, Permission::kArtifactByCapability);
+  if (!caller) return new RefusedStream<Response>(caller.error());
+  const auto capability =
+      verifier_.verify(request->capability(), std::to_string(caller->id), context_.now());
+  if (!capability) return new RefusedStream<Response>(capability.error());
+  const auto digest = parse_digest(request->digest());
+  if (!digest) return new RefusedStream<Response>(digest.error());
+  if (!may_read(*capability, *digest)) {
+    return new RefusedStream<Response>(
+        error(Code::kPermissionDenied, "this capability is not for that file"));
+  }
+  return new ByteStream<Response>(
+      context_, *caller,
+      [this, project = capability->project, text = request->digest()](Response& first) {
+        return open_blob(context_, project, text, first);
+      },
+      [this, worker = WorkerId(caller->id)](std::uint64_t bytes, std::chrono::nanoseconds took) {
+        context_.links.note(worker, bytes, took);
       });
 }
 

@@ -22,6 +22,8 @@ class ArtifactService final : public v1::ArtifactService::CallbackService {
       grpc::CallbackServerContext* call, v1::UploadArtifactResponse* response) override;
   grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* DownloadArtifact(
       grpc::CallbackServerContext* call, const v1::DownloadArtifactRequest* request) override;
+  grpc::ServerWriteReactor<v1::ReadBlobResponse>* ReadBlob(
+      grpc::CallbackServerContext* call, const v1::ReadBlobRequest* request) override;
   grpc::ServerWriteReactor<v1::ReadBlockResponse>* ReadBlock(
       grpc::CallbackServerContext* call, const v1::ReadBlockRequest* request) override;
   grpc::ServerReadReactor<v1::PutTileRequest>* PutTile(grpc::CallbackServerContext* call,

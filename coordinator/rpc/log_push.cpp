@@ -15,7 +15,7 @@ namespace overwinter::rpc {
 namespace {
 
 constexpr int kLinesMax = 50'000;  // of a message
-constexpr int kPointsMax = 5'000;
+constexpr int kPushedPointsMax = 5'000;
 constexpr std::uint32_t kRanksMax = 65'536;
 
 telemetry::Stream stream_of(v1::LogLine::Stream stream) {
@@ -69,7 +69,7 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
   Status take() {
     if (!message_.has_logs()) return error(Code::kInvalidArgument, "a push begins once", "begin");
     v1::PushedLogs& logs = *message_.mutable_logs();
-    if (logs.lines_size() > kLinesMax || logs.points_size() > kPointsMax)
+    if (logs.lines_size() > kLinesMax || logs.points_size() > kPushedPointsMax)
       return error(Code::kInvalidArgument, "at most 50,000 lines and 5,000 points come at once",
                    "logs");
     const Time now = context_.now();
@@ -87,6 +87,7 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
       if (batch.entries.back().is_gap()) batch.entries.back().text.clear();
     }
     for (v1::PushedPoint& point : *logs.mutable_points()) {
+      context_.views.note_metric(job_->job, point.metric(), point.value());
       batch.points.push_back({.name = std::move(*point.mutable_metric()),
                               .attempt = attempt_,
                               .step = point.step(),

@@ -61,6 +61,7 @@ constexpr std::array kWorkers{
     needs("/overwinter.v1.WorkerService/Renew", Permission::kWorkerStream),
     needs("/overwinter.v1.WorkerService/Connect", Permission::kWorkerStream),
     needs("/overwinter.v1.ArtifactService/ReadBlock", Permission::kArtifactByCapability),
+    needs("/overwinter.v1.ArtifactService/ReadBlob", Permission::kArtifactByCapability),
     needs("/overwinter.v1.ArtifactService/PutTile", Permission::kArtifactByCapability),
     needs("/overwinter.v1.LogService/PushLogs", Permission::kArtifactByCapability),
     needs("/overwinter.v1.CheckpointService/BeginCheckpoint", Permission::kArtifactByCapability),

@@ -5,6 +5,7 @@
 
 #include "common/base/mutex.h"
 #include "coordinator/rpc/job_service.h"
+#include "coordinator/rpc/pooled_stream.h"
 #include "coordinator/runtime/job_queries.h"
 
 namespace overwinter::rpc {
@@ -133,12 +134,6 @@ class WatchOfPast final : public grpc::ServerWriteReactor<v1::WatchJobsResponse>
   v1::WatchJobsResponse message_;
 };
 
-class Refused final : public grpc::ServerWriteReactor<v1::WatchJobsResponse> {
- public:
-  explicit Refused(const Status& status) { Finish(to_grpc(status)); }
-  void OnDone() override { delete this; }
-};
-
 struct Target {
   std::string project;
   std::string job;
@@ -162,12 +157,12 @@ grpc::ServerWriteReactor<v1::WatchJobsResponse>* watch_jobs(ServiceContext& cont
                                                             grpc::CallbackServerContext* call,
                                                             const v1::WatchJobsRequest& request) {
   const auto caller = context.authorizer->caller(*call, Permission::kReadJobs);
-  if (!caller) return new Refused(caller.error());
+  if (!caller) return new RefusedStream<v1::WatchJobsResponse>(caller.error());
   auto what = target(context, *caller, request);
   if (!what && what.error().code == Code::kNotFound && !request.name().empty()) {
     return new WatchOfPast(context, *caller, request.name());
   }
-  if (!what) return new Refused(what.error());
+  if (!what) return new RefusedStream<v1::WatchJobsResponse>(what.error());
   return new Watch(context, *caller, std::move(what->project), std::move(what->job),
                    request.from_event());
 }

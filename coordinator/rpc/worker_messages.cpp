@@ -12,8 +12,8 @@
 namespace overwinter::rpc {
 namespace {
 
-constexpr std::size_t kNameBytesMax = 253;
-constexpr std::size_t kMessageBytesMax = 2000;
+constexpr std::size_t kHostNameBytesMax = 253;
+constexpr std::size_t kReasonBytesMax = 2000;
 constexpr int kSeatsMax = 4096;
 constexpr std::size_t kAddressBytesMax = 300;
 
@@ -54,7 +54,7 @@ Result<std::vector<core::SeatStatus>> seat_statuses(const Messages& messages) {
 }
 
 std::string shortened(const std::string& text) {
-  return text.substr(0, kMessageBytesMax);
+  return text.substr(0, kReasonBytesMax);
 }
 
 Result<core::Report> seat_ended(const v1::SeatEnded& message) {
@@ -192,7 +192,7 @@ Result<core::WorkerHello> hello_event(WorkerId worker, const v1::Hello& hello,
   if (hello.incarnation() == 0) {
     return fail(Code::kInvalidArgument, "a worker's incarnation is at least 1", "incarnation");
   }
-  if (hello.host_id().size() > 64 || hello.host_name().size() > kNameBytesMax) {
+  if (hello.host_id().size() > 64 || hello.host_name().size() > kHostNameBytesMax) {
     return fail(Code::kInvalidArgument, "the host's name is too long", "host_name");
   }
   if (hello.devices_size() == 0 || hello.devices_size() > wire::kDevicesMax) {

@@ -10,12 +10,12 @@
 namespace overwinter::rpc {
 namespace {
 
-constexpr std::size_t kNameBytesMax = 63;
+constexpr std::size_t kWorkerNameBytesMax = 63;
 constexpr int kLabelsMax = 64;
 constexpr std::size_t kLabelBytesMax = 63;
 
 bool is_worker_name(const std::string& name) {
-  return name.size() <= kNameBytesMax && std::all_of(name.begin(), name.end(), [](char c) {
+  return name.size() <= kWorkerNameBytesMax && std::all_of(name.begin(), name.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
          });
 }
@@ -61,9 +61,9 @@ Result<core::WorkerJoinRequested> read_join(const v1::JoinRequest& request) {
   return event;
 }
 
-class Refused final : public WorkerSessions::Reactor {
+class RefusedConnection final : public WorkerSessions::Reactor {
  public:
-  explicit Refused(const Status& status) { Finish(to_grpc(status)); }
+  explicit RefusedConnection(const Status& status) { Finish(to_grpc(status)); }
   void OnDone() override { delete this; }
 };
 
@@ -127,7 +127,7 @@ grpc::ServerUnaryReactor* WorkerService::Renew(grpc::CallbackServerContext* call
 
 WorkerSessions::Reactor* WorkerService::Connect(grpc::CallbackServerContext* call) {
   const auto caller = context_.authorizer->peer_caller(*call, Permission::kWorkerStream);
-  if (!caller) return new Refused(caller.error());
+  if (!caller) return new RefusedConnection(caller.error());
   return sessions_.connect(WorkerId(caller->id));
 }
 

@@ -3,14 +3,9 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "coordinator/runtime/disk_failed.h"
 
 namespace overwinter::runtime {
-namespace {
-
-constexpr int kExitDiskFailed = 74;  // EX_IOERR
-
-}  // namespace
-
 Status remove_orphans(artifacts::CheckpointStore& checkpoints, const core::ClusterState& state,
                       store::History& history) {
   const auto found = checkpoints.jobs();
@@ -31,7 +26,7 @@ void end_if_disk_failed(const Status& status) {
   log_error(
       "the checkpoint store's disk failed: {}; ending, so that a restart finds what is durable",
       status.message);
-  ::_exit(kExitDiskFailed);
+  ::_exit(kDiskFailedExit);
 }
 
 }  // namespace overwinter::runtime

@@ -6,14 +6,9 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "coordinator/runtime/disk_failed.h"
 
 namespace overwinter::runtime {
-namespace {
-
-constexpr int kExitStoreFailed = 74;  // EX_IOERR
-
-}  // namespace
-
 Committer::Committer(TurnSink& sink, std::function<void()> committed)
     : sink_(sink), told_(std::move(committed)), thread_([this] { work(); }) {}
 
@@ -63,7 +58,7 @@ void Committer::work() {
       // Nothing of these turns has left. What the disk holds of them is decided by the replay.
       log_error("the store could not commit: {}; ending, so that a restart replays what is durable",
                 status.message);
-      ::_exit(kExitStoreFailed);
+      ::_exit(kDiskFailedExit);
     }
     {
       MutexLock lock(mutex_);

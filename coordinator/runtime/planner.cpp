@@ -133,9 +133,51 @@ Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string&
                       to_hex(*digest)};
 }
 
+Result<plan::TrainProblem> Planner::train_problem(const v1::JobSpec& spec) const {
+  const v1::TrainSpec& train = spec.train();
+  if (train.data().text().empty()) {
+    return fail(Code::kUnimplemented, "this release trains on text alone", "workload.train.data");
+  }
+  plan::TrainProblem problem;
+  problem.data.text = true;
+  const auto add = [&](const std::string& uri, const std::string& field) -> Result<std::uint64_t> {
+    const auto digest = parse_artifact_uri(uri, field);
+    if (!digest) return fail(digest.error());
+    auto blob = blobs_.open_blob({spec.project(), *digest});
+    if (!blob) {
+      Status status = blob.error();
+      status.field = field;
+      if (status.code == Code::kNotFound) {
+        status.message = "project " + spec.project() + " has no stored file " + uri;
+        status.hint = "upload it first; the overwinter command does";
+      }
+      return fail(std::move(status));
+    }
+    problem.input_bytes += blob->size_bytes;
+    return blob->size_bytes;
+  };
+  for (const std::string& uri : train.data().text()) {
+    const auto bytes = add(uri, "workload.train.data.text");
+    if (!bytes) return fail(bytes.error());
+    problem.data.samples += *bytes;
+    problem.data_digests.push_back(uri.substr(kScheme.size()));
+  }
+  if (train.init_from().starts_with(kScheme)) {
+    const auto bytes = add(train.init_from(), "workload.train.init_from");
+    if (!bytes) return fail(bytes.error());
+    problem.init_digest = train.init_from().substr(kScheme.size());
+  }
+  return problem;
+}
+
 Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSpec& spec,
                                         const Shapes& shapes) const {
   const plan::ClusterOffer offer = offer_to(views_, links_, caller, spec.project());
+  if (spec.has_train()) {
+    const auto problem = train_problem(spec);
+    if (!problem) return fail(problem.error());
+    return plan::plan_job(spec, {.train = &*problem}, offer);
+  }
   if (!spec.has_matmul()) return plan::plan_job(spec, {}, offer);
   const auto a = factor(spec, "a", spec.matmul().a(), shapes);
   if (!a) return fail(a.error());

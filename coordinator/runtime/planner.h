@@ -57,6 +57,8 @@ class Planner final : public ReplanPort {
   void replan(JobId job) override;
 
  private:
+  // Of text; what tables hold is not read yet.
+  [[nodiscard]] Result<plan::TrainProblem> train_problem(const v1::JobSpec& spec) const;
   [[nodiscard]] Result<plan::Factor> factor(const v1::JobSpec& spec, const std::string& key,
                                             const std::string& uri, const Shapes& shapes) const;
 

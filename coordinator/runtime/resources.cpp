@@ -20,14 +20,32 @@ std::string worker_name(const Views& views, WorkerId id) {
   return worker ? worker->name : std::to_string(id.value());
 }
 
-void set_progress(const JobView& job, const v1::Plan& plan, v1::Progress& out) {
+// What a gang counts in: steps of training.
+void set_steps(const JobView& job, const v1::JobSpec& spec, v1::Progress& out) {
+  const std::uint64_t checkpoint = job.checkpoint_step.value_or(0);
+  out.set_checkpoint_step(checkpoint);
+  const std::uint64_t total = spec.train().steps();
+  out.set_steps_total(total);
+  out.set_step(job.state == core::JobState::kSucceeded && total > 0
+                   ? total
+                   : std::max(job.step, checkpoint));
+}
+
+void set_progress(const JobView& job, const v1::JobSpec& spec, const v1::Plan& plan,
+                  v1::Progress& out) {
   const std::uint64_t done = job.done.count();
   const std::uint64_t total = job.demand.units;
   out.set_units_done(done);
   out.set_units_total(total);
   const bool succeeded = job.state == core::JobState::kSucceeded;
-  const double fraction =
+  double fraction =
       total > 0 ? static_cast<double>(done) / static_cast<double>(total) : (succeeded ? 1.0 : 0.0);
+  if (job.demand.transport == Transport::kGang) {
+    set_steps(job, spec, out);
+    if (!succeeded && out.steps_total() > 0) {
+      fraction = static_cast<double>(out.step()) / static_cast<double>(out.steps_total());
+    }
+  }
   out.set_fraction(fraction);
   const double seconds = static_cast<double>(job.running.count()) / 1000.0;
   if (plan.has_matmul() && seconds > 0) {
@@ -110,7 +128,13 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   *cost.mutable_charged() = wire::to_proto(ledger::rounded(job.charged), currency);
   *cost.mutable_reserved() = wire::to_proto(ledger::rounded(job.reserved), currency);
   if (job.demand.cap) *cost.mutable_cap() = wire::to_proto(*job.demand.cap, currency);
-  set_progress(job, out.plan(), *out.mutable_progress());
+  v1::Progress& progress = *out.mutable_progress();
+  set_progress(job, out.spec(), out.plan(), progress);
+  const JobMetrics metrics = views.metrics(job.id);
+  if (metrics.loss) progress.set_loss(*metrics.loss);
+  if (metrics.validation_loss) progress.set_validation_loss(*metrics.validation_loss);
+  progress.set_tokens_per_second(metrics.tokens_per_second);
+  progress.set_samples_per_second(metrics.samples_per_second);
   out.set_attempt(job.attempt);
   *out.mutable_create_time() = wire::to_proto(job.created);
   if (job.started) *out.mutable_start_time() = wire::to_proto(*job.started);

@@ -6,12 +6,11 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "coordinator/runtime/disk_failed.h"
 #include "overwinter/v1/job.pb.h"
 
 namespace overwinter::runtime {
 namespace {
-
-constexpr int kExitDiskFailed = 74;  // EX_IOERR
 
 artifacts::ResultSpec result_spec(const plan::MatmulGeometry& geometry) {
   artifacts::ResultSpec spec;
@@ -39,7 +38,7 @@ void end_if_fatal(const Status& status) {
   log_error(
       "the artifact store's disk failed: {}; ending, so that a restart replays what is durable",
       status.message);
-  ::_exit(kExitDiskFailed);
+  ::_exit(kDiskFailedExit);
 }
 
 }  // namespace

@@ -137,6 +137,7 @@ void put_durable(const core::Job& job, Time now, JobView& view) {
   view.running = job.ran + (job.running_since ? now - *job.running_since : Duration(0));
   view.done = job.done;
   view.failures = job.failures;
+  view.checkpoint_step = job.checkpoint_step;
 }
 
 }  // namespace
@@ -164,6 +165,7 @@ JobViewPtr snapshot_job(const core::Scheduler& core, JobId id, Time now) {
   view->reserved = job->reserved - std::min(job->reserved, view->open);
   view->resumes_by_itself =
       job->state == core::JobState::kPaused && job->cause == core::Cause::kPreempted;
+  if (soft != nullptr) view->step = soft->step;
   for (const auto& [number, seat] : job->seats) view->seats.push_back(seat_view(seat, soft));
   return view;
 }

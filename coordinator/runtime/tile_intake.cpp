@@ -7,14 +7,9 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "coordinator/runtime/disk_failed.h"
 
 namespace overwinter::runtime {
-namespace {
-
-constexpr int kExitDiskFailed = 74;  // EX_IOERR
-
-}  // namespace
-
 TileIntake::TileIntake(artifacts::ResultStore& results, ResultKeeper& keeper, BlockingPool& pool,
                        EventQueue& queue, const artifacts::TileSinkConfig& config)
     : keeper_(keeper),
@@ -73,7 +68,7 @@ void TileIntake::schedule_flush() {
     if (status.ok()) return;
     log_error("a result could not be made durable: {}; ending, so that a restart replays what is",
               status.message);
-    ::_exit(kExitDiskFailed);
+    ::_exit(kDiskFailedExit);
   });
 }
 

@@ -180,4 +180,20 @@ void Views::unlisten(ListenerId id) {
   listeners_.erase(id);
 }
 
+void Views::note_metric(JobId id, std::string_view metric, double value) {
+  const MutexLock lock(mutex_);
+  JobMetrics& of = metrics_[id];
+  if (metric == "loss") of.loss = value;
+  if (metric == "validation_loss") of.validation_loss = value;
+  if (metric == "tokens_per_second") of.tokens_per_second = value;
+  if (metric == "samples_per_second") of.samples_per_second = value;
+  if (metrics_.size() > kEventsKeptMax) metrics_.erase(metrics_.begin());
+}
+
+JobMetrics Views::metrics(JobId id) const {
+  const MutexLock lock(mutex_);
+  const auto at = metrics_.find(id);
+  return at == metrics_.end() ? JobMetrics{} : at->second;
+}
+
 }  // namespace overwinter::runtime

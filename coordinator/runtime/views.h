@@ -62,7 +62,9 @@ struct JobView {
   Time open_from{};            // when the oldest of those slices began
   ledger::Charge reserved;
   bool resumes_by_itself = false;
-  std::vector<SeatView> seats;  // held now, by number
+  std::uint64_t step = 0;                        // of a gang: the highest of this attempt
+  std::optional<std::uint64_t> checkpoint_step;  // of its last whole checkpoint
+  std::vector<SeatView> seats;                   // held now, by number
 };
 
 struct DeviceUseView {
@@ -144,6 +146,15 @@ struct ViewChange {
 };
 
 // Thread-safe.
+// What a job last measured of itself. Soft: lost at a restart, and of all but the last thousands of
+// jobs; the curves (coordinator/telemetry) keep them.
+struct JobMetrics {
+  std::optional<double> loss;
+  std::optional<double> validation_loss;
+  double tokens_per_second = 0;
+  double samples_per_second = 0;
+};
+
 class Views {
  public:
   // `first_event`: where event numbers begin. It grows from one start of the coordinator to the
@@ -169,6 +180,10 @@ class Views {
   [[nodiscard]] std::optional<JoinFileView> join_file(JoinFileId id) const;
   [[nodiscard]] std::vector<JoinFileView> join_files() const;
   [[nodiscard]] std::shared_ptr<const ClusterView> cluster() const;
+
+  // By the names that curves have; others are let go. Any thread.
+  void note_metric(JobId id, std::string_view metric, double value);
+  [[nodiscard]] JobMetrics metrics(JobId id) const;
 
   // Events of a project, or (empty) of all, with number >= `from`, at most `max`. OUT_OF_RANGE when
   // that is older than what is kept (the reader lists again) or of another history. `from` = 0 or
@@ -207,6 +222,7 @@ class Views {
   std::map<JoinFileId, JoinFileView> join_files_ OW_GUARDED_BY(mutex_);
   std::shared_ptr<const ClusterView> cluster_ OW_GUARDED_BY(mutex_) =
       std::make_shared<const ClusterView>();
+  std::map<JobId, JobMetrics> metrics_ OW_GUARDED_BY(mutex_);
   std::map<std::string, History> histories_ OW_GUARDED_BY(mutex_);  // "": all projects
 
   Mutex listeners_mutex_;  // taken before mutex_ is not held

@@ -9,7 +9,7 @@
 namespace overwinter::telemetry {
 namespace {
 
-constexpr std::string_view kMagic = "OWTELLOG";
+constexpr std::string_view kSegmentMagic = "OWTELLOG";
 constexpr std::size_t kCheckAt = 12;   // of a header; it covers all behind it
 constexpr std::uint8_t kGap = 4;       // beside the streams
 constexpr std::size_t kGapBytes = 16;  // of a gap's text: two counts
@@ -28,7 +28,7 @@ void set_check(std::string& out, std::size_t at, std::size_t covered) {
 
 void append_header(std::string& out, const SegmentHeader& header) {
   const std::size_t start = out.size();
-  out += kMagic;
+  out += kSegmentMagic;
   put<std::uint32_t>(out, kSegmentFormat);
   put<std::uint32_t>(out, 0);
   put(out, header.job);
@@ -66,11 +66,11 @@ void append_record(std::string& out, std::uint64_t sequence, const LogEntry& ent
 
 Result<SegmentReader> SegmentReader::open(std::string_view data) {
   const bool is_ours = data.size() >= kSegmentHeaderBytes &&
-                       data.substr(0, kMagic.size()) == kMagic &&
+                       data.substr(0, kSegmentMagic.size()) == kSegmentMagic &&
                        get<std::uint32_t>(data, kCheckAt) ==
                            check_of(data.substr(kCheckAt + 4, kSegmentHeaderBytes - kCheckAt - 4));
   if (!is_ours) return fail(Code::kInvalidArgument, "no segment of a log");
-  if (get<std::uint32_t>(data, kMagic.size()) != kSegmentFormat)
+  if (get<std::uint32_t>(data, kSegmentMagic.size()) != kSegmentFormat)
     return fail(Code::kInvalidArgument, "a segment of another format");
   SegmentReader reader(data);
   reader.header_.job = get<std::uint64_t>(data, 16);

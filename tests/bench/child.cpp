@@ -19,7 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kStopWithin = std::chrono::seconds(10);
-constexpr auto kPoll = std::chrono::milliseconds(20);
+constexpr auto kChildPoll = std::chrono::milliseconds(20);
 
 std::vector<std::string> environment_lines(const Environment& added) {
   std::vector<std::string> out;
@@ -115,7 +115,7 @@ Running::~Running() {
       ::waitpid(pid_, nullptr, 0);
       return;
     }
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kChildPoll);
   }
 }
 

@@ -21,9 +21,12 @@
 #include "common/security/file_io.h"
 #include "common/security/host_id.h"
 #include "common/security/tls_credentials.h"
+#include "worker/app/gangs.h"
+#include "worker/app/peer_network.h"
 #include "worker/app/settings.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/rpc/join.h"
+#include "worker/rpc/peer_server.h"
 #include "worker/rpc/seat_artifacts.h"
 #include "worker/rpc/session.h"
 #include "worker/runtime/worker_loop.h"
@@ -147,22 +150,28 @@ JoinOutcome settings_of(const Options& options) {
   return {*kept, 0};
 }
 
-MachineInfo machine_of(const Options& options, const Settings& settings,
-                       const ComputePool& devices) {
+MachineInfo machine_of(const Options& options, const Settings& settings, const ComputePool& devices,
+                       const PeerNetwork& network, const PeerServer* peers) {
   MachineInfo machine;
   machine.host_id = host_id(settings.cluster);
   machine.host_name = host_name();
   machine.version = version_of(options);
   for (const auto& device : devices) machine.devices.push_back(device->info());
+  if (peers != nullptr) {
+    machine.peer_address = network.address + ":" + std::to_string(peers->port());
+    machine.network = network.network;
+    machine.shared_network = options.shared_network;
+  }
+  machine.no_exec = "this release runs no programs of users";
   return machine;
 }
 
 SessionConfig session_config_of(const Options& options, const Settings& settings,
-                                const ComputePool& devices) {
+                                MachineInfo machine) {
   SessionConfig config;
   config.data_folder = options.data_dir;
   config.addresses = settings.addresses;
-  config.machine = machine_of(options, settings, devices);
+  config.machine = std::move(machine);
 #ifdef OVERWINTER_TEST_SWITCHES
   if (options.days_ahead > 0) {
     config.renewal_check = Duration(500);
@@ -225,16 +234,32 @@ class Signals {
   std::jthread thread_;
 };
 
+ArtifactSetting artifact_setting(const Options& options, const Session& session) {
+  ArtifactSetting setting;
+  setting.client = [&session] { return session.artifacts(); };
+  setting.descriptor_socket = [&session] { return session.descriptor_socket(); };
+  setting.connected = [&session] { return session.connected(); };
+  setting.spool_folder = options.data_dir;
+  return setting;
+}
+
 int work(const Options& options, const Settings& settings) {
   auto incarnation =
       next_incarnation(options.data_dir, static_cast<std::uint64_t>(system_clock().wall().count()));
   if (!incarnation) return complain(incarnation.error(), kUsage);
   auto records = WorkerRecords::open(options.data_dir, *incarnation);
   if (!records) return complain(records.error(), kUsage);
+  auto network = peer_network(options.peer_address, settings.addresses);
+  if (!network) return complain(network.error(), kUsage);
   ComputePool devices = make_devices(settings);
 
   std::unique_ptr<WorkerLoop> loop;
-  SessionConfig session_config = session_config_of(options, settings, devices);
+  // The session comes after the port that it tells of; until then nothing is asked of it.
+  std::unique_ptr<Session> session;
+  Gangs gangs(options, settings, *network, devices, session,
+              [&loop](Input input) { loop->post(std::move(input)); });
+  SessionConfig session_config = session_config_of(
+      options, settings, machine_of(options, settings, devices, *network, gangs.port()));
   session_config.seed = incarnation->value() ^ settings.worker;
   std::atomic<bool> dismissed = false;
   session_config.dismissed = [&loop, &dismissed, &settings](const Status& status) {
@@ -250,15 +275,10 @@ int work(const Options& options, const Settings& settings) {
     dismissed = true;
     loop->post(ShutDown{kShutDownWithin});
   };
-  Session session(session_config, [&loop](std::vector<Input> inputs) {
+  session = std::make_unique<Session>(session_config, [&loop](std::vector<Input> inputs) {
     return loop->post_orders(std::move(inputs));
   });
-  ArtifactSetting setting;
-  setting.client = [&session] { return session.artifacts(); };
-  setting.descriptor_socket = [&session] { return session.descriptor_socket(); };
-  setting.connected = [&session] { return session.connected(); };
-  setting.spool_folder = options.data_dir;
-  RemoteArtifacts remote(setting);
+  RemoteArtifacts remote(artifact_setting(options, *session));
   ArtifactAccess* artifacts = &remote;
 #ifdef OVERWINTER_TEST_SWITCHES
   LyingArtifacts lying(remote, options.lie);
@@ -269,7 +289,8 @@ int work(const Options& options, const Settings& settings) {
   parts.clock = &system_clock();
   parts.devices = &devices;
   parts.artifacts = artifacts;
-  parts.link = &session;
+  parts.link = session.get();
+  parts.gangs = [&gangs] { return gangs.seats(); };
   parts.records = &*records;
   parts.generation_changed = [&options](Generation generation) {
     save_generation(options.data_dir, generation);
@@ -279,12 +300,13 @@ int work(const Options& options, const Settings& settings) {
   core.generation = load_generation(options.data_dir);
   core.devices = static_cast<std::uint32_t>(devices.size());
   loop = std::make_unique<WorkerLoop>(core, parts);
-  loop->set_room_callback([&session] { session.have_room(); });
+  loop->set_room_callback([&session] { session->have_room(); });
 
   const Signals signals([&loop] { loop->post(ShutDown{kShutDownWithin}); });
-  session.start();
+  session->start();
   loop->run();
-  session.stop(kFlushWithin);
+  session->stop(kFlushWithin);
+  gangs.end();  // what it still says goes to the loop
   loop.reset();
   log_info("stopped");
   return dismissed ? kRefused : 0;

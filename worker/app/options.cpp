@@ -137,6 +137,14 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("--device", devices, "cpu[:memory=SIZE][,threads=N]; may be repeated")->take_all();
   app.add_option("--labels", labels, "KEY=VALUE[,KEY=VALUE]")->take_all();
   app.add_option("--projects", projects, "works only for these projects: P,Q");
+  app.add_option(
+      "--peer-address", options.peer_address,
+      "where other workers of a gang reach this one: auto, an IPv4 address or an interface");
+  app.add_flag("--shared-network", options.shared_network,
+               "gangs of several projects may share this machine's network");
+  app.add_option(
+      "--job-dir", options.job_dir,
+      "where gangs work; the same on every machine (default: " + options.job_dir.string() + ")");
   app.add_flag("--spot", options.spot, "this machine may be taken away at any time");
   app.add_option("--price", price, "of the whole machine, 1.89/h, where the join file allows it");
   app.add_option("--data-dir", options.data_dir,

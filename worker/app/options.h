@@ -30,6 +30,9 @@ struct Options {
   bool spot = false;
   std::optional<Money> price_per_hour;
   std::filesystem::path data_dir;
+  std::string peer_address;     // --peer-address; empty: that of the way to the coordinator
+  bool shared_network = false;  // --shared-network
+  std::filesystem::path job_dir = "/var/lib/overwinter/jobs";
   bool log_json = false;
   // Only in builds for tests:
   std::string lie;      // --test-lie

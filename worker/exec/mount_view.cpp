@@ -24,15 +24,16 @@ namespace fs = std::filesystem;
 // Covered by the new root in the job's namespace alone; there on every Linux.
 constexpr const char* kStage = "/tmp";
 
-Status failed(std::string_view what, const fs::path& path) {
+Status mount_failed(std::string_view what, const fs::path& path) {
   return error(Code::kFailedPrecondition,
                fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)));
 }
 
 Status own_namespace() {
-  if (::unshare(CLONE_NEWNS) != 0) return failed("make a mount namespace of", "its own");
+  if (::unshare(CLONE_NEWNS) != 0) return mount_failed("make a mount namespace of", "its own");
   // What the machine mounts later is seen; what is mounted here is not seen by the machine.
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0) return failed("part", "/");
+  if (::mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr) != 0)
+    return mount_failed("part", "/");
   return Status::success();
 }
 
@@ -43,17 +44,17 @@ Status show(const fs::path& from, const fs::path& to) {
   if (S_ISLNK(status.st_mode)) {
     std::error_code code;
     const fs::path target = fs::read_symlink(from, code);
-    if (code || ::symlink(target.c_str(), to.c_str()) != 0) return failed("link", to);
+    if (code || ::symlink(target.c_str(), to.c_str()) != 0) return mount_failed("link", to);
     return Status::success();
   }
   if (S_ISDIR(status.st_mode)) {
-    if (::mkdir(to.c_str(), 0755) != 0) return failed("make", to);
+    if (::mkdir(to.c_str(), 0755) != 0) return mount_failed("make", to);
   } else {
     const Descriptor file(::open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-    if (!file.valid()) return failed("make", to);
+    if (!file.valid()) return mount_failed("make", to);
   }
   if (::mount(from.c_str(), to.c_str(), nullptr, MS_BIND | MS_REC, nullptr) != 0)
-    return failed("show", from);
+    return mount_failed("show", from);
   return Status::success();
 }
 
@@ -66,7 +67,7 @@ Descriptor tree_at(const fs::path& path) {
 
 Status put_tree(const Descriptor& tree, const fs::path& to) {
   if (::move_mount(tree.get(), "", AT_FDCWD, to.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0)
-    return failed("bind", to);
+    return mount_failed("bind", to);
   return Status::success();
 }
 
@@ -75,7 +76,7 @@ Status bind(const Descriptor& outside, const fs::path& to, bool writable) {
   if (writable) return Status::success();
   if (::mount(nullptr, to.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV,
               nullptr) != 0)
-    return failed("make read-only", to);
+    return mount_failed("make read-only", to);
   return Status::success();
 }
 
@@ -83,21 +84,21 @@ Status bind(const Descriptor& outside, const fs::path& to, bool writable) {
 Status build_root() {
   // Before the stage covers it.
   const Descriptor stage_itself = tree_at(kStage);
-  if (!stage_itself.valid()) return failed("open", kStage);
+  if (!stage_itself.valid()) return mount_failed("open", kStage);
   std::error_code code;
   std::vector<fs::path> names;
   for (fs::directory_iterator at("/", code); !code && at != fs::directory_iterator();
        at.increment(code))
     names.push_back(at->path().filename());
   if (::mount("overwinter", kStage, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,size=1m") != 0)
-    return failed("mount", kStage);
+    return mount_failed("mount", kStage);
   for (const fs::path& name : names) {
     const fs::path to = fs::path(kStage) / name;
     if (fs::path("/") / name != kStage) {
       if (Status status = show(fs::path("/") / name, to); !status.ok()) return status;
       continue;
     }
-    if (::mkdir(to.c_str(), 0755) != 0) return failed("make", to);
+    if (::mkdir(to.c_str(), 0755) != 0) return mount_failed("make", to);
     if (Status status = put_tree(stage_itself, to); !status.ok()) return status;
   }
   return Status::success();
@@ -106,12 +107,12 @@ Status build_root() {
 // The new root in place of the old one, which nothing then leads to.
 Status turn_root() {
   if (::chdir(kStage) != 0 || ::syscall(SYS_pivot_root, ".", ".") != 0)
-    return failed("turn to", "the job's root");
+    return mount_failed("turn to", "the job's root");
   if (::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0)
-    return failed("leave", "the machine's root");
+    return mount_failed("leave", "the machine's root");
   if (::mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV,
               nullptr) != 0)
-    return failed("close", "the job's root");
+    return mount_failed("close", "the job's root");
   return Status::success();
 }
 
@@ -144,7 +145,7 @@ Status enter_mount_view(const std::vector<Mount>& mounts) {
   bool new_root = false;
   for (const Mount* mount : bound) {
     sources.push_back(tree_at(mount->outside));
-    if (!sources.back().valid()) return failed("open", mount->outside);
+    if (!sources.back().valid()) return mount_failed("open", mount->outside);
     std::error_code code;
     new_root = new_root || !fs::is_directory(mount->inside, code);
   }
@@ -156,7 +157,7 @@ Status enter_mount_view(const std::vector<Mount>& mounts) {
     std::error_code code;
     ::umask(022);
     if (!fs::is_directory(to, code)) fs::create_directories(to, code);
-    if (code) return failed("make", to);
+    if (code) return mount_failed("make", to);
     if (Status status = bind(sources[i], to, bound[i]->writable); !status.ok()) return status;
   }
   return new_root ? turn_root() : Status::success();

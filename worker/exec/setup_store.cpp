@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kReasonMax = 1000;
 
-Status failed(std::string_view what, const fs::path& path) {
+Status setup_failed(std::string_view what, const fs::path& path) {
   return error(errno == ENOSPC ? Code::kResourceExhausted : Code::kInternal,
                fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(errno)));
 }
@@ -32,17 +32,17 @@ Status write_marker(const fs::path& path, std::string_view text) {
   if (!file.valid() ||
       ::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
       ::fsync(file.get()) != 0 || ::rename(draft.c_str(), path.c_str()) != 0)
-    return failed("write", path);
+    return setup_failed("write", path);
   return Status::success();
 }
 
 Status make_readable(const fs::path& path) {
   struct stat status {};
-  if (::lstat(path.c_str(), &status) != 0) return failed("look at", path);
-  if (::lchown(path.c_str(), ::geteuid(), ::getegid()) != 0) return failed("take back", path);
+  if (::lstat(path.c_str(), &status) != 0) return setup_failed("look at", path);
+  if (::lchown(path.c_str(), ::geteuid(), ::getegid()) != 0) return setup_failed("take back", path);
   if (S_ISLNK(status.st_mode)) return Status::success();
   const bool runs = S_ISDIR(status.st_mode) || (status.st_mode & S_IXUSR) != 0;
-  if (::chmod(path.c_str(), runs ? 0755 : 0644) != 0) return failed("set the mode of", path);
+  if (::chmod(path.c_str(), runs ? 0755 : 0644) != 0) return setup_failed("set the mode of", path);
   return Status::success();
 }
 
@@ -58,12 +58,12 @@ Digest setup_key(const std::string& project, const std::string& workdir_digest,
 Result<SetupSlot> SetupSlot::open(const fs::path& base, const Digest& key) {
   std::error_code code;
   fs::create_directories(base, code);
-  if (code || ::chmod(base.c_str(), 0711) != 0) return fail(failed("make", base));
+  if (code || ::chmod(base.c_str(), 0711) != 0) return fail(setup_failed("make", base));
   SetupSlot slot;
   slot.folder_ = base / to_hex(key);
   const fs::path lock = slot.folder_.string() + ".lock";
   slot.lock_ = Descriptor(::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!slot.lock_.valid()) return fail(failed("open", lock));
+  if (!slot.lock_.valid()) return fail(setup_failed("open", lock));
   if (::flock(slot.lock_.get(), LOCK_EX | LOCK_NB) != 0)
     return fail(Code::kUnavailable, "the same setup is under way for another attempt");
   if (fs::exists(slot.folder_ / "ready")) {
@@ -78,7 +78,7 @@ Result<SetupSlot> SetupSlot::open(const fs::path& base, const Digest& key) {
   fs::remove_all(slot.folder_, code);
   for (const fs::path& path : {slot.folder_, slot.work(), slot.python()})
     if (::mkdir(path.c_str(), 0711) != 0 || ::chmod(path.c_str(), 0711) != 0)
-      return fail(failed("make", path));
+      return fail(setup_failed("make", path));
   return slot;
 }
 
@@ -121,7 +121,7 @@ Status link_setup(const fs::path& setup_work, const fs::path& work) {
     const fs::path mine = work / at->path().filename();
     const fs::file_status status = fs::symlink_status(mine);
     if (!fs::exists(status)) {
-      if (::symlink(at->path().c_str(), mine.c_str()) != 0) return failed("make", mine);
+      if (::symlink(at->path().c_str(), mine.c_str()) != 0) return setup_failed("make", mine);
     } else if (fs::is_directory(status) && fs::is_directory(at->symlink_status())) {
       if (Status linked = link_setup(at->path(), mine); !linked.ok()) return linked;
     }

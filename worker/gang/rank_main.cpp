@@ -53,7 +53,11 @@ v1::RankEnded last_word(const Status& status, std::uint64_t step) {
 }
 
 int rank_main() {
-  const char* socket = std::getenv("OVERWINTER_GANG_SOCKET");
+  // Of several workers of a host each has its ranks' own socket.
+  const std::string own =
+      "OVERWINTER_GANG_SOCKET_" + std::to_string(number_of("OMPI_COMM_WORLD_RANK"));
+  const char* socket = std::getenv(own.c_str());
+  if (socket == nullptr) socket = std::getenv("OVERWINTER_GANG_SOCKET");
   if (socket == nullptr) {
     log_error("overwinter-rank is started by a worker's daemon, in a gang; not by hand");
     return kNoDaemon;

@@ -1,56 +1,29 @@
 #include "worker/rpc/checkpoint_transfer.h"
 
-#include <condition_variable>
-#include <mutex>
 #include <utility>
 
-#include "common/rpc/backoff.h"
 #include "common/wire/checkpoint.h"
 #include "common/wire/convert.h"
+#include "worker/rpc/keep_trying.h"
 
 namespace overwinter::worker {
 namespace {
 
-// Tries of what a coordinator that is up refuses: a capability may be renewed in between.
-constexpr int kRefusalsMax = 5;
 // Sendings of one checkpoint from its beginning: a coordinator that restarts more often than that
 // during one upload has other trouble.
 constexpr int kSendingsMax = 5;
-
-bool comes_back(Code code) {
-  return code == Code::kUnavailable || code == Code::kDeadlineExceeded ||
-         code == Code::kResourceExhausted || code == Code::kUnknown || code == Code::kCancelled;
-}
-bool may_come_back(Code code) {
-  return code == Code::kPermissionDenied || code == Code::kUnauthenticated ||
-         code == Code::kInternal || code == Code::kDataLoss;
-}
-
-void pause_for(Duration time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, time, [] { return false; });
-}
 
 }  // namespace
 
 Status CheckpointTransfer::keep_trying(const CheckpointAccess& access, const std::stop_token& stop,
                                        const Attempt& attempt) const {
-  Backoff backoff(setting_.first_pause, setting_.longest_pause,
-                  access.seat.job.value() * 31 + access.seat.number);
-  int refusals = 0;
-  for (;;) {
-    Status status = error(Code::kUnavailable, "not connected");
-    if (!stop.stop_requested()) {
-      if (const auto client = setting_.client()) status = attempt(*client);
-    }
-    if (status.ok()) return status;
-    if (stop.stop_requested()) return error(Code::kCancelled, "the transfer was given up");
-    const bool refused = !comes_back(status.code);
-    if (refused && (!may_come_back(status.code) || ++refusals >= kRefusalsMax)) return status;
-    pause_for(backoff.next(), stop);
-  }
+  return worker::keep_trying({setting_.first_pause, setting_.longest_pause,
+                              access.seat.job.value() * 31 + access.seat.number},
+                             stop, [&] {
+                               const auto client = setting_.client();
+                               return client ? attempt(*client)
+                                             : error(Code::kUnavailable, "not connected");
+                             });
 }
 
 Status CheckpointTransfer::send(const CheckpointAccess& access, std::uint64_t step,

@@ -19,7 +19,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr int kMessageBytes = 2 << 20;
-constexpr std::size_t kProbeBytesMax = std::size_t{1} << 20;
+constexpr std::size_t kEchoBytesMax = std::size_t{1} << 20;
 constexpr std::size_t kQuotaBytes = std::size_t{64} << 20;
 constexpr int kStreamsMax = 64;
 constexpr int kHandshakeMs = 10'000;
@@ -225,7 +225,7 @@ class Service final : public v1::PeerService::CallbackService {
       reactor->Finish(wire::to_grpc(from.error()));
       return reactor;
     }
-    if (request->payload().size() > kProbeBytesMax) {
+    if (request->payload().size() > kEchoBytesMax) {
       reactor->Finish(wire::to_grpc(error(Code::kInvalidArgument, "a probe has at most 1 MiB")));
       return reactor;
     }

@@ -11,6 +11,7 @@
 #include "common/rpc/artifact_client.h"
 #include "common/rpc/backoff.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/checkpoint_client.h"
 #include "common/security/certificate.h"
 #include "common/security/leaf_store.h"
 #include "common/security/tls_credentials.h"
@@ -51,6 +52,8 @@ struct Session::Impl {
   Condition changed;
   std::shared_ptr<CommandStream> stream OW_GUARDED_BY(mutex);
   std::shared_ptr<ArtifactClient> client OW_GUARDED_BY(mutex);
+  std::shared_ptr<CheckpointClient> checkpoints OW_GUARDED_BY(mutex);
+  std::shared_ptr<grpc::Channel> bulk_channel OW_GUARDED_BY(mutex);
   std::string socket OW_GUARDED_BY(mutex);
   bool welcomed OW_GUARDED_BY(mutex) = false;
   std::jthread thread;  // last: it uses the rest
@@ -105,6 +108,16 @@ std::shared_ptr<ArtifactClient> Session::artifacts() const {
   return impl_->client;
 }
 
+std::shared_ptr<CheckpointClient> Session::checkpoints() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->checkpoints;
+}
+
+std::shared_ptr<grpc::Channel> Session::bulk() const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->bulk_channel;
+}
+
 bool Session::connected() const {
   const MutexLock lock(impl_->mutex);
   return impl_->welcomed;
@@ -157,6 +170,8 @@ bool Session::Impl::connect(const std::string& address, const std::stop_token& s
     const MutexLock lock(mutex);
     stream = commands;
     client = std::make_shared<ArtifactClient>(bulk);
+    checkpoints = std::make_shared<CheckpointClient>(bulk);
+    bulk_channel = bulk;
     welcomed = false;
   }
   (void)post({StreamConnected{}});

@@ -15,7 +15,11 @@
 
 namespace overwinter {
 class ArtifactClient;
-}
+class CheckpointClient;
+}  // namespace overwinter
+namespace grpc {
+class Channel;
+}  // namespace grpc
 
 namespace overwinter::worker {
 
@@ -53,6 +57,9 @@ class Session final : public CoordinatorLink {
 
   // For artifacts: a client of the address that is in use now.
   [[nodiscard]] std::shared_ptr<ArtifactClient> artifacts() const;
+  [[nodiscard]] std::shared_ptr<CheckpointClient> checkpoints() const;
+  // The connection of both, for other bulk calls; null: none yet.
+  [[nodiscard]] std::shared_ptr<grpc::Channel> bulk() const;
   // A stream is there and has been welcomed.
   [[nodiscard]] bool connected() const;
   // From the last Welcome; empty: no descriptors.

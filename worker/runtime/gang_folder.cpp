@@ -107,13 +107,21 @@ std::size_t end_left_behind(uid_t owner, const fs::path& socket) {
 
 }  // namespace
 
-Result<GangFolder> GangFolder::make(const GangPlaces& places, const GangKey& key, uid_t uid,
+std::string gang_name(const GangKey& key, WorkerId worker) {
+  const std::string name = fmt::format("{}-{}", key.job.value(), key.attempt);
+  return worker.valid() ? fmt::format("{}-w{}", name, worker.value()) : name;
+}
+
+fs::path gang_socket(const GangPlaces& places, const std::string& name) {
+  return places.sockets / (places.cluster + "-" + name + ".sock");
+}
+
+Result<GangFolder> GangFolder::make(const GangPlaces& places, const std::string& name, uid_t uid,
                                     gid_t gid) {
   const fs::path cluster = places.jobs / places.cluster;
   for (const fs::path& path : {cluster, places.sockets}) {
     if (Status made = make_passable(path); !made.ok()) return fail(made);
   }
-  const std::string name = fmt::format("{}-{}", key.job.value(), key.attempt);
   const std::string long_name = places.cluster + "-" + name;
   const fs::path lock_path = places.sockets / (long_name + ".lock");
   const int lock = take_lock(lock_path);
@@ -123,7 +131,7 @@ Result<GangFolder> GangFolder::make(const GangPlaces& places, const GangKey& key
     }
     return fail(cannot(lock_path, "lock", errno));
   }
-  GangFolder folder(cluster / name, places.sockets / (long_name + ".sock"), lock_path, lock);
+  GangFolder folder(cluster / name, gang_socket(places, name), lock_path, lock);
   if (::mkdir(folder.path_.c_str(), kPrivate) != 0) {
     const int failed = errno;
     const fs::path path = std::exchange(folder.path_, {});  // not ours to remove

@@ -1,8 +1,11 @@
 // GangFolder: where a gang lives on this host, and the sweep of what others left behind.
 //
-//   JOBS/CLUSTER/JOB-ATTEMPT/            0700, the gang's own; the parents 0711; the same path on
-//   all hosts SOCKETS/CLUSTER-JOB-ATTEMPT.sock     of its daemon SOCKETS/CLUSTER-JOB-ATTEMPT.lock
-//   held (flock) by the daemon that runs it
+//   JOBS/CLUSTER/NAME/            0700, the gang's own; the parents 0711
+//   SOCKETS/CLUSTER-NAME.sock     of its daemon
+//   SOCKETS/CLUSTER-NAME.lock     held (flock) by the daemon that runs it
+//
+// NAME is JOB-ATTEMPT where Open MPI works: the same path on all hosts; JOB-ATTEMPT-wWORKER for
+// what one of several workers of a host has of its own.
 #pragma once
 
 #include <sys/types.h>
@@ -22,11 +25,15 @@ struct GangPlaces {
   std::filesystem::path sockets = "/run/overwinter";
 };
 
+// With `worker`: that worker's own.
+[[nodiscard]] std::string gang_name(const GangKey& key, WorkerId worker = {});
+[[nodiscard]] std::filesystem::path gang_socket(const GangPlaces& places, const std::string& name);
+
 class GangFolder {
  public:
   // Makes both places where they are missing, locks, and makes the job's directory, which is given
   // to `uid`. ALREADY_EXISTS when it is there or another daemon runs this gang.
-  [[nodiscard]] static Result<GangFolder> make(const GangPlaces& places, const GangKey& key,
+  [[nodiscard]] static Result<GangFolder> make(const GangPlaces& places, const std::string& name,
                                                uid_t uid, gid_t gid);
   GangFolder(GangFolder&& other) noexcept
       : path_(std::move(other.path_)),

@@ -76,6 +76,7 @@ Status GangLauncher::begin_remote(const RemoteLaunchRequest& request, GangPart::
   Gang& gang = found->second;
   const GangOrder& order = gang.part->order();
   if (order.leads()) return refuse("this host runs the first ranks itself");
+  if (!order.starts()) return refuse("another worker of this host starts its ranks");
   if (order.hosts.front().worker != request.from) return refuse("another worker was announced");
   if (!equal_constant_time(sha256(request.token), order.token_hash)) return refuse("a wrong token");
   if (std::exchange(gang.token_used, true)) return refuse("its token was used");

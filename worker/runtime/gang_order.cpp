@@ -73,6 +73,15 @@ std::uint32_t GangOrder::first_rank(std::size_t host) const {
   return first;
 }
 
+std::vector<std::uint32_t> GangOrder::own_ranks() const {
+  std::vector<std::uint32_t> out;
+  const std::uint32_t first = first_rank(self);
+  for (std::uint32_t i = 0; i < hosts[self].slots; ++i) {
+    if (owners.empty() || owners[i] == worker) out.push_back(first + i);
+  }
+  return out;
+}
+
 Status check_order(const GangOrder& order) {
   if (!order.key.job.valid() || order.key.attempt == 0) return bad("a gang needs a job and a try");
   if (order.hosts.empty() || order.self >= order.hosts.size()) return bad("a gang needs hosts");
@@ -81,11 +90,16 @@ Status check_order(const GangOrder& order) {
   }
   if (order.uid == 0) return bad("ranks never run as root: a gang needs a user of its own");
   if (order.oob_port == 0) return bad("a gang needs a port for Open MPI's own messages");
-  if (order.tasks.size() != order.hosts[order.self].slots) {
+  if (!order.owners.empty() && order.owners.size() != order.hosts[order.self].slots) {
     return bad(
-        fmt::format("{} tasks for {} ranks", order.tasks.size(), order.hosts[order.self].slots));
+        fmt::format("{} owners for {} ranks", order.owners.size(), order.hosts[order.self].slots));
   }
-  const std::set<std::string> own = own_addresses();
+  const std::size_t own = order.own_ranks().size();
+  if (own == 0) return bad("a gang of which no rank is this worker's");
+  if (order.tasks.size() != own) {
+    return bad(fmt::format("{} tasks for {} ranks", order.tasks.size(), own));
+  }
+  const std::set<std::string> here = own_addresses();
   std::set<std::string> seen;
   std::size_t ranks = 0;
   for (std::size_t i = 0; i < order.hosts.size(); ++i) {
@@ -99,7 +113,7 @@ Status check_order(const GangOrder& order) {
       return bad("two hosts of a gang have the address " + host.mpi_address +
                  ": workers of one machine are one host");
     }
-    if (i != order.self && own.contains(host.mpi_address)) {
+    if (i != order.self && here.contains(host.mpi_address)) {
       return bad(host.mpi_address +
                  " is this machine's own address, and another host's of the gang");
     }
@@ -189,6 +203,10 @@ std::vector<std::string> gang_environment(const std::filesystem::path& job_folde
       "TMPDIR=" + job_folder.string(),
       "OMPI_MCA_btl_vader_backing_directory=" + job_folder.string(),
       "OVERWINTER_GANG_SOCKET=" + socket.string()};
+}
+
+std::string rank_socket_variable(std::uint32_t rank) {
+  return "OVERWINTER_GANG_SOCKET_" + std::to_string(rank);
 }
 
 }  // namespace overwinter::worker

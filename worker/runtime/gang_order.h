@@ -39,11 +39,16 @@ struct GangOrder {
   GangKey key;
   std::vector<GangHost> hosts;  // ranks are numbered along them; the first runs mpirun
   std::size_t self = 0;
+  // Several workers of one machine are one host: the daemon of hosts[self].worker starts all its
+  // ranks, and each rank speaks to the daemon that holds its seat. `owners` are those daemons, rank
+  // by rank; empty: all ranks of the host are this daemon's.
+  WorkerId worker;  // of this daemon
+  std::vector<WorkerId> owners;
   std::string network;         // ADDRESS/BITS, in which the ranks hear each other
   std::uint16_t oob_port = 0;  // of this mpirun alone, on all of its hosts
   uid_t uid = 0;               // what it runs as; this process's own: nothing changes
   gid_t gid = 0;
-  std::vector<v1::RankTask> tasks;  // of this host's ranks
+  std::vector<v1::RankTask> tasks;  // of this daemon's ranks, in their order
   GangDeadlines deadlines;
   // Not the first host: which launch to expect. One, once, from the first host's daemon.
   Digest token_hash;
@@ -51,7 +56,12 @@ struct GangOrder {
 
   [[nodiscard]] std::uint32_t ranks() const;
   [[nodiscard]] std::uint32_t first_rank(std::size_t host) const;
-  [[nodiscard]] bool leads() const { return self == 0; }
+  // This daemon starts the ranks of its host.
+  [[nodiscard]] bool starts() const { return owners.empty() || hosts[self].worker == worker; }
+  // It runs mpirun.
+  [[nodiscard]] bool leads() const { return self == 0 && starts(); }
+  // Ranks of this daemon's seats.
+  [[nodiscard]] std::vector<std::uint32_t> own_ranks() const;
 };
 
 inline constexpr std::size_t kGangRanksMax = 1024;
@@ -77,5 +87,7 @@ struct GangPrograms {
 // The whole environment of mpirun or orted, and so of the ranks: nothing of the daemon's.
 [[nodiscard]] std::vector<std::string> gang_environment(const std::filesystem::path& job_folder,
                                                         const std::filesystem::path& socket);
+// The variable that tells rank `rank` another socket than OVERWINTER_GANG_SOCKET.
+[[nodiscard]] std::string rank_socket_variable(std::uint32_t rank);
 
 }  // namespace overwinter::worker

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstring>
 #include <utility>
 
@@ -53,13 +54,16 @@ GangPart::GangPart(GangOrder order, GangFolder folder, const GangPrograms& progr
 Result<std::unique_ptr<GangPart>> GangPart::start(GangOrder order, const GangPlaces& places,
                                                   const GangPrograms& programs, PeerLaunches& peers,
                                                   GangObserver& observer) {
-  auto folder = GangFolder::make(places, order.key, order.uid, order.gid);
+  auto folder =
+      GangFolder::make(places, gang_name(order.key, order.starts() ? WorkerId() : order.worker),
+                       order.uid, order.gid);
   if (!folder) return fail(folder.error());
   std::unique_ptr<GangPart> part(
       new GangPart(std::move(order), std::move(*folder), programs, peers, observer));
   auto server = LocalServer::listen(part->folder_->socket(), part->order_.uid, *part);
   if (!server) return fail(server.error());
   part->server_ = std::move(*server);
+  part->note_sockets(places);
   if (part->order_.leads()) {
     Status started = part->start_program(mpirun_command(part->order_, programs));
     if (!started.ok()) return fail(started);
@@ -181,6 +185,18 @@ void GangPart::tick(SteadyTime now) {
   if (kill_at_ && now >= *kill_at_) kill_everything();
   if (ending_ || killed_) return;
   if (auto fault = ranks_.overdue(now)) blame(std::move(*fault));
+  // Another daemon started these ranks, and hears how they end.
+  if (!order_.starts() && ranks_.all_ended()) program_gone_ = true;
+}
+
+// Ranks of other workers of this host speak to their own daemons.
+void GangPart::note_sockets(const GangPlaces& places) {
+  for (std::uint32_t i = 0; i < order_.owners.size(); ++i) {
+    const WorkerId owner = order_.owners[i];
+    if (owner == order_.worker) continue;
+    sockets_.push_back(rank_socket_variable(order_.first_rank(order_.self) + i) + "=" +
+                       gang_socket(places, gang_name(order_.key, owner)).string());
+  }
 }
 
 Status GangPart::start_program(std::vector<std::string> command) {
@@ -190,6 +206,7 @@ Status GangPart::start_program(std::vector<std::string> command) {
   kept.gid = order_.gid;
   kept.command = std::move(command);
   kept.environment = gang_environment(folder_->path(), folder_->socket());
+  kept.environment.insert(kept.environment.end(), sockets_.begin(), sockets_.end());
   auto started = KeptProgram::start(kept);
   if (!started) return started.error();
   program_.emplace(std::move(*started));
@@ -254,16 +271,19 @@ void GangPart::blame(GangFault fault) {
 
 void GangPart::kill_everything() {
   killed_ = true;
-  if (program_) {
-    program_->kill();
-  } else {
-    program_gone_ = true;  // nothing was started yet
+  if (program_) return program_->kill();
+  // Another daemon started them. A rank whose connection is open has still that pid.
+  for (const auto& [number, rank] : ranks_.all()) {
+    if (rank.connection && rank.pid > 1) ::kill(rank.pid, SIGKILL);
   }
+  program_gone_ = true;
 }
 
 // ---- what ranks and agents say
 
 bool GangPart::admits(const LocalPeer& peer) {
+  // Only processes of the gang's user come so far; of another daemon's ranks no more is known.
+  if (!order_.starts()) return true;
   return program_ && descends_from(peer.pid, program_->keeper_pid());
 }
 
@@ -288,8 +308,8 @@ void GangPart::rank_said(LocalServer::Connection from, const v1::LocalRequest& m
     rank->ready = true;
     rank->moved = now;
     v1::LocalResponse answer;
-    *answer.mutable_task() = order_.tasks[number - order_.first_rank(order_.self)];
-    answer.mutable_task()->set_job_directory(folder_->path().string());
+    *answer.mutable_task() = task_of(number);
+    answer.mutable_task()->set_job_directory(job_folder(number).string());
     server_->send(from, answer);
     emit(GangRankReady{number, rank->pid});
   } else if (message.has_progress()) {
@@ -299,7 +319,7 @@ void GangPart::rank_said(LocalServer::Connection from, const v1::LocalRequest& m
   } else if (message.has_checkpoint()) {
     rank->moved = now;
     for (const v1::LocalFile& file : message.checkpoint().files()) {
-      const std::string trouble = path_trouble(file.path(), folder_->path());
+      const std::string trouble = path_trouble(file.path(), job_folder(number));
       if (trouble.empty()) continue;
       blame(make_fault(GangFaultKind::kTaskFailed, number, order_.self, trouble,
                        message.checkpoint().step()));
@@ -309,6 +329,18 @@ void GangPart::rank_said(LocalServer::Connection from, const v1::LocalRequest& m
   } else if (message.has_ended()) {
     rank_ended(*rank, number, message.ended());
   }
+}
+
+const v1::RankTask& GangPart::task_of(std::uint32_t rank) const {
+  const std::vector<std::uint32_t> own = order_.own_ranks();
+  const auto at = std::find(own.begin(), own.end(), rank);
+  check(at != own.end(), "a rank that was let in is this worker's");
+  return order_.tasks[static_cast<std::size_t>(at - own.begin())];
+}
+
+std::filesystem::path GangPart::job_folder(std::uint32_t rank) const {
+  const std::string& given = task_of(rank).job_directory();
+  return given.empty() ? folder_->path() : std::filesystem::path(given);
 }
 
 void GangPart::rank_ended(GangRank& rank, std::uint32_t number, const v1::RankEnded& ended) {

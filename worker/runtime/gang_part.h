@@ -67,7 +67,10 @@ class GangPart final : private LocalServer::Handler {
   void wait_for_something(Duration within);
   void run_posted();
   void tick(SteadyTime now);
+  void note_sockets(const GangPlaces& places);
   Status start_program(std::vector<std::string> command);
+  [[nodiscard]] const v1::RankTask& task_of(std::uint32_t rank) const;
+  [[nodiscard]] std::filesystem::path job_folder(std::uint32_t rank) const;
   void hear_keeper();
   void hear_output(bool all);
   [[nodiscard]] std::string program_name() const;
@@ -102,6 +105,7 @@ class GangPart final : private LocalServer::Handler {
   std::unique_ptr<LocalServer> server_;
   std::optional<KeptProgram> program_;
   bool program_gone_ = false;
+  std::vector<std::string> sockets_;  // NAME=PATH of ranks that speak to other daemons
   bool output_open_ = false;
   GangRanks ranks_;
   std::map<LocalServer::Connection, Agent> agents_;

@@ -14,9 +14,8 @@ Duration since(SteadyTime then, SteadyTime now) {
 }  // namespace
 
 GangRanks::GangRanks(const GangOrder& order, SteadyTime now) : order_(order), begin_(now) {
-  const std::uint32_t first = order.first_rank(order.self);
-  for (std::uint32_t i = 0; i < order.hosts[order.self].slots; ++i) {
-    GangRank& rank = ranks_[first + i];
+  for (const std::uint32_t number : order.own_ranks()) {
+    GangRank& rank = ranks_[number];
     rank.life = now;
     rank.moved = now;
   }
@@ -31,7 +30,7 @@ Status GangRanks::hello(const v1::RankHello& hello, const LocalPeer& peer,
   };
   if (hello.world_size() != order_.ranks()) return refuse("the gang has another size");
   const auto found = ranks_.find(hello.rank());
-  if (found == ranks_.end()) return refuse("that is not of this host");
+  if (found == ranks_.end()) return refuse("that is not of this worker");
   if (hello.pid() != peer.pid) return refuse("the kernel says another pid");
   if (found->second.pid != 0) return refuse("that rank is there already");
   found->second.pid = peer.pid;
@@ -63,6 +62,12 @@ bool GangRanks::note_progress(GangRank& rank, const v1::RankProgress& progress, 
   if (moved) rank.moved = now;
   if (news) rank.progress = progress;
   return news;
+}
+
+bool GangRanks::all_ended() const {
+  return std::all_of(ranks_.begin(), ranks_.end(), [](const auto& entry) {
+    return entry.second.ended && !entry.second.connection;
+  });
 }
 
 bool GangRanks::all_clean() const {

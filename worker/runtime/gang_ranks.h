@@ -28,7 +28,7 @@ struct GangRank {
 
 class GangRanks {
  public:
-  // All ranks of the order's own host; deadlines count from `now`.
+  // All ranks of the order's own seats; deadlines count from `now`.
   GangRanks(const GangOrder& order, SteadyTime now);
 
   // PERMISSION_DENIED for a rank that is not of this host, has another pid than the kernel says, or
@@ -42,6 +42,7 @@ class GangRanks {
   // A sign of life; true when it says something new.
   static bool note_progress(GangRank& rank, const v1::RankProgress& progress, SteadyTime now);
   [[nodiscard]] bool all_clean() const;
+  [[nodiscard]] bool all_ended() const;  // and their connections are closed
 
   // This process did not run for that long: what it did not hear meanwhile is nobody's fault.
   void forgive(Duration gap);

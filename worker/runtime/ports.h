@@ -4,9 +4,11 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
+#include "common/base/bytes.h"
 #include "worker/core/output.h"
 #include "worker/matmul/ports.h"
 
@@ -47,6 +49,32 @@ class ArtifactAccess {
   [[nodiscard]] virtual Result<std::unique_ptr<SeatArtifacts>> open(const SeatAccess& access) = 0;
   // Where finished tiles may wait on disk; empty: nowhere.
   [[nodiscard]] virtual std::filesystem::path spool_folder() const { return {}; }
+};
+
+// Blobs that a seat reads as files.
+class JobFiles {
+ public:
+  virtual ~JobFiles() = default;
+  // Whole, checked against its digest, as folder/name. Blocks; tried again while the coordinator
+  // cannot be reached. CANCELLED after a stop; PERMISSION_DENIED: it is not the seat's to read.
+  [[nodiscard]] virtual Status fetch(const std::function<std::string()>& capability,
+                                     const Digest& digest, const std::filesystem::path& folder,
+                                     const std::string& name, std::stop_token stop) = 0;
+};
+
+// What a job prints and measures, on its way to the coordinator. Never blocks: what there is no
+// room for is dropped, oldest first, and counted. Thread-safe.
+class JobLog {
+ public:
+  // In whose name it is told.
+  struct Origin {
+    SeatKey seat;
+    std::string capability;
+  };
+  virtual ~JobLog() = default;
+  virtual void line(const Origin& origin, std::uint32_t rank, bool error, std::string text) = 0;
+  virtual void point(const Origin& origin, const std::string& metric, std::uint64_t step,
+                     double value) = 0;
 };
 
 // How an executor answers. Thread-safe, never blocks.

@@ -25,6 +25,7 @@ WorkerLoop::~WorkerLoop() {
   // Work is freed where it computes, so that no executor is left with a task of a seat that is
   // gone.
   for (auto& [key, seat] : seats_) {
+    if (seat.offer.gang) continue;
     Device& device = *(*parts_.devices)[seat.offer.device];
     if (seat.work) seat.work->abandon(UnitRanges({0, ~UnitNumber{0}}));
     std::promise<void> freed;
@@ -168,9 +169,39 @@ std::shared_ptr<SeatWork> WorkerLoop::work_of(const SeatKey& key) const {
   return at == seats_.end() ? nullptr : at->second.work;
 }
 
+GangSeats* WorkerLoop::gangs_of(const SeatKey& key) const {
+  const auto at = seats_.find(key);
+  return at != seats_.end() && at->second.offer.gang && parts_.gangs ? parts_.gangs() : nullptr;
+}
+
+// False: it is not about a seat of a gang.
+bool WorkerLoop::carry_out_gang(const Output& output) {
+  if (const auto* launch = std::get_if<LaunchSeat>(&output)) {
+    if (GangSeats* gangs = gangs_of(launch->order.seat)) gangs->launch(launch->order);
+    parts_.records->working(launch->order.seat, parts_.clock->monotonic());
+    return true;
+  }
+  if (const auto* kill = std::get_if<KillSeat>(&output)) {
+    if (GangSeats* gangs = gangs_of(kill->seat)) gangs->kill(kill->seat);
+    return true;
+  }
+  if (const auto* wind = std::get_if<WindDownSeat>(&output)) {
+    GangSeats* gangs = gangs_of(wind->seat);
+    if (gangs != nullptr) gangs->wind_down(wind->seat);
+    return gangs != nullptr;
+  }
+  if (const auto* end_seat = std::get_if<EndSeat>(&output)) {
+    GangSeats* gangs = gangs_of(end_seat->seat);
+    if (gangs != nullptr) gangs->end(end_seat->seat);
+    return gangs != nullptr;
+  }
+  return false;
+}
+
 void WorkerLoop::carry_out(std::vector<Output>& outputs) {
   std::vector<Output> messages;
   for (Output& output : outputs) {
+    if (carry_out_gang(output)) continue;
     if (std::holds_alternative<SendHello>(output) ||
         std::holds_alternative<SendHeartbeat>(output) ||
         std::holds_alternative<SendReport>(output)) {
@@ -187,6 +218,7 @@ void WorkerLoop::carry_out(std::vector<Output>& outputs) {
     } else if (const auto* renew = std::get_if<RenewCapability>(&output)) {
       if (auto at = seats_.find(renew->seat); at != seats_.end()) {
         at->second.offer.capability = renew->capability;
+        if (GangSeats* gangs = gangs_of(renew->seat)) gangs->renew(renew->seat, renew->capability);
         if (at->second.work) at->second.work->renew(renew->capability);
       }
     } else if (const auto* end_seat = std::get_if<EndSeat>(&output)) {
@@ -212,6 +244,14 @@ void WorkerLoop::start(const StartUnits& order) {
 void WorkerLoop::begin(const OfferSeat& offer) {
   Device& device = *(*parts_.devices)[offer.device];
   seats_[offer.seat] = Seat{offer, nullptr, false};
+  if (offer.gang) {
+    GangSeats* gangs = gangs_of(offer.seat);
+    if (gangs == nullptr) {
+      return post(SeatRefused{offer.seat, "this worker takes part in no gangs"});
+    }
+    gangs->begin(offer);
+    return note_begin(offer);
+  }
   device.post([this, offer, &device] {
     auto work = make_seat_work(offer, device, *parts_.artifacts,
                                [this](Input input) { post(std::move(input)); });
@@ -226,6 +266,10 @@ void WorkerLoop::begin(const OfferSeat& offer) {
     }
     post(SeatReady{offer.seat, pipeline});
   });
+  note_begin(offer);
+}
+
+void WorkerLoop::note_begin(const OfferSeat& offer) {
   log_info("seat {}: begins on device {} with {} for {}", name(offer.seat), offer.device,
            format_bytes(offer.memory_bytes), offer.job);
   parts_.records->began(offer, parts_.clock->wall());

@@ -12,6 +12,7 @@
 #include "common/base/mutex.h"
 #include "worker/core/worker_core.h"
 #include "worker/runtime/device.h"
+#include "worker/runtime/gang_seats.h"
 #include "worker/runtime/ports.h"
 #include "worker/runtime/seat_work.h"
 #include "worker/runtime/worker_records.h"
@@ -24,6 +25,7 @@ struct WorkerLoopParts {
   ArtifactAccess* artifacts = nullptr;
   CoordinatorLink* link = nullptr;
   WorkerRecords* records = nullptr;
+  std::function<GangSeats*()> gangs;  // null, or empty: it takes part in none
   // Called when a Welcome names another generation of the coordinator's store, to keep it. May be
   // empty.
   std::function<void(Generation)> generation_changed;
@@ -61,10 +63,13 @@ class WorkerLoop {
   void step(const Input& input);
   void carry_out(std::vector<Output>& outputs);
   void begin(const OfferSeat& offer);
+  void note_begin(const OfferSeat& offer);
   void start(const StartUnits& order);
   void end(const SeatKey& key);
   void note(const Input& input);
   void note(const Output& output);
+  bool carry_out_gang(const Output& output);
+  [[nodiscard]] GangSeats* gangs_of(const SeatKey& key) const;
   [[nodiscard]] std::shared_ptr<SeatWork> work_of(const SeatKey& key) const;
 
   WorkerLoopParts parts_;

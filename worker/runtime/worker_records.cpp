@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t kRotateAt = 64 * kMiB;
 
-std::string name(const SeatKey& seat) {
+std::string record_name(const SeatKey& seat) {
   return fmt::format("{}/{}/{}", seat.job.value(), seat.attempt, seat.number);
 }
 
@@ -100,18 +100,19 @@ void WorkerRecords::began(const OfferSeat& offer, std::chrono::milliseconds wall
   unsynced_ |= write(fmt::format(
       R"({{"record": "began", "time": "{}", "incarnation": {}, "job": {}, "seat": "{}", )"
       R"("device": {}, "funded_ms": {}}})",
-      time(wall), incarnation_.value(), quoted(offer.job), name(offer.seat), offer.device,
+      time(wall), incarnation_.value(), quoted(offer.job), record_name(offer.seat), offer.device,
       offer.funded_for.count()));
 }
 
 void WorkerRecords::working(const SeatKey& seat, std::chrono::nanoseconds monotonic) {
-  write(fmt::format(R"({{"record": "working", "seat": "{}", "monotonic_us": {}}})", name(seat),
+  write(fmt::format(R"({{"record": "working", "seat": "{}", "monotonic_us": {}}})",
+                    record_name(seat),
                     std::chrono::duration_cast<std::chrono::microseconds>(monotonic).count()));
 }
 
 void WorkerRecords::evidence(const SeatStatus& seat) {
-  write(fmt::format(R"({{"record": "evidence", "seat": "{}", "used_ms": {}}})", name(seat.seat),
-                    seat.used.count()));
+  write(fmt::format(R"({{"record": "evidence", "seat": "{}", "used_ms": {}}})",
+                    record_name(seat.seat), seat.used.count()));
 }
 
 void WorkerRecords::ended(const SeatEnded& end, std::uint64_t report,
@@ -119,7 +120,7 @@ void WorkerRecords::ended(const SeatEnded& end, std::uint64_t report,
   unsynced_ |= write(
       fmt::format(R"({{"record": "ended", "time": "{}", "seat": "{}", "end": "{}", "used_ms": {}, )"
                   R"("memory_peak_bytes": {}, "report": {}}})",
-                  time(wall), name(end.seat), end_name(end.end), end.used.count(),
+                  time(wall), record_name(end.seat), end_name(end.end), end.used.count(),
                   end.memory_peak_bytes, report));
 }
 

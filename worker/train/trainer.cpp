@@ -116,8 +116,8 @@ Status Trainer::check_finite(double loss, const GradientNorm& norm) const {
   }
   if (std::isfinite(loss))
     return error(Code::kOutOfRange,
-                 "Step " + step + ": the gradient of " + norm.not_finite + " is not finite.", {},
-                 hint);
+                 "Step " + step + ": the gradient of " + norm.not_finite + " is not finite.",
+                 norm.not_finite, hint);
   std::string tensor = ", though all tensors are finite.";
   if (!weights.empty()) {
     tensor = "; " + weights + " is not finite.";
@@ -125,7 +125,7 @@ Status Trainer::check_finite(double loss, const GradientNorm& norm) const {
     tensor = "; all weights are finite, the gradient of " + norm.not_finite + " is not.";
   }
   return error(Code::kOutOfRange, "Step " + step + ": the loss is " + number_text(loss) + tensor,
-               {}, hint);
+               weights.empty() ? norm.not_finite : weights, hint);
 }
 
 Result<StepReport> Trainer::step() {

@@ -56,8 +56,8 @@ class Trainer {
   [[nodiscard]] std::uint64_t steps_done() const;
   [[nodiscard]] bool finished() const;
   // One step. OUT_OF_RANGE when the loss or a gradient is inf or nan, on all ranks alike, with the
-  // step and the tensor; the weights are as they were. Errors of the collective or the data end the
-  // training on this rank.
+  // step and the tensor (as the field, if there is one); the weights are as they were. Errors of
+  // the collective or the data end the training on this rank.
   [[nodiscard]] Result<StepReport> step();
   // The mean loss over at most `samples_max` samples of the validation part, evenly spread (0:
   // all). Nothing when there is no such part.

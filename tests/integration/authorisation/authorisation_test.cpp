@@ -81,6 +81,7 @@ const std::map<std::string, Names>& workers_may() {
       {"WorkerService/Renew", {"worker"}},
       {"WorkerService/Connect", {"worker"}},
       {"ArtifactService/ReadBlock", {"worker"}},
+      {"ArtifactService/ReadBlob", {"worker"}},
       {"ArtifactService/PutTile", {"worker"}},
       {"CheckpointService/BeginCheckpoint", {"worker"}},
       {"CheckpointService/PutCheckpointFile", {"worker"}},

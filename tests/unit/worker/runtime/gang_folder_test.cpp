@@ -25,7 +25,7 @@ class GangFolderTest : public testing::Test {
   }
   void TearDown() override { fs::remove_all(base_); }
   [[nodiscard]] Result<GangFolder> make(std::uint64_t job = 7) const {
-    return GangFolder::make(places_, {JobId(job), 2}, ::geteuid(), ::getegid());
+    return GangFolder::make(places_, gang_name({JobId(job), 2}), ::geteuid(), ::getegid());
   }
   static unsigned mode(const fs::path& path) {
     struct stat info {};

@@ -1,0 +1,42 @@
+// What a daemon has for gangs: its port for other daemons, its seats, its calls to others.
+#pragma once
+
+#include <memory>
+
+#include "worker/app/options.h"
+#include "worker/app/peer_network.h"
+#include "worker/app/settings.h"
+#include "worker/rpc/checkpoint_transfer.h"
+#include "worker/rpc/job_file_reader.h"
+#include "worker/rpc/log_pusher.h"
+#include "worker/rpc/peer_client.h"
+#include "worker/rpc/peer_server.h"
+#include "worker/rpc/session.h"
+#include "worker/runtime/gang_seats.h"
+
+namespace overwinter::worker {
+
+class Gangs {
+ public:
+  // `session` may be null while it is not used yet; it and the devices outlive this object.
+  Gangs(const Options& options, const Settings& settings, const PeerNetwork& network,
+        ComputePool& devices, const std::unique_ptr<Session>& session, PostInput post);
+  ~Gangs() { end(); }
+  Gangs(const Gangs&) = delete;
+  Gangs& operator=(const Gangs&) = delete;
+
+  [[nodiscard]] GangSeats* seats() { return seats_.get(); }
+  [[nodiscard]] const PeerServer* port() const { return port_.get(); }  // null: none
+  // Ends all gangs here and waits. May be called twice.
+  void end();
+
+ private:
+  JobFileReader files_;
+  CheckpointTransfer checkpoints_;
+  LogPusher log_;
+  std::unique_ptr<PeerClient> calls_;
+  std::unique_ptr<GangSeats> seats_;
+  std::unique_ptr<PeerServer> port_;
+};
+
+}  // namespace overwinter::worker

@@ -1,0 +1,93 @@
+#include "worker/runtime/gang_seats.h"
+
+#include <utility>
+#include <vector>
+
+namespace overwinter::worker {
+namespace {
+
+GangKey try_of(const SeatKey& seat) {
+  return {seat.job, seat.attempt};
+}
+
+}  // namespace
+
+GangSeats::GangSeats(GangTryParts parts, GangPrograms programs, PeerLaunches& peers)
+    : parts_(std::move(parts)),
+      launcher_(std::make_unique<GangLauncher>(parts_.places, std::move(programs), peers, *this)) {
+  parts_.launcher = launcher_.get();
+}
+
+GangSeats::~GangSeats() {
+  // A try may be in a call of the launcher, and waits for no event of it.
+  for (const GangKey& key : launcher_->running()) launcher_->end(key, Duration(0));
+  std::map<GangKey, std::shared_ptr<GangTry>> all;
+  {
+    const MutexLock lock(mutex_);
+    all.swap(tries_);
+  }
+  all.clear();
+  launcher_.reset();
+}
+
+std::shared_ptr<GangTry> GangSeats::find(const SeatKey& seat) {
+  const MutexLock lock(mutex_);
+  const auto at = tries_.find(try_of(seat));
+  return at == tries_.end() ? nullptr : at->second;
+}
+
+void GangSeats::drop_finished() {
+  std::vector<std::shared_ptr<GangTry>> gone;  // destroyed without the lock: they wait for threads
+  const MutexLock lock(mutex_);
+  for (auto at = tries_.begin(); at != tries_.end();) {
+    if (at->second->finished()) {
+      gone.push_back(std::move(at->second));
+      at = tries_.erase(at);
+    } else {
+      ++at;
+    }
+  }
+}
+
+void GangSeats::begin(const OfferSeat& offer) {
+  drop_finished();
+  std::shared_ptr<GangTry> one;
+  {
+    const MutexLock lock(mutex_);
+    std::shared_ptr<GangTry>& slot = tries_[try_of(offer.seat)];
+    if (!slot) slot = std::make_shared<GangTry>(try_of(offer.seat), parts_);
+    one = slot;
+  }
+  one->begin(offer);
+}
+
+void GangSeats::launch(const LaunchGang& order) {
+  if (const auto one = find(order.seat)) one->launch(order);
+}
+
+void GangSeats::wind_down(const SeatKey& seat) {
+  if (const auto one = find(seat)) one->wind_down();
+}
+
+void GangSeats::kill(const SeatKey& seat) {
+  if (const auto one = find(seat)) one->kill(seat);
+}
+
+void GangSeats::renew(const SeatKey& seat, const std::string& capability) {
+  if (const auto one = find(seat)) one->renew(seat, capability);
+}
+
+void GangSeats::end(const SeatKey& seat) {
+  if (const auto one = find(seat)) one->end(seat);
+}
+
+void GangSeats::gang_event(const GangKey& gang, const GangEvent& event) {
+  std::shared_ptr<GangTry> one;
+  {
+    const MutexLock lock(mutex_);
+    if (const auto at = tries_.find(gang); at != tries_.end()) one = at->second;
+  }
+  if (one) one->heard(event);
+}
+
+}  // namespace overwinter::worker

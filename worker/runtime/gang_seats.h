@@ -1,0 +1,45 @@
+// GangSeats: the seats of gangs that a daemon holds, try by try. What WorkerLoop asks for them; the
+// launcher's events on their way back.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "common/base/mutex.h"
+#include "worker/core/output.h"
+#include "worker/runtime/gang_launcher.h"
+#include "worker/runtime/gang_try.h"
+
+namespace overwinter::worker {
+
+// Calls return at once, from one thread; answers go by parts.post.
+class GangSeats final : public GangObserver {
+ public:
+  // `parts.launcher` is set here.
+  GangSeats(GangTryParts parts, GangPrograms programs, PeerLaunches& peers);
+  ~GangSeats() override;  // ends all gangs here and waits
+  GangSeats(const GangSeats&) = delete;
+  GangSeats& operator=(const GangSeats&) = delete;
+
+  void begin(const OfferSeat& offer);
+  void launch(const LaunchGang& order);
+  void wind_down(const SeatKey& seat);
+  void kill(const SeatKey& seat);
+  void renew(const SeatKey& seat, const std::string& capability);
+  void end(const SeatKey& seat);
+
+  // For the peers' port.
+  [[nodiscard]] GangLauncher& launcher() { return *launcher_; }
+
+ private:
+  void gang_event(const GangKey& gang, const GangEvent& event) override;
+  [[nodiscard]] std::shared_ptr<GangTry> find(const SeatKey& seat);
+  void drop_finished();
+
+  GangTryParts parts_;
+  Mutex mutex_;
+  std::map<GangKey, std::shared_ptr<GangTry>> tries_ OW_GUARDED_BY(mutex_);
+  std::unique_ptr<GangLauncher> launcher_;  // ends first: its events need the rest
+};
+
+}  // namespace overwinter::worker
