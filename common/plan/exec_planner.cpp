@@ -10,7 +10,7 @@
 namespace overwinter::plan {
 namespace {
 
-constexpr std::uint64_t kMemoryWhenUnknown = 512 * kMiB;
+constexpr std::uint64_t kProgramMemoryWhenUnknown = 512 * kMiB;
 constexpr Duration kStopGrace{90'000};  // when the specification says nothing
 
 class ExecPlanner {
@@ -73,7 +73,7 @@ class ExecPlanner {
   // No device of the wanted kind is there: the job may come before its workers.
   void plan_for_unknown() {
     const std::uint64_t memory =
-        limits_.memory_bytes != 0 ? limits_.memory_bytes : kMemoryWhenUnknown;
+        limits_.memory_bytes != 0 ? limits_.memory_bytes : kProgramMemoryWhenUnknown;
     add(memory, 0, limits_.workers_min);
     outcome_.alternatives.back().plan.add_warnings(
         "No worker with a device of kind " + limits_.device +

@@ -16,15 +16,15 @@ namespace overwinter::plan {
 namespace {
 
 // Distinct sizes of devices that are tried; beyond, an even choice of them.
-constexpr std::size_t kMemoryLevelsMax = 64;
-constexpr std::uint32_t kThreadsWhenUnknown = 16;
+constexpr std::size_t kTrainMemoryLevelsMax = 64;
+constexpr std::uint32_t kRankThreadsWhenUnknown = 16;
 constexpr double kFlopsWhenUnknown = 1e10;
 constexpr double kLinkWhenUnknown = 1e8;
 
 // Of what products of matrices reach: attention, norms and the rest of a step are slower.
 constexpr double kTrainEfficiency = 0.6;
 constexpr double kMemoryBytesPerSecond = 2e10;  // the optimiser's pass over all parameters
-constexpr double kSameHostBytesPerSecond = 3e9;
+constexpr double kRingBytesPerSecond = 3e9;
 constexpr double kSameHostLatency = 20e-6;
 constexpr double kNetworkLatency = 100e-6;
 constexpr double kGangStartSeconds = 1.5;
@@ -54,7 +54,7 @@ class TrainPlanner {
     found_ = find_candidates(offer_, {.device = limits_.device, .spot = limits_.spot});
     outcome_.ruled_out = found_.ruled_out;
     const bool none = found_.devices.empty() && found_.away.empty();
-    threads_ = none ? kThreadsWhenUnknown : 1;
+    threads_ = none ? kRankThreadsWhenUnknown : 1;
     for (const auto* devices : {&found_.devices, &found_.away})
       for (const Candidate& device : *devices) threads_ = std::max(threads_, device.threads);
     auto rank = train_rank(spec_.train(), problem_.data, ranks(limits_.workers_min), threads_);
@@ -135,7 +135,7 @@ class TrainPlanner {
       if (device.memory_bytes >= limits_.memory_bytes)
         sizes.insert(limits_.memory_bytes != 0 ? limits_.memory_bytes : device.memory_bytes);
     const std::vector<std::uint64_t> levels(sizes.begin(), sizes.end());
-    const std::size_t tried = std::min(levels.size(), kMemoryLevelsMax);
+    const std::size_t tried = std::min(levels.size(), kTrainMemoryLevelsMax);
     std::set<std::uint32_t> out;
     for (std::size_t i = 0; i < tried; ++i) {
       const std::size_t at = tried < 2 ? 0 : i * (levels.size() - 1) / (tried - 1);
@@ -146,22 +146,17 @@ class TrainPlanner {
   }
 
   void plan_with(const std::vector<Candidate>& devices) {
+    bool waits = false;
     for (const std::uint32_t least : beginnings(devices)) {
       const GangGroups groups(offer_, devices, seat_bytes(least), limits_.per_worker);
-      if (groups.largest() < least) {
-        // As asked, but not all are there: it waits. Fewer than were asked for never start it.
-        if (least == limits_.workers_min && groups.largest() > 0) plan_waiting(groups);
-        continue;
-      }
-      for (const Way& way : ways(groups, least)) add(way);
+      // Fewer than were asked for never start it; more than were asked for are not waited for.
+      if (groups.largest() < least)
+        waits = waits || (least == limits_.workers_min && groups.largest() > 0);
+      else
+        for (const Way& way : ways(groups, least)) add(way);
     }
-    // One that can start is better than any that waits.
-    const auto starts = [](const Alternative& a) {
-      return a.plan.warnings().empty() || !a.plan.warnings(0).starts_with("The job waits");
-    };
-    std::vector<Alternative>& all = outcome_.alternatives;
-    if (std::any_of(all.begin(), all.end(), starts))
-      std::erase_if(all, [&](const Alternative& a) { return !starts(a); });
+    if (!waits || !outcome_.alternatives.empty()) return;
+    plan_waiting(GangGroups(offer_, devices, seat_bytes(limits_.workers_min), limits_.per_worker));
   }
 
   void plan_with_away() {
@@ -256,8 +251,7 @@ class TrainPlanner {
       const auto n = static_cast<double>(count);
       const auto gradients =
           static_cast<double>(train_memory(rank_on(way.workers)).gradients_bytes);
-      const double speed =
-          way.model.one_host ? kSameHostBytesPerSecond : way.model.bytes_per_second;
+      const double speed = way.model.one_host ? kRingBytesPerSecond : way.model.bytes_per_second;
       const double latency = way.model.one_host ? kSameHostLatency : kNetworkLatency;
       exchange = 2 * (n - 1) * (gradients / n / speed + latency);
     }
@@ -376,6 +370,9 @@ class TrainPlanner {
              ", and the largest device known has " + format_bytes(largest) +
              "; set it to auto or to " + format_bytes(largest) + " or less.";
     std::string text = ", and the largest device known has " + format_bytes(largest);
+    if (largest >= seat_bytes(limits_.workers_min))
+      return text + "; but no worker known has " + std::to_string(limits_.per_worker) +
+             " such devices. Ask for fewer: device: " + limits_.device + ".";
     const std::uint32_t together = fewest_workers(largest);
     const std::uint64_t mib = (asked != 0 ? asked : needed) / kMiB;
     text += "; a worker with --device cpu:memory=" + std::to_string(mib) + "MiB or more would fit";

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/security/random.h"
+#include "common/spec/spec.h"
 #include "common/wire/convert.h"
 #include "coordinator/rpc/worker_messages.h"
 #include "coordinator/rpc/worker_session.h"
@@ -22,8 +23,9 @@ constexpr std::size_t kLaunchTokenCharacters = 43;  // more than 256 bits
 constexpr Duration kCapabilityMargin = std::chrono::minutes(10);
 
 // Digests of the blobs that a seat reads; what is none of them (empty) is left out by the reader.
-std::vector<std::string> inputs_of(const v1::Plan& plan) {
+std::vector<std::string> inputs_of(const v1::JobSpec& spec, const v1::Plan& plan) {
   if (plan.has_matmul()) return {plan.matmul().a_digest(), plan.matmul().b_digest()};
+  if (plan.has_exec()) return {spec::artifact_digest(spec.exec().workdir())};
   const auto& data = plan.train().data_digests();
   std::vector<std::string> inputs(data.begin(), data.end());
   inputs.push_back(plan.train().init_digest());
@@ -87,7 +89,8 @@ std::size_t WorkerSessions::connected() const {
 }
 
 std::string WorkerSessions::capability(WorkerId worker, SeatKey seat, const std::string& project,
-                                       const core::SharedBytes& plan, Duration funded_for) const {
+                                       const core::SharedBytes& spec, const core::SharedBytes& plan,
+                                       Duration funded_for) const {
   Capability capability;
   capability.holder = std::to_string(worker.value());
   capability.project = project;
@@ -97,7 +100,9 @@ std::string WorkerSessions::capability(WorkerId worker, SeatKey seat, const std:
   capability.end = now_() + funded_for + kCapabilityMargin;
   v1::Plan message;
   if (!plan || !message.ParseFromString(*plan) || message.has_noop()) return {};
-  for (const std::string& text : inputs_of(message)) {
+  v1::JobSpec asked;
+  if (message.has_exec() && (!spec || !asked.ParseFromString(*spec))) return {};
+  for (const std::string& text : inputs_of(asked, message)) {
     if (const auto digest = parse_digest(text)) capability.read.push_back(*digest);
   }
   auto signed_text = signer_.sign(capability);
@@ -111,7 +116,8 @@ std::string WorkerSessions::capability(WorkerId worker, SeatKey seat, const std:
 v1::FundSeat WorkerSessions::fund_message(const core::FundSeat& effect) const {
   std::string text;
   if (const auto job = views_.job(effect.seat.job)) {
-    text = capability(effect.worker, effect.seat, job->project, job->plan, effect.funded_for);
+    text = capability(effect.worker, effect.seat, job->project, job->spec, job->plan,
+                      effect.funded_for);
   }
   return to_message(effect, std::move(text));
 }
@@ -122,8 +128,8 @@ void WorkerSessions::put_welcome(const core::Welcome& effect, const WorkerSessio
   for (const auto& keep : effect.keep) *out.add_keep() = fund_message(keep);
   for (const auto& seat : effect.drop) *out.add_drop() = wire::to_proto(seat);
   for (const auto& offer : effect.start) {
-    *out.add_start() = to_message(
-        offer, capability(offer.worker, offer.seat, offer.project, offer.plan, offer.funded_for));
+    *out.add_start() = to_message(offer, capability(offer.worker, offer.seat, offer.project,
+                                                    offer.spec, offer.plan, offer.funded_for));
   }
   out.set_generation(config_.generation);
   *out.mutable_heartbeat_every() = wire::to_proto(config_.heartbeat_every);
@@ -137,7 +143,7 @@ bool WorkerSessions::put_message(const core::Effect& effect, const WorkerSession
         using E = std::decay_t<decltype(e)>;
         if constexpr (std::is_same_v<E, core::OfferSeat>) {
           *out.mutable_offer_seat() =
-              to_message(e, capability(e.worker, e.seat, e.project, e.plan, e.funded_for));
+              to_message(e, capability(e.worker, e.seat, e.project, e.spec, e.plan, e.funded_for));
         } else if constexpr (std::is_same_v<E, core::FundSeat>) {
           *out.mutable_fund_seat() = fund_message(e);
         } else if constexpr (std::is_same_v<E, core::HandOutUnits>) {

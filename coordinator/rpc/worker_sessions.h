@@ -60,7 +60,8 @@ class WorkerSessions final : public runtime::WorkerLink {
   void put_welcome(const core::Welcome& effect, const WorkerSession& session,
                    v1::Welcome& out) const;
   [[nodiscard]] std::string capability(WorkerId worker, SeatKey seat, const std::string& project,
-                                       const core::SharedBytes& plan, Duration funded_for) const;
+                                       const core::SharedBytes& spec, const core::SharedBytes& plan,
+                                       Duration funded_for) const;
   [[nodiscard]] v1::FundSeat fund_message(const core::FundSeat& effect) const;
 
   runtime::EventQueue& queue_;

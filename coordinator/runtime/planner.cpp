@@ -36,15 +36,6 @@ std::string why_unavailable(const WorkerView& worker, std::string_view project) 
 
 }  // namespace
 
-Result<Digest> parse_artifact_uri(std::string_view uri, std::string_view field) {
-  if (uri.starts_with(kScheme)) {
-    if (auto digest = parse_digest(uri.substr(kScheme.size()))) return *digest;
-  }
-  return fail(Code::kInvalidArgument,
-              std::string(field) + " must name a stored matrix as artifact://SHA256",
-              std::string(field), "upload the file first; the overwinter command does");
-}
-
 std::string artifact_uri(const Digest& digest) {
   return std::string(kScheme) + to_hex(digest);
 }
@@ -110,7 +101,13 @@ void rule_out_large_sketches(plan::PlanOutcome& outcome, std::uint64_t bytes_max
 
 Planner::Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
                  const artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue)
-    : views_(views), links_(links), blobs_(blobs), results_(results), pool_(pool), queue_(queue) {}
+    : views_(views),
+      links_(links),
+      blobs_(blobs),
+      train_inputs_(blobs),
+      results_(results),
+      pool_(pool),
+      queue_(queue) {}
 
 Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string& key,
                                      const std::string& uri, const Shapes& shapes) const {
@@ -133,50 +130,18 @@ Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string&
                       to_hex(*digest)};
 }
 
-Result<plan::TrainProblem> Planner::train_problem(const v1::JobSpec& spec) const {
-  const v1::TrainSpec& train = spec.train();
-  if (train.data().text().empty()) {
-    return fail(Code::kUnimplemented, "this release trains on text alone", "workload.train.data");
-  }
-  plan::TrainProblem problem;
-  problem.data.text = true;
-  const auto add = [&](const std::string& uri, const std::string& field) -> Result<std::uint64_t> {
-    const auto digest = parse_artifact_uri(uri, field);
-    if (!digest) return fail(digest.error());
-    auto blob = blobs_.open_blob({spec.project(), *digest});
-    if (!blob) {
-      Status status = blob.error();
-      status.field = field;
-      if (status.code == Code::kNotFound) {
-        status.message = "project " + spec.project() + " has no stored file " + uri;
-        status.hint = "upload it first; the overwinter command does";
-      }
-      return fail(std::move(status));
-    }
-    problem.input_bytes += blob->size_bytes;
-    return blob->size_bytes;
-  };
-  for (const std::string& uri : train.data().text()) {
-    const auto bytes = add(uri, "workload.train.data.text");
-    if (!bytes) return fail(bytes.error());
-    problem.data.samples += *bytes;
-    problem.data_digests.push_back(uri.substr(kScheme.size()));
-  }
-  if (train.init_from().starts_with(kScheme)) {
-    const auto bytes = add(train.init_from(), "workload.train.init_from");
-    if (!bytes) return fail(bytes.error());
-    problem.init_digest = train.init_from().substr(kScheme.size());
-  }
-  return problem;
-}
-
 Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSpec& spec,
                                         const Shapes& shapes) const {
   const plan::ClusterOffer offer = offer_to(views_, links_, caller, spec.project());
   if (spec.has_train()) {
-    const auto problem = train_problem(spec);
+    const auto problem = train_inputs_.read(spec);
     if (!problem) return fail(problem.error());
     return plan::plan_job(spec, {.train = &*problem}, offer);
+  }
+  if (spec.has_exec() && !spec.exec().workdir().empty()) {
+    const auto workdir =
+        open_input(blobs_, spec.project(), spec.exec().workdir(), "workload.exec.workdir");
+    if (!workdir) return fail(workdir.error());
   }
   if (!spec.has_matmul()) return plan::plan_job(spec, {}, offer);
   const auto a = factor(spec, "a", spec.matmul().a(), shapes);

@@ -16,13 +16,11 @@
 #include "coordinator/runtime/event_queue.h"
 #include "coordinator/runtime/link_meter.h"
 #include "coordinator/runtime/ports.h"
+#include "coordinator/runtime/train_inputs.h"
 #include "coordinator/runtime/views.h"
 
 namespace overwinter::runtime {
 
-// "artifact://SHA256" as it stands in a specification. INVALID_ARGUMENT with `field` for anything
-// else.
-[[nodiscard]] Result<Digest> parse_artifact_uri(std::string_view uri, std::string_view field);
 [[nodiscard]] std::string artifact_uri(const Digest& digest);
 
 // What the workers known now offer to jobs of `project`; of those that `caller` sees.
@@ -47,9 +45,10 @@ class Planner final : public ReplanPort {
   Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
           const artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue);
 
-  // `spec` is validated. Blocks for a few reads of headers. NOT_FOUND with the field when an input
-  // is not stored in the project and `shapes` does not stand for it; INVALID_ARGUMENT when the
-  // inputs do not multiply. RESOURCE_EXHAUSTED when the result has no room on the disk.
+  // `spec` is validated. Blocks for a few reads of headers, and once for all of a table whose
+  // classes are to be counted. NOT_FOUND with the field when an input is not stored in the project
+  // and `shapes` does not stand for it; INVALID_ARGUMENT when the inputs do not multiply.
+  // RESOURCE_EXHAUSTED when the result has no room on the disk.
   [[nodiscard]] Result<plan::PlanOutcome> plan(const Principal& caller, const v1::JobSpec& spec,
                                                const Shapes& shapes) const;
 
@@ -57,14 +56,13 @@ class Planner final : public ReplanPort {
   void replan(JobId job) override;
 
  private:
-  // Of text; what tables hold is not read yet.
-  [[nodiscard]] Result<plan::TrainProblem> train_problem(const v1::JobSpec& spec) const;
   [[nodiscard]] Result<plan::Factor> factor(const v1::JobSpec& spec, const std::string& key,
                                             const std::string& uri, const Shapes& shapes) const;
 
   const Views& views_;
   const LinkMeter& links_;
   const artifacts::BlobStore& blobs_;
+  const TrainInputs train_inputs_;
   const artifacts::ResultStore& results_;
   BlockingPool& pool_;
   EventQueue& queue_;

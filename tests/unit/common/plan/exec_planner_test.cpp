@@ -1,0 +1,149 @@
+#include "common/plan/exec_planner.h"
+
+#include <gtest/gtest.h>
+
+#include "common/base/bytes.h"
+
+namespace overwinter::plan {
+namespace {
+
+WorkerOffer a_worker(const std::string& name, std::uint64_t memory, std::uint32_t devices = 1,
+                     const std::string& kind = "cpu") {
+  WorkerOffer worker;
+  worker.name = name;
+  worker.host_id = "host of " + name;
+  worker.network = "10.0.0.0/24";
+  for (std::uint32_t i = 0; i < devices; ++i)
+    worker.devices.push_back({.device = {.kind = kind,
+                                         .model = "a device",
+                                         .memory_bytes = memory,
+                                         .threads = 2,
+                                         .gflops_fp32 = 100,
+                                         .gflops_fp64 = 50},
+                              .price_per_hour = Money{3'600'000}});
+  return worker;
+}
+
+v1::JobSpec a_program(std::uint32_t workers = 1, const std::string& device = "any") {
+  v1::JobSpec spec;
+  spec.mutable_exec()->set_shell("python3 train.py");
+  spec.mutable_workers()->set_min(workers);
+  spec.mutable_workers()->set_max(workers);
+  spec.mutable_workers()->set_device(device);
+  spec.mutable_stop()->mutable_grace()->set_seconds(30);
+  return spec;
+}
+
+PlanOutcome plan_of(const v1::JobSpec& spec, const ClusterOffer& offer) {
+  auto outcome = plan_job(spec, {}, offer);
+  EXPECT_TRUE(outcome.has_value()) << (outcome ? "" : outcome.error().message);
+  return outcome ? *outcome : PlanOutcome{};
+}
+
+std::string warnings_of(const Alternative& alternative) {
+  std::string all;
+  for (const std::string& warning : alternative.plan.warnings()) all += warning + "\n";
+  return all;
+}
+
+TEST(ExecPlanner, TakesTheWholeOfTheSmallestDeviceAndSaysSo) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 8 * kGiB), a_worker("b", 2 * kGiB), a_worker("c", 4 * kGiB)};
+  const auto outcome = plan_of(a_program(2), offer);
+  ASSERT_EQ(outcome.alternatives.size(), 1u);
+  const Alternative& best = outcome.alternatives.front();
+  EXPECT_EQ(best.demand.transport, Transport::kGang);
+  EXPECT_EQ(best.demand.landing, Landing::kReport);
+  EXPECT_EQ(best.demand.units, 1u);
+  EXPECT_EQ(best.demand.memory_bytes, 2 * kGiB);
+  EXPECT_TRUE(best.demand.runs_user_code);
+  EXPECT_EQ(best.demand.seats_min, 2u);
+  EXPECT_EQ(best.demand.seats_max, 2u);
+  EXPECT_EQ(best.demand.stop_time, Duration(30'000));
+  EXPECT_EQ(best.demand.predicted_duration, Duration(0));
+  EXPECT_EQ(best.plan.memory_bytes(), 2 * kGiB);
+  EXPECT_NE(warnings_of(best).find("2.0 GiB"), std::string::npos) << warnings_of(best);
+  EXPECT_NE(warnings_of(best).find("are not predicted"), std::string::npos);
+}
+
+// A device that can never be part of the gang does not bound it.
+TEST(ExecPlanner, ASmallWorkerApartDoesNotBoundAGangOfOthers) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 8 * kGiB), a_worker("b", 8 * kGiB), a_worker("apart", kGiB)};
+  offer.workers[2].network = "192.168.7.0/24";
+  EXPECT_EQ(plan_of(a_program(2), offer).alternatives.front().demand.memory_bytes, 8 * kGiB);
+}
+
+TEST(ExecPlanner, OneProcessADeviceUnlessTheLauncherStartsItsOwn) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 8 * kGiB, 4, "H100"), a_worker("b", 8 * kGiB, 4, "H100"),
+                   a_worker("c", 8 * kGiB, 1, "H100")};
+  v1::JobSpec spec = a_program(2, "H100:4");
+  for (const auto& [launcher, processes] :
+       {std::pair{"env", 4u}, {"mpi", 4u}, {"torchrun", 1u}, {"none", 1u}}) {
+    spec.mutable_exec()->set_launcher(launcher);
+    const auto outcome = plan_of(spec, offer);
+    ASSERT_EQ(outcome.alternatives.size(), 1u);
+    const Alternative& best = outcome.alternatives.front();
+    EXPECT_EQ(best.plan.exec().processes_per_worker(), processes) << launcher;
+    EXPECT_EQ(best.demand.seats_min, 8u);
+    EXPECT_EQ(best.demand.seats_per_worker, 4u);
+    EXPECT_EQ(best.demand.device_kind, "H100");
+    EXPECT_EQ(best.plan.workers_min(), 2u);
+    EXPECT_EQ(best.plan.device(), "H100:4");
+  }
+}
+
+TEST(ExecPlanner, ATimeLimitBoundsTimeAndCost) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", kGiB), a_worker("b", kGiB)};
+  v1::JobSpec spec = a_program(2);
+  spec.mutable_time_limit()->set_seconds(1800);
+  const auto best = plan_of(spec, offer).alternatives.front();
+  EXPECT_EQ(best.demand.predicted_duration, Duration(1'800'000));
+  EXPECT_EQ(best.demand.predicted_cost.micros, 3'600'000);
+}
+
+TEST(ExecPlanner, WorkersThatRunNoProgramsAreRuledOut) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", kGiB), a_worker("b", kGiB)};
+  offer.workers[0].no_exec = "--no-exec";
+  const auto outcome = plan_of(a_program(2), offer);
+  ASSERT_EQ(outcome.ruled_out.size(), 1u);
+  EXPECT_EQ(outcome.ruled_out[0].what(), "a");
+  EXPECT_NE(outcome.ruled_out[0].why().find("--no-exec"), std::string::npos);
+  ASSERT_EQ(outcome.alternatives.size(), 1u);
+  EXPECT_NE(warnings_of(outcome.alternatives[0]).find("until 2 workers"), std::string::npos);
+}
+
+TEST(ExecPlanner, WhatNoDeviceHoldsIsRefusedWithTheNumbers) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 2 * kGiB), a_worker("b", 4 * kGiB)};
+  v1::JobSpec spec = a_program();
+  spec.set_memory_per_device_bytes(5 * kGiB);
+  const auto outcome = plan_of(spec, offer);
+  EXPECT_TRUE(outcome.alternatives.empty());
+  EXPECT_NE(outcome.reason.find("5.0 GiB"), std::string::npos) << outcome.reason;
+  EXPECT_NE(outcome.reason.find("4.0 GiB"), std::string::npos) << outcome.reason;
+  EXPECT_EQ(outcome.ruled_out.size(), 2u);
+  spec.set_memory_per_device_bytes(4 * kGiB);
+  const auto fits = plan_of(spec, offer);
+  ASSERT_EQ(fits.alternatives.size(), 1u);
+  EXPECT_EQ(fits.alternatives[0].demand.memory_bytes, 4 * kGiB);
+  EXPECT_EQ(fits.ruled_out.size(), 1u);
+  const auto many = plan_of(a_program(1, "cpu:3"), offer);
+  EXPECT_TRUE(many.alternatives.empty());
+  EXPECT_NE(many.reason.find("3 devices"), std::string::npos) << many.reason;
+}
+
+TEST(ExecPlanner, WaitsForItsFirstWorkerAndIsNoElasticJob) {
+  const auto outcome = plan_of(a_program(), {});
+  ASSERT_EQ(outcome.alternatives.size(), 1u);
+  EXPECT_NE(warnings_of(outcome.alternatives[0]).find("it will wait"), std::string::npos);
+  v1::JobSpec spec = a_program();
+  spec.set_transport("elastic");
+  EXPECT_EQ(plan_job(spec, {}, {}).error().field, "transport");
+}
+
+}  // namespace
+}  // namespace overwinter::plan
