@@ -26,7 +26,7 @@ say() { printf '\n== %s\n' "$*"; }
 say 'Installing what is missing'
 deploy/install-dependencies.sh build numpy
 
-say 'Building (about six minutes on two cores the first time)'
+say 'Building (about eight minutes on two cores the first time)'
 cmake --preset release >/dev/null
 cmake --build --preset release
 bin=$PWD/build/release/bin
