@@ -7,7 +7,7 @@ add_subdirectory(proto)
 room(common/wire JOIN USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++ PCH messages)
 room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
 room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP PkgConfig::RE2 nlohmann_json::nlohmann_json PCH messages)
-room(common/plan JOIN USES common/base common/domain overwinter/proto)
+room(common/plan JOIN USES common/formats common/base common/domain overwinter/proto)
 room(common/verify JOIN USES common/base common/domain common/plan)
 room(common/security JOIN USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
 room(common/rpc JOIN USES common/base common/domain common/wire common/security common/formats overwinter/proto
@@ -63,13 +63,17 @@ if(MPI_C_FOUND)
 endif()
 room(worker/runtime JOIN USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
+room(worker/programs JOIN USES worker/runtime worker/exec common/formats common/base common/domain overwinter/proto)
+if(OVERWINTER_TESTS)
+  add_dependencies(unit_worker_programs overwinter-keeper)
+endif()
 room(worker/rpc JOIN USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH messages)
-room(worker/app USES worker/rpc worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
+room(worker/app USES worker/rpc worker/programs worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(worker/app overwinter-worker)
 
 room(client/sdk JOIN USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto
      PCH messages)
-room(client/cli JOIN USES client/sdk LIBRARIES CLI11::CLI11 PCH messages)
+room(client/cli JOIN USES client/sdk common/plan LIBRARIES CLI11::CLI11 PCH messages)
 room_program(client/cli overwinter)
 
 # Command lines, files of settings, the start of a process.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 to a verified matrix product and its bill: installs what is missing, builds, starts a
-# coordinator and two workers on loopback, multiplies two random matrices and compares the product with NumPy's.
+# From a fresh Debian 12 to a verified matrix product, a trained model and their bills: installs what is missing,
+# builds, starts a coordinator and two workers on loopback, multiplies two random matrices, compares the product with
+# NumPy's, and trains a small GPT on the licence texts that every Debian has.
 #
 #   deploy/quickstart.sh [--once] [--dir DIR]
 #
@@ -64,10 +65,24 @@ if c.shape != expected.shape or not error <= 1e-5:
     sys.exit("quickstart: C differs from NumPy's product by more than 1e-5")
 PY
 
-cost=$(overwinter cost @last -o json | /usr/bin/python3 -c '
+# What the last job cost.
+cost() {
+  overwinter cost @last -o json | /usr/bin/python3 -c '
 import json, sys
 total = json.load(sys.stdin)["total"]
-print("%.6f %s" % (int(total["amountMicros"]) / 1e6, total["currencyCode"]))')
+print("%.6f %s" % (int(total["amountMicros"]) / 1e6, total["currencyCode"]))'
+}
+product_cost=$(cost)
+
+say 'Training a GPT of 3 layers on the licence texts of this machine, on the two workers'
+overwinter submit deploy/examples/licence-gpt.yaml --set workload.train.steps=200 --set workers.min=2 --follow
+overwinter checkpoints list @last
+overwinter checkpoints get @last -o "$dir/licence-gpt.safetensors"
+losses=$(overwinter jobs get @last -o json | /usr/bin/python3 -c '
+import json, sys
+progress = json.load(sys.stdin)["progress"]
+print("%.4f (validation %.4f) after %s steps" % (progress["loss"], progress["validationLoss"], progress["step"]))')
+training_cost=$(cost)
 url=$(/usr/bin/python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["dashboard"])' "$cluster/cluster.json")
 
 if [ "$once" = 1 ]; then
@@ -79,5 +94,8 @@ else
 fi
 echo
 echo "result $dir/C.npy"
-echo "cost $cost"
+echo "cost $product_cost"
+echo "model $dir/licence-gpt.safetensors"
+echo "loss $losses"
+echo "cost $training_cost"
 echo "dashboard $url"

@@ -99,6 +99,38 @@ void declare_cluster(CLI::App& root, Parsed& p) {
   version->callback([&p] { p.run = [&p] { return run_version(p.globals); }; });
 }
 
+void declare_run(CLI::App& root, Parsed& p) {
+  CLI::App* run = command(root, p, "run", "Run a program of your own on workers, and follow it");
+  auto r = std::make_shared<RunOptions>();
+  run->add_option("COMMAND", r->command, "The program and its arguments, behind --")->required();
+  run->add_option("--workers", r->workers, "How many machines (default 1)")
+      ->check(CLI::Range(1, 1024));
+  run->add_option("--device", r->device, "On each: KIND[:COUNT], for example cpu:2");
+  run->add_option("--cap", r->cap, "The most it may cost, in the price book's currency");
+  run->add_option("--env", r->env, "NAME=VALUE, or NAME as it is here; may be repeated")
+      ->take_all();
+  run->add_option("--secret", r->secrets, "NAME of `overwinter secrets`; may be repeated")
+      ->take_all();
+  run->add_option("--workdir", r->workdir, "The folder that goes with it (default: this one)");
+  run->add_option("--setup", r->setup, "Run once on each worker, its results are kept");
+  run->add_option("--checkpoint-dir", r->checkpoint_dir,
+                  "Where the program leaves checkpoints, in the workdir");
+  run->add_option("--output", r->outputs, "What `jobs download` returns; may be repeated")
+      ->take_all();
+  run->add_option("--launcher", r->launcher, "env (default), torchrun, mpi or none");
+  run->add_option("--memory", r->memory, "Of each device (default: all of it): 4GiB");
+  run->add_option("--project", r->project, "Project (default: the token's)");
+  run->add_option("--name", r->name, "Name of the job (default: the program's)");
+  run->add_option("--set", r->settings, "Change one value of the job");
+  run->add_flag("--print-yaml", r->print_yaml, "Print the job file that stands for this; no more");
+  run->add_flag("-d,--detach", r->detach, "Print the job's name and do not follow it");
+  examples(run,
+           "  overwinter run -- python3 train.py --lr 3e-4\n"
+           "  overwinter run --workers 2 --checkpoint-dir ckpt --cap 5 -- python3 ddp.py\n"
+           "  overwinter run --launcher torchrun --device cpu:2 -- torchrun train.py\n");
+  run->callback([&p, r] { p.run = [&p, r] { return run_run(p.globals, *r); }; });
+}
+
 void declare_submit(CLI::App& root, Parsed& p) {
   CLI::App* submit =
       command(root, p, "submit", "Submit a job file (YAML or JSON, - is standard input)");
@@ -121,6 +153,8 @@ void declare_submit(CLI::App& root, Parsed& p) {
   plan->add_option("--set", q->settings, "Change one value");
   examples(plan, "  overwinter plan job.yaml\n");
   plan->callback([&p, q] { p.run = [&p, q] { return run_plan(p.globals, *q); }; });
+
+  declare_run(root, p);
 
   CLI::App* matmul = command(root, p, "matmul", "C = A x B, split over the workers", false);
   auto m = std::make_shared<MatmulOptions>();

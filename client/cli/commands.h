@@ -60,6 +60,29 @@ struct MatmulOptions {
 };
 int run_matmul(const Globals& globals, const MatmulOptions& options);
 
+struct RunOptions {
+  std::vector<std::string> command;
+  std::uint32_t workers = 0;
+  std::string device;
+  std::string cap;
+  std::vector<std::string> env;  // NAME=VALUE, or NAME: as it is here
+  std::vector<std::string> secrets;
+  std::string workdir = ".";  // empty: none
+  std::string checkpoint_dir;
+  std::vector<std::string> outputs;
+  std::string setup;
+  std::string launcher;
+  std::string memory;
+  std::string project;
+  std::string name;
+  std::vector<std::string> settings;
+  bool print_yaml = false;
+  bool detach = false;
+};
+// The job file that stands for the options. INVALID_ARGUMENT names the option.
+[[nodiscard]] Result<std::string> run_job_text(const RunOptions& options);
+int run_run(const Globals& globals, const RunOptions& options);
+
 struct JobsListOptions {
   std::string project;
   std::string filter;

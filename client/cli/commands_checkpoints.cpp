@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <random>
 
+#include "client/cli/checkpoint_files.h"
 #include "client/cli/commands.h"
 #include "client/cli/exit_codes.h"
 #include "client/cli/model_files.h"
@@ -17,64 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// JOB[@STEP] to projects/P/jobs/J/checkpoints/STEP. "@last" is a job, not a step.
-Result<std::string> checkpoint_name(client::Client& client, const std::string& text) {
-  const std::size_t at = text.rfind('@');
-  const bool has_step = at != std::string::npos && at != 0;
-  const std::string step = has_step ? text.substr(at + 1) : "latest";
-  const bool digits =
-      std::all_of(step.begin(), step.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (has_step && (step.empty() || !digits)) {
-    return fail(Code::kInvalidArgument, "a checkpoint is JOB or JOB@STEP, and STEP a number",
-                "CHECKPOINT", "`overwinter checkpoints list JOB` shows the steps");
-  }
-  auto job = client.resolve_job(has_step ? text.substr(0, at) : text);
-  if (!job) return job;
-  return *job + "/checkpoints/" + step;
-}
-
 std::string job_of(const std::string& checkpoint) {
   return checkpoint.substr(0, checkpoint.rfind("/checkpoints/"));
-}
-
-// A folder beside the output that goes with this object, so that a rename is enough at the end.
-class ScratchFolder {
- public:
-  explicit ScratchFolder(const fs::path& beside) {
-    std::random_device random;
-    const fs::path parent = beside.has_parent_path() ? beside.parent_path() : fs::path(".");
-    path_ = parent / fmt::format(".overwinter-{:08x}", random());
-    std::error_code ignored;
-    fs::create_directories(path_, ignored);
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  [[nodiscard]] const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
-Status get_weights(const Globals& globals, client::Client& client, const std::string& name,
-                   const fs::path& to) {
-  const ScratchFolder scratch(to);
-  Progress bar("download", globals.output.quiet);
-  const auto files = client.download_checkpoint(
-      name, {CheckpointFileKind::kWeights}, scratch.path().string(),
-      [&](std::uint64_t done, std::uint64_t total) { bar.bytes(done, total); });
-  if (!files && files.error().code == Code::kNotFound && files.error().field == "kinds") {
-    return error(Code::kInvalidArgument,
-                 "the checkpoint has no weights of its own: the program chose its files", "-o",
-                 "name a folder: -o DIR/");
-  }
-  if (!files) return files.error();
-  std::vector<fs::path> shards;
-  for (const CheckpointFile& file : *files) shards.push_back(scratch.path() / file.name);
-  return merge_shards(shards, to);
 }
 
 Status write_text(const fs::path& path, const std::string& text) {
@@ -88,7 +32,7 @@ Status get_model(const Globals& globals, client::Client& client, const std::stri
                  const fs::path& folder) {
   auto job = client.get_job(job_of(name));
   if (!job) return std::move(job.error());
-  if (Status status = get_weights(globals, client, name, folder / "model.safetensors");
+  if (Status status = download_weights(globals, client, name, folder / "model.safetensors");
       !status.ok())
     return status;
   auto header = read_header(folder / "model.safetensors");
@@ -149,7 +93,7 @@ int run_checkpoints_get(const Globals& globals, const std::string& checkpoint,
   std::error_code problem;
   Status status;
   if (!output.ends_with('/') && !fs::is_directory(output, problem)) {
-    status = get_weights(globals, **client, fixed, output);
+    status = download_weights(globals, **client, fixed, output);
   } else {
     fs::create_directories(output, problem);
     status = problem    ? error(Code::kInvalidArgument, "cannot make the folder " + output)

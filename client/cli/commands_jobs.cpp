@@ -8,6 +8,7 @@
 #include "client/cli/commands.h"
 #include "client/cli/exit_codes.h"
 #include "client/cli/follow.h"
+#include "client/cli/log_text.h"
 #include "client/cli/progress.h"
 #include "common/base/money.h"
 
@@ -142,6 +143,32 @@ int run_jobs_act(const Globals& globals, const std::string& job, JobVerb verb) {
   });
 }
 
+namespace {
+
+void print_failure(const v1::ExplainJobResponse& answer) {
+  const auto row = [](std::string_view key, const std::string& value) {
+    if (!value.empty()) print_line(fmt::format("  {:<12} {}", key, value));
+  };
+  const v1::Attempt& failure = answer.failure();
+  std::string how = failure.signal() != 0      ? fmt::format("signal {}", failure.signal())
+                    : failure.exit_code() != 0 ? fmt::format("exit code {}", failure.exit_code())
+                                               : "";
+  if (failure.has_rank())
+    how = fmt::format("rank {}{}{}", failure.rank(), how.empty() ? "" : ", ", how);
+  row("first", how);
+  row("attempt", std::to_string(failure.number()));
+  row("worker", printable(failure.worker()));
+  if (failure.step() > 0) row("step", std::to_string(failure.step()));
+  if (answer.memory_peak_bytes() > 0) row("peak memory", format_bytes(answer.memory_peak_bytes()));
+  row("money lost", money_text(answer.wasted()));
+  row("checkpoint",
+      answer.checkpoint_step() > 0 ? fmt::format("step {}", answer.checkpoint_step()) : "none");
+  if (!answer.last_lines().empty()) print_line("  last lines");
+  for (const std::string& line : answer.last_lines()) print_line("    " + log_text(line));
+}
+
+}  // namespace
+
 int run_jobs_explain(const Globals& globals, const std::string& job) {
   return with_job(globals, job, [&](client::Client& client, const std::string& name) {
     auto answer = client.explain(name);
@@ -151,6 +178,7 @@ int run_jobs_explain(const Globals& globals, const std::string& job) {
       return kDone;
     }
     print_line(printable(answer->summary()));
+    if (answer->has_failure()) print_failure(*answer);
     for (const v1::RuledOut& worker : answer->workers()) {
       print_line(fmt::format("  {}: {}", printable(worker.what()), printable(worker.why())));
     }

@@ -109,12 +109,18 @@ void print_job(const v1::Job& job) {
     row("checkpoint", fmt::format("step {}", job.progress().checkpoint_step()));
   }
   row("attempt", std::to_string(job.attempt()));
+  for (const v1::Attempt& attempt : job.attempts()) {
+    row("broke off", fmt::format("attempt {} at step {}: {}", attempt.number(), attempt.step(),
+                                 printable(attempt.reason())));
+  }
   std::string cost = money_text(job.cost().charged());
   if (job.cost().has_cap()) cost += " of " + money_text(job.cost().cap());
   if (job.cost().reserved().amount_micros() > 0) {
     cost += "  (" + amount_text(job.cost().reserved()) + " reserved)";
   }
   row("cost", cost);
+  if (job.cost().wasted().amount_micros() > 0)
+    row("wasted", money_text(job.cost().wasted()) + " of it, for work that was done again");
   const v1::Plan& plan = job.plan();
   row("planned",
       fmt::format("{} a device, {}, {}", format_bytes(plan.memory_bytes()),

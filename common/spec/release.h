@@ -8,12 +8,13 @@ namespace overwinter::spec {
 struct Release {
   bool train = false;  // workload.train
   bool exec = false;   // workload.exec
+  bool mpi = false;    // of these, launcher: mpi
 
   // transport: gang, and the keys that gangs alone have: checkpoint, stall_timeout, stop, retries,
   // host.
   [[nodiscard]] constexpr bool gangs() const { return train || exec; }
 };
 
-inline constexpr Release kThisRelease{.train = false, .exec = false};
+inline constexpr Release kThisRelease{.train = true, .exec = true, .mpi = false};
 
 }  // namespace overwinter::spec

@@ -44,6 +44,10 @@ class Validator {
         return gang();
       case v1::JobSpec::kExec:
         if (!release.exec) return comes_later("workload.exec");
+        if (spec_.exec().launcher() == "mpi" && !release.mpi)
+          out_.refuse("workload.exec.launcher",
+                      "workload.exec.launcher: mpi comes with a later release; this one has env, "
+                      "torchrun and none.");
         validate_exec(spec_, out_);
         return gang();
       case v1::JobSpec::kNoop:

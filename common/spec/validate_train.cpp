@@ -28,6 +28,7 @@ void fill_defaults(v1::TrainSpec& train) {
     schedule_default(*optimizer.mutable_sgd());
   }
   if (train.accumulate() == 0) train.set_accumulate(1);
+  if (train.data().order().empty()) train.mutable_data()->set_order("shuffled");
   if (train.precision().empty()) train.set_precision("auto");
 }
 

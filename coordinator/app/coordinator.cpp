@@ -93,6 +93,21 @@ core::TokenCreateRequested admin_token_event(const std::string& token) {
   return event;
 }
 
+// The last values of a job's curves, as an earlier run of this program kept them.
+runtime::JobMetrics last_metrics(telemetry::Telemetry& telemetry, const std::string& project,
+                                 JobId id) {
+  runtime::JobMetrics out;
+  const auto curves = telemetry.list_curves({project, id});
+  if (!curves) return out;
+  for (const telemetry::CurveSummary& curve : *curves) {
+    if (curve.name == "loss") out.loss = curve.last.value;
+    if (curve.name == "validation_loss") out.validation_loss = curve.last.value;
+    if (curve.name == "tokens_per_second") out.tokens_per_second = curve.last.value;
+    if (curve.name == "samples_per_second") out.samples_per_second = curve.last.value;
+  }
+  return out;
+}
+
 }  // namespace
 
 struct Coordinator::Impl {
@@ -198,6 +213,9 @@ Status Coordinator::Impl::start_loop() {
   const Time last = restored.last_time;
   // Microseconds: a number of an earlier run is smaller than any of this one.
   views.emplace(static_cast<std::uint64_t>(unix_ms(std::max(wall_now(), last))) * 1000);
+  views->set_metrics_source([this](const std::string& project, JobId id) {
+    return last_metrics(*telemetry, project, id);
+  });
   costs.emplace(*views, *store);
   planner.emplace(*views, links, *blobs, *results, pool, queue);
   keeper.emplace(*views, *blobs, *results, pool, queue);

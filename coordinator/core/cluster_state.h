@@ -100,9 +100,9 @@ struct JobRecord {
   std::optional<std::uint64_t> checkpoint_step;  // of its last whole checkpoint
   AttemptNumber checkpoint_attempt = 0;
   Time checkpoint_at;
-  std::uint32_t gang_seats = 0;      // granted for this attempt
-  std::uint32_t seats_finished = 0;  // of them, ended well
-  bool broken = false;               // its seats are being ended, the next attempt follows
+  std::vector<WorkerId> gang_workers;  // of the seats granted for this attempt, rank by rank
+  std::uint32_t seats_finished = 0;    // of them, ended well
+  bool broken = false;                 // its seats are being ended, the next attempt follows
   Cause broken_cause = Cause::kNone;
   Culprit culprit;                           // of what ended this attempt, as far as it is known
   std::uint32_t stalls = 0;                  // since its last checkpoint

@@ -267,7 +267,8 @@ void Evolver::operator()(const JobStateChanged& f) {
   job->state_at = time_;
   if (f.attempt != 0) {
     job->attempt = f.attempt;
-    job->gang_seats = job->seats_finished = 0;
+    job->gang_workers.clear();
+    job->seats_finished = 0;
     job->broken = false;
     job->broken_cause = Cause::kNone;
     job->culprit = {};
@@ -308,7 +309,7 @@ void Evolver::operator()(const SeatGranted& f) {
   seat.reserved = f.reserved;
   seat.granted_at = seat.slice_from = seat.evidence_at = time_;
   job->reserved += f.reserved;
-  if (job->gang()) ++job->gang_seats;
+  if (job->gang()) job->gang_workers.push_back(f.worker);
   job->next_seat = std::max(job->next_seat, f.seat.number + 1);
   job->seats.insert_or_assign(f.seat.number, seat);
   worker->seats.insert(f.seat);
@@ -330,7 +331,10 @@ void Evolver::operator()(const SeatReleased& f) {
   if (job->gang()) {
     if (f.end == SeatEnd::kCompleted) ++job->seats_finished;
     if (outweighs(f.end, job->culprit.end)) {
-      job->culprit = {f.seat.number, seat->worker, f.end, f.exit, f.message};
+      // The first host's worker tells of the ranks of others, too.
+      const bool known = f.exit.rank && *f.exit.rank < job->gang_workers.size();
+      job->culprit = {f.seat.number, known ? job->gang_workers[*f.exit.rank] : seat->worker, f.end,
+                      f.exit, f.message};
     }
   }
   if (Worker* worker = find(seat->worker)) {

@@ -328,7 +328,7 @@ Charge Engine::wasted_by(const Job& of, const Seat& seat, Duration used) const {
 // Its last seat is released, and nobody had asked the job to stop.
 void Engine::gang_attempt_over(JobId id) {
   const Job& of = job(id);
-  if (of.gang_seats > 0 && of.seats_finished == of.gang_seats) {
+  if (!of.gang_workers.empty() && of.seats_finished == of.gang_workers.size()) {
     emit(UnitsDone{id, UnitRanges(UnitRange{0, of.demand.units}), {}});
     finish(id);
     return;

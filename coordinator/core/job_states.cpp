@@ -80,8 +80,8 @@ void Engine::stop_job(JobId id, Cause cause, std::string reason, std::uint64_t a
 void Engine::settle(JobId id) {
   const Job& stopped = job(id);
   if (stopped.state != JobState::kStopping || !stopped.seats.empty()) return;
-  if (stopped.gang() && end_of(stopped.cause) == JobState::kPaused && stopped.gang_seats > 0 &&
-      stopped.seats_finished == stopped.gang_seats) {
+  if (stopped.gang() && end_of(stopped.cause) == JobState::kPaused &&
+      !stopped.gang_workers.empty() && stopped.seats_finished == stopped.gang_workers.size()) {
     // It had come to its end when it was told to stop.
     emit(UnitsDone{id, UnitRanges(UnitRange{0, stopped.demand.units}), {}});
     set_state(id, JobState::kSucceeded, Cause::kDone, "it ran to its end");

@@ -5,6 +5,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "common/spec/spec_node.h"
 #include "common/wire/unknown_fields.h"
 #include "coordinator/rpc/submission.h"
 #include "coordinator/rpc/unary.h"
@@ -16,6 +17,7 @@ namespace overwinter::rpc {
 namespace {
 
 constexpr int kBatchMax = 1000;
+constexpr std::uint64_t kLastLines = 20;
 constexpr std::size_t kPathShownMax = 64;
 
 // Submitters act on what they submitted; operators and admins on every job that they see.
@@ -23,6 +25,27 @@ Status check_acts_on(const Principal& caller, const runtime::JobView& job) {
   if (caller.role != Role::kSubmitter || job.submitter == caller.id) return Status::success();
   return error(Code::kPermissionDenied, "job " + job.name + " was submitted by somebody else", {},
                "a token with the role operator may act on it");
+}
+
+// Programs print what they like; a string of proto3 is UTF-8.
+std::string as_text(std::string text) {
+  if (spec::is_utf8(text)) return text;
+  for (char& c : text)
+    if (static_cast<unsigned char>(c) >= 0x80) c = '?';
+  return text;
+}
+
+// What the rank that failed first printed last; of all ranks where none is known.
+void add_last_lines(telemetry::Telemetry& telemetry, const runtime::JobView& job,
+                    v1::ExplainJobResponse& out) {
+  telemetry::LogQuery query;
+  query.tail = kLastLines;
+  query.attempt = out.failure().number();
+  if (out.failure().has_rank()) query.rank = out.failure().rank();
+  const auto page = telemetry.read_logs({job.project, job.id}, query);
+  if (!page) return;
+  for (const telemetry::LogItem& item : page->items)
+    if (!item.entry.is_gap()) out.add_last_lines(as_text(item.entry.text));
 }
 
 std::function<void(const core::Reply&)> answer_with_job(const ServiceContext& context,
@@ -37,12 +60,18 @@ std::function<void(const core::Reply&)> answer_with_job(const ServiceContext& co
   };
 }
 
-runtime::Shapes shapes_of(const v1::PlanJobRequest& request) {
-  runtime::Shapes shapes;
+runtime::NotStored not_stored(const v1::PlanJobRequest& request) {
+  runtime::NotStored out;
   for (const auto& [key, shape] : request.shapes()) {
-    shapes[key] = {shape.rows(), shape.columns(), shape.dtype(), shape.fortran_order(), {}};
+    out.shapes[key] = {shape.rows(), shape.columns(), shape.dtype(), shape.fortran_order(), {}};
   }
-  return shapes;
+  if (!request.has_data()) return out;
+  const v1::DataFacts& data = request.data();
+  plan::TrainProblem& training = out.training.emplace();
+  training.data = {data.samples(), data.inputs(), data.outputs(),
+                   data.classes(), data.text(),   data.table_bytes()};
+  training.input_bytes = data.file_bytes();
+  return out;
 }
 
 Status has_ended(const runtime::JobView& job) {
@@ -209,7 +238,7 @@ Unary* JobService::PlanJob(Call* call, const v1::PlanJobRequest* request,
                             return status;
                           }
                           const auto outcome =
-                              context_.planner.plan(caller, spec, shapes_of(*request));
+                              context_.planner.plan(caller, spec, not_stored(*request));
                           if (!outcome) return outcome.error();
                           fill(*outcome, *response);
                           return Status::success();
@@ -264,6 +293,7 @@ Unary* JobService::ExplainJob(Call* call, const v1::ExplainJobRequest* request,
         answer_of_job(context_, caller, request->name(), reactor,
                       [this, caller, response](const runtime::JobView& view) {
                         *response = runtime::explain_job(context_.views, caller, view);
+                        if (response->has_failure()) add_last_lines(telemetry_, view, *response);
                         return Status::success();
                       });
         return Status::success();

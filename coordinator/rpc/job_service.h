@@ -3,13 +3,15 @@
 #pragma once
 
 #include "coordinator/rpc/service_context.h"
+#include "coordinator/telemetry/telemetry.h"
 #include "overwinter/v1/job.grpc.pb.h"
 
 namespace overwinter::rpc {
 
 class JobService final : public v1::JobService::CallbackService {
  public:
-  explicit JobService(ServiceContext& context) : context_(context) {}
+  JobService(ServiceContext& context, telemetry::Telemetry& telemetry)
+      : context_(context), telemetry_(telemetry) {}
 
   using Call = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
@@ -33,6 +35,7 @@ class JobService final : public v1::JobService::CallbackService {
 
  private:
   ServiceContext& context_;
+  telemetry::Telemetry& telemetry_;
 };
 
 // In watch_jobs.cpp.

@@ -87,7 +87,7 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
       if (batch.entries.back().is_gap()) batch.entries.back().text.clear();
     }
     for (v1::PushedPoint& point : *logs.mutable_points()) {
-      context_.views.note_metric(job_->job, point.metric(), point.value());
+      context_.views.note_metric(job_->project, job_->job, point.metric(), point.value());
       batch.points.push_back({.name = std::move(*point.mutable_metric()),
                               .attempt = attempt_,
                               .step = point.step(),

@@ -106,7 +106,7 @@ struct Servers::Impl {
         sessions(
             need.queue, need.views, streams, need.signer, need.now,
             {config.host_id, config.descriptor_socket, config.generation, config.heartbeat_every}),
-        jobs(context),
+        jobs(context, need.telemetry),
         admin(context),
         billing(context),
         artifacts(context, need.tiles, need.signer.verifier()),

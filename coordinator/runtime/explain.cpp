@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "common/wire/convert.h"
 #include "coordinator/policy/placement.h"
 #include "coordinator/runtime/resources.h"
+#include "overwinter/v1/job.pb.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -68,9 +70,41 @@ void explain_waiting(const Views& views, const Principal& caller, const JobView&
 std::string running_summary(const JobView& job) {
   std::set<WorkerId> workers;
   for (const auto& seat : job.seats) workers.insert(seat.worker);
-  return "it runs on " + std::to_string(workers.size()) +
-         (workers.size() == 1 ? " worker: " : " workers: ") + std::to_string(job.done.count()) +
-         " of " + std::to_string(job.demand.units) + " units are done";
+  const std::string where = "it runs on " + std::to_string(workers.size()) +
+                            (workers.size() == 1 ? " worker" : " workers");
+  if (job.demand.transport == Transport::kGang) {
+    if (job.state == core::JobState::kStarting) return job.reason;
+    return where + ", attempt " + std::to_string(job.attempt) + ", step " +
+           std::to_string(job.step);
+  }
+  return where + ": " + std::to_string(job.done.count()) + " of " +
+         std::to_string(job.demand.units) + " units are done";
+}
+
+// What it left, by its kind.
+std::string fetch_command(const JobView& job) {
+  v1::JobSpec spec;
+  if (job.spec) spec.ParseFromString(*job.spec);
+  if (spec.has_train())
+    return "overwinter checkpoints get " + job.name + " -o " + job.name + ".safetensors";
+  if (spec.has_matmul()) return "overwinter jobs download " + job.name + " -o C.npy";
+  if (spec.exec().outputs_size() > 0)
+    return "overwinter jobs download " + job.name + " -o " + job.name;
+  return "overwinter logs " + job.name;
+}
+
+void explain_ended(const Views& views, const JobView& job, v1::ExplainJobResponse& out) {
+  out.set_summary(job.reason);
+  if (!job.attempts.empty()) *out.mutable_failure() = attempt_resource(views, job.attempts.back());
+  out.set_memory_peak_bytes(job.memory_peak_bytes);
+  out.set_checkpoint_step(job.checkpoint_step.value_or(0));
+  *out.mutable_wasted() =
+      wire::to_proto(ledger::rounded(job.wasted), views.cluster()->prices.currency);
+  if (job.demand.transport != Transport::kGang) return;
+  out.add_commands("overwinter logs " + job.name + " --tail 100");
+  if (job.checkpoint_step)
+    out.add_commands("overwinter checkpoints get " + job.name + "@" +
+                     std::to_string(*job.checkpoint_step) + " -o " + job.name + "/");
 }
 
 void explain_paused(const JobView& job, v1::ExplainJobResponse& out) {
@@ -102,12 +136,12 @@ v1::ExplainJobResponse explain_job(const Views& views, const Principal& caller,
       break;
     case core::JobState::kSucceeded:
       out.set_summary("it succeeded");
-      out.add_commands("overwinter jobs download " + job.name + " -o C.npy");
+      out.add_commands(fetch_command(job));
       break;
     case core::JobState::kStopping:
     case core::JobState::kFailed:
     case core::JobState::kCancelled:
-      out.set_summary(job.reason);
+      explain_ended(views, job, out);
       break;
   }
   return out;

@@ -110,7 +110,8 @@ Planner::Planner(const Views& views, const LinkMeter& links, const artifacts::Bl
       queue_(queue) {}
 
 Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string& key,
-                                     const std::string& uri, const Shapes& shapes) const {
+                                     const std::string& uri, const NotStored& not_stored) const {
+  const auto& shapes = not_stored.shapes;
   if (const auto it = shapes.find(key); it != shapes.end()) return it->second;
   const std::string field = "workload.matmul." + key;
   const auto digest = parse_artifact_uri(uri, field);
@@ -131,9 +132,10 @@ Result<plan::Factor> Planner::factor(const v1::JobSpec& spec, const std::string&
 }
 
 Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSpec& spec,
-                                        const Shapes& shapes) const {
+                                        const NotStored& not_stored) const {
   const plan::ClusterOffer offer = offer_to(views_, links_, caller, spec.project());
   if (spec.has_train()) {
+    if (not_stored.training) return plan::plan_job(spec, {.train = &*not_stored.training}, offer);
     const auto problem = train_inputs_.read(spec);
     if (!problem) return fail(problem.error());
     return plan::plan_job(spec, {.train = &*problem}, offer);
@@ -144,9 +146,9 @@ Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSp
     if (!workdir) return fail(workdir.error());
   }
   if (!spec.has_matmul()) return plan::plan_job(spec, {}, offer);
-  const auto a = factor(spec, "a", spec.matmul().a(), shapes);
+  const auto a = factor(spec, "a", spec.matmul().a(), not_stored);
   if (!a) return fail(a.error());
-  const auto b = factor(spec, "b", spec.matmul().b(), shapes);
+  const auto b = factor(spec, "b", spec.matmul().b(), not_stored);
   if (!b) return fail(b.error());
   const auto problem = plan::matmul_problem(*a, *b, spec.matmul().precision());
   if (!problem) return fail(problem.error());

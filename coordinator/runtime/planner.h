@@ -36,8 +36,11 @@ void rule_out_large_sketches(plan::PlanOutcome& outcome, std::uint64_t bytes_max
 // Alternatives in the core's form.
 [[nodiscard]] std::vector<core::Alternative> to_core(std::vector<plan::Alternative> alternatives);
 
-// Shapes that stand for inputs that are not stored. Keys: a, b.
-using Shapes = std::map<std::string, plan::Factor>;
+// What stands for inputs that are not stored.
+struct NotStored {
+  std::map<std::string, plan::Factor> shapes = {};  // keys: a, b
+  std::optional<plan::TrainProblem> training = {};  // its data are not looked for
+};
 
 // Thread-safe.
 class Planner final : public ReplanPort {
@@ -47,17 +50,18 @@ class Planner final : public ReplanPort {
 
   // `spec` is validated. Blocks for a few reads of headers, and once for all of a table whose
   // classes are to be counted. NOT_FOUND with the field when an input is not stored in the project
-  // and `shapes` does not stand for it; INVALID_ARGUMENT when the inputs do not multiply.
+  // and `not_stored` does not stand for it; INVALID_ARGUMENT when the inputs do not multiply.
   // RESOURCE_EXHAUSTED when the result has no room on the disk.
   [[nodiscard]] Result<plan::PlanOutcome> plan(const Principal& caller, const v1::JobSpec& spec,
-                                               const Shapes& shapes) const;
+                                               const NotStored& not_stored) const;
 
   // On the pool; posts JobReplanned when something fits.
   void replan(JobId job) override;
 
  private:
   [[nodiscard]] Result<plan::Factor> factor(const v1::JobSpec& spec, const std::string& key,
-                                            const std::string& uri, const Shapes& shapes) const;
+                                            const std::string& uri,
+                                            const NotStored& not_stored) const;
 
   const Views& views_;
   const LinkMeter& links_;

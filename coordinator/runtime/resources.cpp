@@ -111,6 +111,20 @@ Result<WorkerViewPtr> find_worker(const Views& views, const Principal& caller,
               "overwinter workers list shows them");
 }
 
+v1::Attempt attempt_resource(const Views& views, const core::EndedAttempt& attempt) {
+  v1::Attempt out;
+  out.set_number(attempt.attempt);
+  out.set_reason(attempt.reason);
+  if (attempt.worker.valid()) out.set_worker(worker_name(views, attempt.worker));
+  if (attempt.exit.rank) out.set_rank(*attempt.exit.rank);
+  out.set_exit_code(attempt.exit.exit_code);
+  out.set_signal(attempt.exit.signal);
+  out.set_step(std::max(attempt.step, attempt.exit.step));
+  out.set_goes_on_from_step(attempt.from_step);
+  *out.mutable_end_time() = wire::to_proto(attempt.at);
+  return out;
+}
+
 v1::Job job_resource(const Views& views, const JobView& job) {
   const auto cluster = views.cluster();
   const std::string& currency = cluster->prices.currency;
@@ -128,9 +142,13 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   *cost.mutable_charged() = wire::to_proto(ledger::rounded(job.charged), currency);
   *cost.mutable_reserved() = wire::to_proto(ledger::rounded(job.reserved), currency);
   if (job.demand.cap) *cost.mutable_cap() = wire::to_proto(*job.demand.cap, currency);
+  *cost.mutable_wasted() = wire::to_proto(ledger::rounded(job.wasted), currency);
+  for (const core::EndedAttempt& attempt : job.attempts)
+    *out.add_attempts() = attempt_resource(views, attempt);
+  out.set_memory_peak_bytes(job.memory_peak_bytes);
   v1::Progress& progress = *out.mutable_progress();
   set_progress(job, out.spec(), out.plan(), progress);
-  const JobMetrics metrics = views.metrics(job.id);
+  const JobMetrics metrics = views.metrics(job);
   if (metrics.loss) progress.set_loss(*metrics.loss);
   if (metrics.validation_loss) progress.set_validation_loss(*metrics.validation_loss);
   progress.set_tokens_per_second(metrics.tokens_per_second);

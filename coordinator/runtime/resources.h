@@ -30,6 +30,7 @@ struct JobName {
 [[nodiscard]] Result<WorkerViewPtr> find_worker(const Views& views, const Principal& caller,
                                                 std::string_view name);
 
+[[nodiscard]] v1::Attempt attempt_resource(const Views& views, const core::EndedAttempt& attempt);
 [[nodiscard]] v1::Job job_resource(const Views& views, const JobView& job);
 // Of the projects that it serves, those that the caller sees.
 [[nodiscard]] v1::Worker worker_resource(const Views& views, const Principal& caller,

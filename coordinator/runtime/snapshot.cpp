@@ -138,6 +138,9 @@ void put_durable(const core::Job& job, Time now, JobView& view) {
   view.done = job.done;
   view.failures = job.failures;
   view.checkpoint_step = job.checkpoint_step;
+  view.attempts = job.ended_attempts;
+  view.wasted = job.wasted;
+  view.memory_peak_bytes = job.memory_peak_bytes;
 }
 
 }  // namespace

@@ -26,9 +26,6 @@ namespace overwinter::runtime {
                                                  const std::string& project, const std::string& uri,
                                                  const std::string& field);
 
-// Whole numbers as targets and CSV are read once, in pieces of 1 MiB; larger ones are refused.
-inline constexpr std::uint64_t kTableScanBytesMax = 64 * kGiB;
-
 // Thread-safe; may wait for the disk. `blobs` outlives it.
 class TrainInputs {
  public:
@@ -51,7 +48,7 @@ class TrainInputs {
 
   // What was read of a content, which never changes: jobs are planned again whenever workers
   // change.
-  using Key = std::pair<std::string, std::string>;  // digest, target column
+  using Key = std::pair<std::string, std::string>;  // digest, target column; of .npy: both names
   [[nodiscard]] std::optional<plan::DataFacts> known(const Key& key) const;
   void keep(const Key& key, const plan::DataFacts& facts) const;
 

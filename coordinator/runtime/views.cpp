@@ -180,9 +180,11 @@ void Views::unlisten(ListenerId id) {
   listeners_.erase(id);
 }
 
-void Views::note_metric(JobId id, std::string_view metric, double value) {
+void Views::note_metric(const std::string& project, JobId id, std::string_view metric,
+                        double value) {
+  const JobMetrics kept = kept_metrics(project, id);
   const MutexLock lock(mutex_);
-  JobMetrics& of = metrics_[id];
+  JobMetrics& of = metrics_.try_emplace(id, kept).first->second;
   if (metric == "loss") of.loss = value;
   if (metric == "validation_loss") of.validation_loss = value;
   if (metric == "tokens_per_second") of.tokens_per_second = value;
@@ -190,10 +192,26 @@ void Views::note_metric(JobId id, std::string_view metric, double value) {
   if (metrics_.size() > kEventsKeptMax) metrics_.erase(metrics_.begin());
 }
 
-JobMetrics Views::metrics(JobId id) const {
+void Views::set_metrics_source(MetricsSource source) {
+  metrics_source_ = std::move(source);
+}
+
+JobMetrics Views::metrics(const JobView& job) const {
+  if (job.demand.transport != Transport::kGang || job.attempt == 0) return {};
+  const JobMetrics kept = kept_metrics(job.project, job.id);
   const MutexLock lock(mutex_);
-  const auto at = metrics_.find(id);
-  return at == metrics_.end() ? JobMetrics{} : at->second;
+  const JobMetrics out = metrics_.try_emplace(job.id, kept).first->second;
+  if (metrics_.size() > kEventsKeptMax) metrics_.erase(metrics_.begin());
+  return out;
+}
+
+// Of a job that nothing was noted of since the start; else nothing.
+JobMetrics Views::kept_metrics(const std::string& project, JobId id) const {
+  {
+    const MutexLock lock(mutex_);
+    if (metrics_.contains(id)) return {};
+  }
+  return metrics_source_ ? metrics_source_(project, id) : JobMetrics{};
 }
 
 }  // namespace overwinter::runtime

@@ -20,6 +20,7 @@
 #include "common/domain/ids.h"
 #include "common/domain/principal.h"
 #include "common/domain/unit_ranges.h"
+#include "coordinator/core/cluster_state.h"
 #include "coordinator/core/fact.h"
 #include "coordinator/ledger/price_book.h"
 
@@ -64,6 +65,9 @@ struct JobView {
   bool resumes_by_itself = false;
   std::uint64_t step = 0;                        // of a gang: the highest of this attempt
   std::optional<std::uint64_t> checkpoint_step;  // of its last whole checkpoint
+  std::vector<core::EndedAttempt> attempts;      // of a gang, the last few that have ended
+  ledger::Charge wasted;                         // of `charged`: work that was done again
+  std::uint64_t memory_peak_bytes = 0;           // over released seats
   std::vector<SeatView> seats;                   // held now, by number
 };
 
@@ -182,8 +186,12 @@ class Views {
   [[nodiscard]] std::shared_ptr<const ClusterView> cluster() const;
 
   // By the names that curves have; others are let go. Any thread.
-  void note_metric(JobId id, std::string_view metric, double value);
-  [[nodiscard]] JobMetrics metrics(JobId id) const;
+  void note_metric(const std::string& project, JobId id, std::string_view metric, double value);
+  // What was noted; after a restart, of a gang, what the source kept (asked once for each job: it
+  // may read a file).
+  [[nodiscard]] JobMetrics metrics(const JobView& job) const;
+  using MetricsSource = std::function<JobMetrics(const std::string& project, JobId id)>;
+  void set_metrics_source(MetricsSource source);  // before readers come
 
   // Events of a project, or (empty) of all, with number >= `from`, at most `max`. OUT_OF_RANGE when
   // that is older than what is kept (the reader lists again) or of another history. `from` = 0 or
@@ -209,6 +217,7 @@ class Views {
     std::function<void()> told;
   };
   void remember(const JobViewPtr& job) OW_REQUIRES(mutex_);
+  [[nodiscard]] JobMetrics kept_metrics(const std::string& project, JobId id) const;
   [[nodiscard]] std::uint64_t first_event(std::string_view project) const;
 
   const std::uint64_t first_event_;
@@ -222,7 +231,8 @@ class Views {
   std::map<JoinFileId, JoinFileView> join_files_ OW_GUARDED_BY(mutex_);
   std::shared_ptr<const ClusterView> cluster_ OW_GUARDED_BY(mutex_) =
       std::make_shared<const ClusterView>();
-  std::map<JobId, JobMetrics> metrics_ OW_GUARDED_BY(mutex_);
+  mutable std::map<JobId, JobMetrics> metrics_ OW_GUARDED_BY(mutex_);
+  MetricsSource metrics_source_;
   std::map<std::string, History> histories_ OW_GUARDED_BY(mutex_);  // "": all projects
 
   Mutex listeners_mutex_;  // taken before mutex_ is not held

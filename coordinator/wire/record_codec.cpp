@@ -71,7 +71,7 @@ void put_gang(const core::JobRecord& job, v1::GangRecord* out) {
   if (job.checkpoint_step) out->set_checkpoint_step(*job.checkpoint_step);
   out->set_checkpoint_attempt(job.checkpoint_attempt);
   out->set_checkpoint_at_ms(unix_ms(job.checkpoint_at));
-  out->set_seats(job.gang_seats);
+  for (const WorkerId worker : job.gang_workers) out->add_workers(worker.value());
   out->set_seats_finished(job.seats_finished);
   out->set_broken(job.broken);
   out->set_broken_cause(static_cast<std::uint32_t>(job.broken_cause));
@@ -101,7 +101,7 @@ void get_gang(const v1::GangRecord& in, core::Job& out, Check& check) {
   if (in.has_checkpoint_step()) out.checkpoint_step = in.checkpoint_step();
   out.checkpoint_attempt = in.checkpoint_attempt();
   out.checkpoint_at = time_of(in.checkpoint_at_ms());
-  out.gang_seats = in.seats();
+  for (const std::uint64_t worker : in.workers()) out.gang_workers.push_back(WorkerId(worker));
   out.seats_finished = in.seats_finished();
   out.broken = in.broken();
   out.broken_cause = cause(in.broken_cause(), check);

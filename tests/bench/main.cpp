@@ -21,7 +21,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 7> kSuites{{
+constexpr std::array<Suite, 8> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",
@@ -30,6 +30,8 @@ constexpr std::array<Suite, 7> kSuites{{
     {"idle", "commits, CPU and memory of a coordinator with 2 workers and no job", run_idle},
     {"gemm", "the worker's product kernel beside plain OpenBLAS", run_gemm},
     {"verify", "sketches and checks of tiles as a share of the product", run_verify},
+    {"train", "steps of a small GPT by 2 ranks beside PyTorch DDP, start of a gang, checkpoints",
+     run_train},
     {"store", "commits of turns beside plain SQLite", run_store},
 }};
 

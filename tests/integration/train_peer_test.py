@@ -110,7 +110,7 @@ class TrainPeer(unittest.TestCase):
         for name, array in model.tensors():
             np.ascontiguousarray(array, "<f4").tofile(self.path(name + ".f32"))
         with open(self.path("spec.json"), "w", encoding="utf-8") as file:
-            json.dump(dict(spec, steps=STEPS, seed=1), file)
+            json.dump(dict(spec, steps=STEPS, seed=1, data=dict(spec["data"], order="sequential")), file)
         done = subprocess.run([PROGRAM, self.path("spec.json"), "weights=" + self.folder, *options], text=True,
                               env=VARIABLES, capture_output=True, timeout=200, check=False)
         self.assertEqual(done.returncode, 0, done.stderr)

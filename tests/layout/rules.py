@@ -13,7 +13,8 @@ MAY_USE = {
     BASE: set(),
     DOMAIN: {BASE},
     SPEC: {BASE, "proto"},
-    PLAN: {BASE, DOMAIN, "proto"},
+    # formats: headers of the files that a plan is made for, read by both ends.
+    PLAN: {BASE, DOMAIN, "proto", FORMATS},
     VERIFY: {BASE, DOMAIN, PLAN},
     FORMATS: {BASE, DOMAIN},
     SECURITY: {BASE},
@@ -61,12 +62,15 @@ MAY_USE = {
         "worker/core", "worker/matmul", "worker/train", "worker/exec", "worker/local",
         "worker/collective", "worker/kernels", "worker/memory", PLAN, FORMATS, SECURITY, BASE,
         DOMAIN, "proto"},
+    # The user's programs as work of a gang: exec knows no seats, runtime no programs.
+    "worker/programs": {"worker/runtime", "worker/exec", "worker/core", FORMATS, BASE, DOMAIN, "proto"},
     # core, matmul, plan: it turns messages into inputs of the core, as coordinator/rpc does, and is the
     # port through which a product reads its blocks.
     "worker/rpc": {"worker/runtime", "worker/core", "worker/matmul", PLAN, WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
     "client/sdk": {SPEC, FORMATS, RPC, WIRE, SECURITY, "proto", BASE, DOMAIN},
 }
-MAY_USE["client/cli"] = {"client/sdk"} | MAY_USE["client/sdk"]
+# plan: facts of local data files, looked at by the code that the coordinator has for stored ones.
+MAY_USE["client/cli"] = {"client/sdk", PLAN} | MAY_USE["client/sdk"]
 
 
 def _all_of(*programs):

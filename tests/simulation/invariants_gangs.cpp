@@ -109,14 +109,17 @@ void Invariants::check_gang(Time now, const core::Job& job) const {
   }
   if (!active) return;
   if (!shadow.broken) {
-    require(job.seats.size() + job.seats_finished == job.gang_seats, rule::kGangWhole, [&] {
-      return fmt::format("job {} holds {} of {} seats", id, job.seats.size(), job.gang_seats);
-    });
+    require(job.seats.size() + job.seats_finished == job.gang_workers.size(), rule::kGangWhole,
+            [&] {
+              return fmt::format("job {} holds {} of {} seats", id, job.seats.size(),
+                                 job.gang_workers.size());
+            });
   }
-  require(job.gang_seats >= job.demand.seats_min && job.gang_seats <= job.demand.seats_max,
+  require(job.gang_workers.size() >= job.demand.seats_min &&
+              job.gang_workers.size() <= job.demand.seats_max,
           rule::kGangWhole, [&] {
-            return fmt::format("job {} was given {} seats, not {} to {}", id, job.gang_seats,
-                               job.demand.seats_min, job.demand.seats_max);
+            return fmt::format("job {} was given {} seats, not {} to {}", id,
+                               job.gang_workers.size(), job.demand.seats_min, job.demand.seats_max);
           });
   if (shadow.broken || job.state != JobState::kRunning) return;
   const Time moved =

@@ -160,7 +160,7 @@ class ServiceCluster {
       authority_,
       {"box:7602"},
       "box:7600"};
-  rpc::JobService job_service{context};
+  rpc::JobService job_service{context, *telemetry};
   std::unique_ptr<artifacts::CheckpointStore> checkpoints = std::move(
       artifacts::CheckpointStore::open(artifacts::posix_files(), stored_.folder().string(), {})
           .value());

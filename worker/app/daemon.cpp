@@ -151,18 +151,19 @@ JoinOutcome settings_of(const Options& options) {
 }
 
 MachineInfo machine_of(const Options& options, const Settings& settings, const ComputePool& devices,
-                       const PeerNetwork& network, const PeerServer* peers) {
+                       const PeerNetwork& network, const Gangs& gangs) {
   MachineInfo machine;
   machine.host_id = host_id(settings.cluster);
   machine.host_name = host_name();
   machine.version = version_of(options);
   for (const auto& device : devices) machine.devices.push_back(device->info());
-  if (peers != nullptr) {
+  if (const PeerServer* peers = gangs.port()) {
     machine.peer_address = network.address + ":" + std::to_string(peers->port());
     machine.network = network.network;
     machine.shared_network = options.shared_network;
   }
-  machine.no_exec = "this release runs no programs of users";
+  machine.no_exec = why_no_programs(options, gangs.site());
+  machine.memory_limit = gangs.site().memory.describe();
   return machine;
 }
 
@@ -258,8 +259,8 @@ int work(const Options& options, const Settings& settings) {
   std::unique_ptr<Session> session;
   Gangs gangs(options, settings, *network, devices, session,
               [&loop](Input input) { loop->post(std::move(input)); });
-  SessionConfig session_config = session_config_of(
-      options, settings, machine_of(options, settings, devices, *network, gangs.port()));
+  SessionConfig session_config =
+      session_config_of(options, settings, machine_of(options, settings, devices, *network, gangs));
   session_config.seed = incarnation->value() ^ settings.worker;
   std::atomic<bool> dismissed = false;
   session_config.dismissed = [&loop, &dismissed, &settings](const Status& status) {

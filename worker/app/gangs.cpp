@@ -4,7 +4,13 @@
 
 #include <utility>
 
+#include "common/base/bytes.h"
 #include "common/base/log.h"
+#include "common/security/encoding.h"
+#include "common/security/file_io.h"
+#include "overwinter/v1/job.pb.h"
+#include "worker/programs/exec_work.h"
+#include "worker/runtime/rank_work.h"
 
 namespace overwinter::worker {
 namespace {
@@ -20,9 +26,18 @@ GangPrograms gang_programs() {
   return programs;
 }
 
+// Clusters of one name on one machine (every `overwinter up` makes one called local) keep apart by
+// what all workers of a cluster have in common: its root.
+std::string mark_of_root(const std::filesystem::path& data_dir) {
+  constexpr std::size_t kRootBytesMax = 65'536;
+  constexpr std::size_t kMarkCharacters = 8;
+  const auto root = read_file(data_dir / "identity" / "current" / "root.pem", kRootBytesMax);
+  return root ? "-" + to_hex(sha256(*root)).substr(0, kMarkCharacters) : std::string();
+}
+
 GangPlaces gang_places(const Options& options, const Settings& settings) {
   GangPlaces places;
-  places.cluster = settings.cluster;
+  places.cluster = settings.cluster + mark_of_root(options.data_dir);
   places.jobs = options.job_dir;
   if (::geteuid() == 0) return places;
   // Who is not root makes its own: the folders of the system are not its to write.
@@ -56,23 +71,56 @@ std::unique_ptr<PeerServer> open_peer_port(const Options& options, const Setting
 
 Gangs::Gangs(const Options& options, const Settings& settings, const PeerNetwork& network,
              ComputePool& devices, const std::unique_ptr<Session>& session, PostInput post)
-    : files_([&session] { return session ? session->artifacts() : nullptr; }),
+    : worker_(settings.worker),
+      places_(gang_places(options, settings)),
+      network_(network),
+      site_(program_site(options, settings, places_)),
+      files_([&session] { return session ? session->artifacts() : nullptr; }),
       checkpoints_(transfer_setting(session)),
       log_([&session] { return session ? session->bulk() : nullptr; }) {
-  GangTryParts parts;
-  parts.places = gang_places(options, settings);
-  parts.worker = WorkerId(settings.worker);
-  parts.network = network.network;
-  parts.devices = &devices;
-  parts.files = &files_;
-  parts.checkpoints = &checkpoints_;
-  parts.log = &log_;
-  parts.post = std::move(post);
   PeerClientConfig calls;
   calls.leaf_dir = options.data_dir / "identity";
   calls_ = std::make_unique<PeerClient>(calls);
-  seats_ = std::make_unique<GangSeats>(std::move(parts), gang_programs(), *calls_);
+  GangSeats::Parts parts;
+  parts.worker = worker_;
+  parts.devices = &devices;
+  parts.post = std::move(post);
+  parts.make = [this](GangLauncher& launcher, const GangKey& key, const OfferSeat& offer,
+                      GangWorkObserver& observer) {
+    return make_work(launcher, key, offer, observer);
+  };
+  seats_ = std::make_unique<GangSeats>(std::move(parts), places_, gang_programs(), *calls_);
   port_ = open_peer_port(options, settings, network, seats_->launcher());
+}
+
+Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const GangKey& key,
+                                                   const OfferSeat& offer,
+                                                   GangWorkObserver& observer) {
+  v1::JobSpec spec;
+  if (!offer.spec || !spec.ParseFromString(*offer.spec))
+    return fail(Code::kInvalidArgument, "the job's specification cannot be read", "spec");
+  if (spec.has_train()) {
+    RankWorkParts parts;
+    parts.places = places_;
+    parts.worker = worker_;
+    parts.network = network_.network;
+    parts.files = &files_;
+    parts.checkpoints = &checkpoints_;
+    parts.log = &log_;
+    parts.launcher = &launcher;
+    return std::make_shared<RankWork>(key, parts, observer);
+  }
+  if (spec.has_exec()) {
+    ExecWorkParts parts;
+    parts.site = &site_;
+    parts.worker = worker_;
+    parts.address = network_.address;
+    parts.files = &files_;
+    parts.checkpoints = &checkpoints_;
+    parts.log = &log_;
+    return std::make_shared<ExecWork>(key, parts, observer);
+  }
+  return fail(Code::kUnimplemented, "this worker runs no such gang", "workload");
 }
 
 void Gangs::end() {

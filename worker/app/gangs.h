@@ -5,6 +5,7 @@
 
 #include "worker/app/options.h"
 #include "worker/app/peer_network.h"
+#include "worker/app/program_machine.h"
 #include "worker/app/settings.h"
 #include "worker/rpc/checkpoint_transfer.h"
 #include "worker/rpc/job_file_reader.h"
@@ -27,10 +28,21 @@ class Gangs {
 
   [[nodiscard]] GangSeats* seats() { return seats_.get(); }
   [[nodiscard]] const PeerServer* port() const { return port_.get(); }  // null: none
+  // How programs of users run here.
+  [[nodiscard]] const ProgramSite& site() const { return site_; }
   // Ends all gangs here and waits. May be called twice.
   void end();
 
  private:
+  [[nodiscard]] Result<std::shared_ptr<GangWork>> make_work(GangLauncher& launcher,
+                                                            const GangKey& key,
+                                                            const OfferSeat& offer,
+                                                            GangWorkObserver& observer);
+
+  const WorkerId worker_;
+  const GangPlaces places_;
+  const PeerNetwork network_;
+  const ProgramSite site_;
   JobFileReader files_;
   CheckpointTransfer checkpoints_;
   LogPusher log_;

@@ -33,8 +33,8 @@ std::vector<std::string> split(std::string_view text, char by) {
 }
 
 std::string usage(Options& options, const std::vector<std::string>& devices,
-                  const std::vector<std::string>& labels, const std::string& projects,
-                  const std::string& price) {
+                  const std::vector<std::string>& labels, const std::vector<std::string>& mounts,
+                  const std::string& projects, const std::string& price) {
   for (const std::string& text : devices) {
     auto device = parse_device(text);
     if (!device) return device.error().message;
@@ -47,6 +47,11 @@ std::string usage(Options& options, const std::vector<std::string>& devices,
         return "--labels takes KEY=VALUE, not " + label;
       options.labels[label.substr(0, equals)] = label.substr(equals + 1);
     }
+  }
+  for (const std::string& text : mounts) {
+    auto mount = exec::parse_allowed_mount(text);
+    if (!mount) return mount.error().message;
+    options.allow_mounts.push_back(std::move(*mount));
   }
   options.projects = split(projects, ',');
   if (!price.empty()) {
@@ -126,6 +131,7 @@ Parsed parse_options(int argc, const char* const* argv) {
   Options& options = parsed.options;
   std::vector<std::string> devices;
   std::vector<std::string> labels;
+  std::vector<std::string> mounts;
   std::string projects;
   std::string price;
   CLI::App app{"overwinter-worker: offers this machine's devices to a cluster and works for it"};
@@ -145,6 +151,11 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option(
       "--job-dir", options.job_dir,
       "where gangs work; the same on every machine (default: " + options.job_dir.string() + ")");
+  app.add_flag("--no-exec", options.no_exec,
+               "runs no programs of users, only trainings and products");
+  app.add_option("--allow-mount", mounts,
+                 "a folder that jobs may see, PATH or PATH=PROJECT; may be repeated")
+      ->take_all();
   app.add_flag("--spot", options.spot, "this machine may be taken away at any time");
   app.add_option("--price", price, "of the whole machine, 1.89/h, where the join file allows it");
   app.add_option("--data-dir", options.data_dir,
@@ -164,7 +175,7 @@ Parsed parse_options(int argc, const char* const* argv) {
     parsed.exit = app.exit(error) == 0 ? 0 : 2;
     return parsed;
   }
-  const std::string mistake = usage(options, devices, labels, projects, price);
+  const std::string mistake = usage(options, devices, labels, mounts, projects, price);
   if (!mistake.empty()) {
     std::cerr << "overwinter-worker: " << mistake << "\n";
     parsed.exit = 2;

@@ -11,6 +11,7 @@
 
 #include "common/base/money.h"
 #include "common/base/result.h"
+#include "worker/exec/mounts.h"
 
 namespace overwinter::worker {
 
@@ -33,6 +34,8 @@ struct Options {
   std::string peer_address;     // --peer-address; empty: that of the way to the coordinator
   bool shared_network = false;  // --shared-network
   std::filesystem::path job_dir = "/var/lib/overwinter/jobs";
+  bool no_exec = false;                          // --no-exec
+  std::vector<exec::AllowedMount> allow_mounts;  // --allow-mount
   bool log_json = false;
   // Only in builds for tests:
   std::string lie;      // --test-lie

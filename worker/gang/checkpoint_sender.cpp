@@ -36,7 +36,7 @@ Result<v1::RankCheckpoint> take_digests(v1::RankCheckpoint checkpoint,
     if (Status fed = feed(digester, mapped->bytes(), give_up); !fed.ok()) return fail(fed);
     file.set_size_bytes(mapped->bytes().size());
     file.set_digest(to_hex(digester.finish()));
-    if (!holds_weights(file.name())) continue;
+    if (file.kind() != checkpoint_file_kind_name(CheckpointFileKind::kWeights)) continue;
     auto tensors = read_tensor_file(mapped->bytes(), file.name());
     if (!tensors) return fail(tensors.error());
     weights.insert(weights.end(), tensors->begin(), tensors->end());
@@ -79,6 +79,7 @@ Status CheckpointSender::write(const Facts& facts, std::span<const TensorView> s
   for (const TensorFile& file : checkpoint_files(state)) {
     v1::LocalFile& local = *checkpoint.add_files();
     local.set_name(file.name);
+    local.set_kind(std::string(checkpoint_file_kind_name(file.kind)));
     local.set_path((folder_ / file.name).string());
     if (Status written = write_tensor_file(local.path(), file.tensors); !written.ok())
       return settle(written);

@@ -12,17 +12,16 @@
 namespace overwinter::worker {
 namespace {
 
-constexpr const char* kModel = "model";
-
 // Names are given once it is known how many shards there are.
-void append_shards(std::vector<TensorFile>& files, const std::string& kind,
-                   std::span<const TensorView> tensors, std::uint64_t shard_bytes) {
+void append_shards(std::vector<TensorFile>& files, CheckpointFileKind kind,
+                   const std::string& prefix, std::span<const TensorView> tensors,
+                   std::uint64_t shard_bytes) {
   const std::size_t first = files.size();
   std::uint64_t filled = 0;
   for (const TensorView& tensor : tensors) {
     const std::uint64_t bytes = tensor.bytes.size();
     if (files.size() == first || filled + bytes > shard_bytes) {
-      files.emplace_back();
+      files.push_back({kind, "", {}});
       filled = 0;
     }
     files.back().tensors.push_back(tensor);
@@ -30,7 +29,7 @@ void append_shards(std::vector<TensorFile>& files, const std::string& kind,
   }
   const std::size_t count = files.size() - first;
   for (std::size_t i = 0; i < count; ++i)
-    files[first + i].name = fmt::format("{}-{:05}-of-{:05}.safetensors", kind, i + 1, count);
+    files[first + i].name = fmt::format("{}-{:05}-of-{:05}.safetensors", prefix, i + 1, count);
 }
 
 Status disk_error(const std::filesystem::path& path) {
@@ -69,23 +68,19 @@ Status write_tensors(int descriptor, const std::filesystem::path& path,
 
 }  // namespace
 
-bool holds_weights(const std::string& file_name) {
-  return file_name.starts_with(std::string(kModel) + "-");
-}
-
 std::vector<TensorFile> checkpoint_files(std::span<const TensorView> state,
                                          std::uint64_t shard_bytes) {
   std::vector<TensorView> model;
   std::vector<TensorView> optimizer;
-  TensorFile trainer{"trainer.safetensors", {}};
+  TensorFile trainer{CheckpointFileKind::kState, "trainer.safetensors", {}};
   for (const TensorView& tensor : state) {
     const bool moments = tensor.name.starts_with("optimizer.");
     const bool counters = tensor.name.starts_with("trainer.");
     (counters ? trainer.tensors : moments ? optimizer : model).push_back(tensor);
   }
   std::vector<TensorFile> files;
-  append_shards(files, kModel, model, shard_bytes);
-  append_shards(files, "optimizer", optimizer, shard_bytes);
+  append_shards(files, CheckpointFileKind::kWeights, "model", model, shard_bytes);
+  append_shards(files, CheckpointFileKind::kOptimizer, "optimizer", optimizer, shard_bytes);
   files.push_back(std::move(trainer));
   return files;
 }

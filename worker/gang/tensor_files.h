@@ -12,6 +12,7 @@
 
 #include "common/base/bytes.h"
 #include "common/base/result.h"
+#include "common/domain/checkpoint.h"
 #include "worker/train/trainer.h"
 
 namespace overwinter::worker {
@@ -20,6 +21,7 @@ namespace overwinter::worker {
 inline constexpr std::uint64_t kShardBytesMax = 512 * kMiB;
 
 struct TensorFile {
+  CheckpointFileKind kind = CheckpointFileKind::kState;
   std::string name;
   std::vector<TensorView> tensors;  // views of whoever owns them
 };
@@ -27,7 +29,6 @@ struct TensorFile {
 // Deals a trainer's state out, in the order of its tensors.
 [[nodiscard]] std::vector<TensorFile> checkpoint_files(std::span<const TensorView> state,
                                                        std::uint64_t shard_bytes = kShardBytesMax);
-[[nodiscard]] bool holds_weights(const std::string& file_name);  // model-…
 
 // Writes a safetensors file that must not exist. RESOURCE_EXHAUSTED when the disk is full. Not
 // synced.

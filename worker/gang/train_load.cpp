@@ -6,6 +6,7 @@
 
 #include "common/plan/train_memory.h"
 #include "worker/gang/tensor_files.h"
+#include "worker/train/sample_order.h"
 
 namespace overwinter::worker {
 namespace {
@@ -56,11 +57,12 @@ Result<std::unique_ptr<DataSource>> source_of(LoadedTraining& training) {
         Code::kInvalidArgument,
         fmt::format("the specification has {} files of data, the task {}", files, bytes.size()));
   }
-  if (data.has_npy()) return make_npy_source(bytes[0], bytes[1], validation, spec.seed());
+  const auto order = sample_seed(spec);
+  if (data.has_npy()) return make_npy_source(bytes[0], bytes[1], validation, order);
   if (data.has_csv()) {
-    return make_csv_source(bytes[0], data.csv().target(), validation, spec.seed(), training.memory);
+    return make_csv_source(bytes[0], data.csv().target(), validation, order, training.memory);
   }
-  return make_text_source(bytes, spec.model().gpt().context(), validation, spec.seed());
+  return make_text_source(bytes, spec.model().gpt().context(), validation, order);
 }
 
 // OpenBLAS holds it in this process and allocates it itself.

@@ -11,8 +11,10 @@
 namespace overwinter::worker {
 namespace {
 
-constexpr uid_t kUserFirst = 1'900'000'000;  // above what containers of the usual tools take
-constexpr std::uint64_t kUsers = 90'000'000;
+// Below 65,536, which is all that a container with a user namespace has, and beside the users of
+// exec jobs (worker/exec/job_folder.h).
+constexpr uid_t kUserFirst = 62'000;
+constexpr std::uint64_t kUsers = 2'999;  // a prime: jobs that run together do not meet
 
 std::string address_of(const std::string& peer_address) {
   return peer_address.substr(0, peer_address.rfind(':'));
@@ -80,7 +82,7 @@ std::map<SeatKey, std::uint32_t> ranks_of(const std::vector<GangMember>& members
 
 uid_t gang_user(const GangKey& key) {
   if (::geteuid() != 0) return ::geteuid();
-  return kUserFirst + static_cast<uid_t>((key.job.value() * 64 + key.attempt % 64) % kUsers);
+  return kUserFirst + static_cast<uid_t>((key.job.value() * 64 + key.attempt) % kUsers);
 }
 
 Result<std::uint16_t> free_mpirun_port(const GangKey& key) {

@@ -185,8 +185,9 @@ void GangPart::tick(SteadyTime now) {
   if (kill_at_ && now >= *kill_at_) kill_everything();
   if (ending_ || killed_) return;
   if (auto fault = ranks_.overdue(now)) blame(std::move(*fault));
-  // Another daemon started these ranks, and hears how they end.
-  if (!order_.starts() && ranks_.all_ended()) program_gone_ = true;
+  // Another daemon started these ranks and hears how they end: where nothing more is known here
+  // than that one is gone, its word comes first.
+  if (!order_.starts() && ranks_.all_ended() && !only_lost()) program_gone_ = true;
 }
 
 // Ranks of other workers of this host speak to their own daemons.
@@ -247,6 +248,12 @@ void GangPart::program_ended(int status) {
   note_fault(make_fault(
       WIFSIGNALED(status) ? GangFaultKind::kLauncherKilled : GangFaultKind::kLauncherFailed, {},
       order_.self, program_name() + " ended with " + describe_wait_status(status)));
+}
+
+bool GangPart::only_lost() const {
+  return !faults_.empty() && std::all_of(faults_.begin(), faults_.end(), [](const GangFault& f) {
+    return f.kind == GangFaultKind::kRankLost;
+  });
 }
 
 void GangPart::note_fault(GangFault fault) {

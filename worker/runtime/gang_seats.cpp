@@ -12,10 +12,14 @@ GangKey try_of(const SeatKey& seat) {
 
 }  // namespace
 
-GangSeats::GangSeats(GangTryParts parts, GangPrograms programs, PeerLaunches& peers)
-    : parts_(std::move(parts)),
-      launcher_(std::make_unique<GangLauncher>(parts_.places, std::move(programs), peers, *this)) {
-  parts_.launcher = launcher_.get();
+GangSeats::GangSeats(Parts parts, GangPlaces places, GangPrograms programs, PeerLaunches& peers)
+    : parts_{parts.worker, parts.devices, {}, std::move(parts.post)},
+      launcher_(
+          std::make_unique<GangLauncher>(std::move(places), std::move(programs), peers, *this)) {
+  parts_.make_work = [make = std::move(parts.make), launcher = launcher_.get()](
+                         const GangKey& key, const OfferSeat& offer, GangWorkObserver& observer) {
+    return make(*launcher, key, offer, observer);
+  };
 }
 
 GangSeats::~GangSeats() {

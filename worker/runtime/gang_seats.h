@@ -15,8 +15,17 @@ namespace overwinter::worker {
 // Calls return at once, from one thread; answers go by parts.post.
 class GangSeats final : public GangObserver {
  public:
-  // `parts.launcher` is set here.
-  GangSeats(GangTryParts parts, GangPrograms programs, PeerLaunches& peers);
+  // Its launcher is made of places, programs and peers; `make` is given it with each work.
+  using Make = std::function<Result<std::shared_ptr<GangWork>>(
+      GangLauncher& launcher, const GangKey& key, const OfferSeat& offer,
+      GangWorkObserver& observer)>;
+  struct Parts {
+    WorkerId worker;  // this one
+    ComputePool* devices = nullptr;
+    PostInput post;
+    Make make;
+  };
+  GangSeats(Parts parts, GangPlaces places, GangPrograms programs, PeerLaunches& peers);
   ~GangSeats() override;  // ends all gangs here and waits
   GangSeats(const GangSeats&) = delete;
   GangSeats& operator=(const GangSeats&) = delete;

@@ -129,6 +129,12 @@ void WorkerLoop::note(const Input& input) {
     seats_.erase(refused->seat);
   } else if (const auto* closed = std::get_if<SeatClosed>(&input)) {
     seats_.erase(closed->seat);
+  } else if (const auto* moved = std::get_if<SeatProgressed>(&input)) {
+    const auto at = seats_.find(moved->seat);
+    if (at != seats_.end() && moved->step > at->second.offer.from_step.value_or(0) &&
+        !std::exchange(at->second.stepped, true)) {
+      parts_.records->stepped(moved->seat, parts_.clock->monotonic());
+    }
   } else if (const auto* failed = std::get_if<SeatFailed>(&input)) {
     log_error("seat {}: {}", name(failed->seat), failed->message);
   } else if (const auto* stop = std::get_if<StopSeat>(&input)) {
@@ -243,7 +249,7 @@ void WorkerLoop::start(const StartUnits& order) {
 
 void WorkerLoop::begin(const OfferSeat& offer) {
   Device& device = *(*parts_.devices)[offer.device];
-  seats_[offer.seat] = Seat{offer, nullptr, false};
+  seats_[offer.seat] = Seat{offer, nullptr, false, false};
   if (offer.gang) {
     GangSeats* gangs = gangs_of(offer.seat);
     if (gangs == nullptr) {
@@ -272,7 +278,7 @@ void WorkerLoop::begin(const OfferSeat& offer) {
 void WorkerLoop::note_begin(const OfferSeat& offer) {
   log_info("seat {}: begins on device {} with {} for {}", name(offer.seat), offer.device,
            format_bytes(offer.memory_bytes), offer.job);
-  parts_.records->began(offer, parts_.clock->wall());
+  parts_.records->began(offer, parts_.clock->wall(), parts_.clock->monotonic());
 }
 
 void WorkerLoop::end(const SeatKey& key) {

@@ -57,6 +57,7 @@ class WorkerLoop {
     OfferSeat offer;
     std::shared_ptr<SeatWork> work;  // null until it has begun
     bool started = false;            // it was given units
+    bool stepped = false;            // of a gang: it has made a step
   };
 
   [[nodiscard]] Moment now() const;

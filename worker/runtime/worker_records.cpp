@@ -64,6 +64,10 @@ int open_file(const std::filesystem::path& path) {
   return ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
+std::int64_t in_microseconds(std::chrono::nanoseconds d) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(d).count();
+}
+
 }  // namespace
 
 Result<WorkerRecords> WorkerRecords::open(const std::filesystem::path& folder,
@@ -96,18 +100,23 @@ WorkerRecords::~WorkerRecords() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-void WorkerRecords::began(const OfferSeat& offer, std::chrono::milliseconds wall) {
+void WorkerRecords::began(const OfferSeat& offer, std::chrono::milliseconds wall,
+                          std::chrono::nanoseconds monotonic) {
   unsynced_ |= write(fmt::format(
       R"({{"record": "began", "time": "{}", "incarnation": {}, "job": {}, "seat": "{}", )"
-      R"("device": {}, "funded_ms": {}}})",
+      R"("device": {}, "funded_ms": {}, "monotonic_us": {}}})",
       time(wall), incarnation_.value(), quoted(offer.job), record_name(offer.seat), offer.device,
-      offer.funded_for.count()));
+      offer.funded_for.count(), in_microseconds(monotonic)));
 }
 
 void WorkerRecords::working(const SeatKey& seat, std::chrono::nanoseconds monotonic) {
   write(fmt::format(R"({{"record": "working", "seat": "{}", "monotonic_us": {}}})",
-                    record_name(seat),
-                    std::chrono::duration_cast<std::chrono::microseconds>(monotonic).count()));
+                    record_name(seat), in_microseconds(monotonic)));
+}
+
+void WorkerRecords::stepped(const SeatKey& seat, std::chrono::nanoseconds monotonic) {
+  write(fmt::format(R"({{"record": "stepped", "seat": "{}", "monotonic_us": {}}})",
+                    record_name(seat), in_microseconds(monotonic)));
 }
 
 void WorkerRecords::evidence(const SeatStatus& seat) {

@@ -2,8 +2,9 @@
 // One JSON object a line in DIR/seats.jsonl:
 //
 //   {"record": "began", "time": "…Z", "incarnation": 5, "job": "projects/P/jobs/J", "seat":
-//   "7/1/1", "device": 0}
+//   "7/1/1", "device": 0, "funded_ms": 60000, "monotonic_us": 1}
 //   {"record": "working", "seat": "7/1/1", "monotonic_us": 1}     its first units were started
+//   {"record": "stepped", "seat": "7/1/1", "monotonic_us": 1}     of a gang: its first step is done
 //   {"record": "evidence", "seat": "7/1/1", "used_ms": 3001}      told the coordinator that it is
 //   alive
 //   {"record": "ended", "time": "…Z", "seat": "7/1/1", "end": "FINISHED", "used_ms": 12345,
@@ -37,8 +38,10 @@ class WorkerRecords {
   WorkerRecords& operator=(WorkerRecords&&) = delete;
   ~WorkerRecords();
 
-  void began(const OfferSeat& offer, std::chrono::milliseconds wall);
+  void began(const OfferSeat& offer, std::chrono::milliseconds wall,
+             std::chrono::nanoseconds monotonic);
   void working(const SeatKey& seat, std::chrono::nanoseconds monotonic);
+  void stepped(const SeatKey& seat, std::chrono::nanoseconds monotonic);
   void evidence(const SeatStatus& seat);
   void ended(const SeatEnded& end, std::uint64_t report, std::chrono::milliseconds wall);
   void acknowledged(std::uint64_t report);

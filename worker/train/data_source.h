@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,25 +41,23 @@ using ByteSpan = std::span<const std::byte>;
 
 // The bytes of `texts`, one after the other; they outlive the source. The last
 // floor(validation_fraction * bytes) are for validation, in windows that do not overlap. A sample
-// of training is a window of `context` tokens and their successors: in the first pass windows
-// follow each other from the beginning, in a later pass they are shuffled and begin elsewhere.
-[[nodiscard]] Result<std::unique_ptr<DataSource>> make_text_source(std::vector<ByteSpan> texts,
-                                                                   std::uint64_t context,
-                                                                   double validation_fraction,
-                                                                   std::uint64_t seed);
+// of training is a window of `context` tokens and their successors. With a seed each pass shuffles
+// the windows and begins them elsewhere; without, they follow each other from the beginning.
+[[nodiscard]] Result<std::unique_ptr<DataSource>> make_text_source(
+    std::vector<ByteSpan> texts, std::uint64_t context, double validation_fraction,
+    std::optional<std::uint64_t> seed);
 
 // x and y: whole .npy files, which outlive the source; y of a whole-number kind with one column
 // holds classes.
-[[nodiscard]] Result<std::unique_ptr<DataSource>> make_npy_source(ByteSpan x, ByteSpan y,
-                                                                  double validation_fraction,
-                                                                  std::uint64_t seed);
+[[nodiscard]] Result<std::unique_ptr<DataSource>> make_npy_source(
+    ByteSpan x, ByteSpan y, double validation_fraction, std::optional<std::uint64_t> seed);
 
 // A CSV file with a line of names (csv_table.h); its table is kept in memory of `resource`. Targets
 // that are all whole numbers from 0 on are classes.
 [[nodiscard]] Result<std::unique_ptr<DataSource>> make_csv_source(ByteSpan csv,
                                                                   const std::string& target,
                                                                   double validation_fraction,
-                                                                  std::uint64_t seed,
+                                                                  std::optional<std::uint64_t> seed,
                                                                   MemoryResource& resource);
 
 // How many of `count` are for validation. INVALID_ARGUMENT for a fraction outside [0, 1).

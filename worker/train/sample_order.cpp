@@ -22,18 +22,24 @@ std::uint64_t random_key(std::uint64_t seed, std::uint64_t index) {
   return mixed(mixed(seed + kStep) + (index + 1) * kStep);
 }
 
-SampleOrder::SampleOrder(std::uint64_t count, std::uint64_t seed) : count_(count), seed_(seed) {
+SampleOrder::SampleOrder(std::uint64_t count, std::optional<std::uint64_t> seed)
+    : count_(count), seed_(seed) {
   while (half_bits_ < 32 && (std::uint64_t{1} << (2 * half_bits_)) < count_) ++half_bits_;
 }
 
 std::uint64_t SampleOrder::number_of_pass(std::uint64_t pass) const {
-  return random_key(seed_ ^ 0x5A5A5A5A5A5A5A5AULL, pass);
+  return seed_ ? random_key(*seed_ ^ 0x5A5A5A5A5A5A5A5AULL, pass) : 0;
+}
+
+std::optional<std::uint64_t> sample_seed(const v1::TrainSpec& spec) {
+  if (spec.data().order() == "sequential") return std::nullopt;
+  return spec.seed();
 }
 
 SampleOrder::Place SampleOrder::place(std::uint64_t sample) const {
   Place place{sample / count_, sample % count_};
-  if (place.pass == 0) return place;
-  const std::uint64_t key = random_key(seed_, place.pass);
+  if (!seed_) return place;
+  const std::uint64_t key = random_key(*seed_, place.pass);
   const std::uint64_t mask = (std::uint64_t{1} << half_bits_) - 1;
   // The network's domain is less than four times the count, so this ends after a few rounds.
   do {

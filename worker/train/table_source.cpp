@@ -87,7 +87,7 @@ constexpr const char* kFieldY = "workload.train.data.npy.y";
 // Rows whose last part is for validation. How a row is read is the derived class's.
 class Rows : public DataSource {
  public:
-  Rows(const plan::DataFacts& facts, std::uint64_t validation, std::uint64_t seed)
+  Rows(const plan::DataFacts& facts, std::uint64_t validation, std::optional<std::uint64_t> seed)
       : facts_(facts),
         training_(facts.samples - validation),
         validation_(validation),
@@ -124,8 +124,8 @@ Result<std::uint64_t> parts_of_rows(double fraction, std::uint64_t rows) {
 
 class NpyRows final : public Rows {
  public:
-  NpyRows(const plan::DataFacts& facts, std::uint64_t validation, std::uint64_t seed, NpyMatrix x,
-          NpyMatrix y)
+  NpyRows(const plan::DataFacts& facts, std::uint64_t validation, std::optional<std::uint64_t> seed,
+          NpyMatrix x, NpyMatrix y)
       : Rows(facts, validation, seed), x_(x), y_(y) {}
 
  private:
@@ -172,7 +172,8 @@ Result<std::uint64_t> count_classes(const NpyMatrix& y) {
 
 class CsvRows final : public Rows {
  public:
-  CsvRows(const plan::DataFacts& facts, std::uint64_t validation, std::uint64_t seed, Buffer table)
+  CsvRows(const plan::DataFacts& facts, std::uint64_t validation, std::optional<std::uint64_t> seed,
+          Buffer table)
       : Rows(facts, validation, seed), columns_(facts.inputs + 1), table_(std::move(table)) {}
 
  private:
@@ -194,7 +195,7 @@ class CsvRows final : public Rows {
 
 Result<std::unique_ptr<DataSource>> make_npy_source(ByteSpan x, ByteSpan y,
                                                     double validation_fraction,
-                                                    std::uint64_t seed) {
+                                                    std::optional<std::uint64_t> seed) {
   const auto inputs = open_npy(x, kFieldX);
   if (!inputs) return fail(inputs.error());
   const auto outputs = open_npy(y, kFieldY);
@@ -220,7 +221,8 @@ Result<std::unique_ptr<DataSource>> make_npy_source(ByteSpan x, ByteSpan y,
 }
 
 Result<std::unique_ptr<DataSource>> make_csv_source(ByteSpan csv, const std::string& target,
-                                                    double validation_fraction, std::uint64_t seed,
+                                                    double validation_fraction,
+                                                    std::optional<std::uint64_t> seed,
                                                     MemoryResource& resource) {
   const std::string_view text(reinterpret_cast<const char*>(csv.data()), csv.size());
   const auto shape = csv_shape(text);

@@ -9,7 +9,7 @@ namespace {
 class TextSource final : public DataSource {
  public:
   TextSource(std::vector<ByteSpan> texts, std::uint64_t bytes, std::uint64_t training,
-             std::uint64_t context, std::uint64_t seed)
+             std::uint64_t context, std::optional<std::uint64_t> seed)
       : texts_(std::move(texts)),
         bytes_(bytes),
         training_(training),
@@ -28,12 +28,8 @@ class TextSource final : public DataSource {
   }
   Status training_sample(std::uint64_t sample, const SampleSlot& slot) const override {
     const SampleOrder::Place place = order_.place(sample);
-    std::uint64_t offset = place.index * context_;
-    if (place.pass > 0) {
-      const std::uint64_t shift = order_.number_of_pass(place.pass) % context_;
-      offset = (offset + shift) % (training_ - context_);
-    }
-    copy(offset, slot);
+    const std::uint64_t shift = order_.number_of_pass(place.pass) % context_;
+    copy((place.index * context_ + shift) % (training_ - context_), slot);
     return Status::success();
   }
   Status validation_sample(std::uint64_t index, const SampleSlot& slot) const override {
@@ -76,7 +72,7 @@ Result<std::uint64_t> validation_part(double fraction, std::uint64_t count) {
 Result<std::unique_ptr<DataSource>> make_text_source(std::vector<ByteSpan> texts,
                                                      std::uint64_t context,
                                                      double validation_fraction,
-                                                     std::uint64_t seed) {
+                                                     std::optional<std::uint64_t> seed) {
   std::uint64_t bytes = 0;
   for (const ByteSpan& text : texts) bytes += text.size();
   const auto validation = validation_part(validation_fraction, bytes);

@@ -22,6 +22,7 @@
 #include "worker/collective/thread_collective.h"
 #include "worker/memory/host_resource.h"
 #include "worker/memory/statistics_resource.h"
+#include "worker/train/sample_order.h"
 #include "worker/train/trainer.h"
 
 namespace overwinter::worker {
@@ -52,21 +53,22 @@ ByteSpan bytes_of(const std::string& text) {
 std::unique_ptr<DataSource> open_data(const v1::TrainSpec& spec, std::vector<std::string>& files,
                                       MemoryResource& memory) {
   const v1::DataSpec& data = spec.data();
+  const auto order = sample_seed(spec);
   if (data.has_npy()) {
     files = {read_file(data.npy().x()), read_file(data.npy().y())};
-    return value_or_exit(make_npy_source(bytes_of(files[0]), bytes_of(files[1]),
-                                         data.validation_fraction(), spec.seed()));
+    return value_or_exit(
+        make_npy_source(bytes_of(files[0]), bytes_of(files[1]), data.validation_fraction(), order));
   }
   if (data.has_csv()) {
     files = {read_file(data.csv().path())};
     return value_or_exit(make_csv_source(bytes_of(files[0]), data.csv().target(),
-                                         data.validation_fraction(), spec.seed(), memory));
+                                         data.validation_fraction(), order, memory));
   }
   std::vector<ByteSpan> texts;
   for (const std::string& path : data.text()) files.push_back(read_file(path));
   for (const std::string& file : files) texts.push_back(bytes_of(file));
   return value_or_exit(make_text_source(std::move(texts), spec.model().gpt().context(),
-                                        data.validation_fraction(), spec.seed()));
+                                        data.validation_fraction(), order));
 }
 
 void load_weights(Trainer& trainer, const std::string& folder) {

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const SpecOptions kAll{.release = {.train = true, .exec = true}};
+const SpecOptions kAll{.release = {.train = true, .exec = true, .mpi = true}};
 
 fs::path examples() {
   // From this file's own place.

@@ -10,7 +10,7 @@ namespace {
 
 using google::protobuf::util::MessageDifferencer;
 
-const SpecOptions kAll{.release = {.train = true, .exec = true}};
+const SpecOptions kAll{.release = {.train = true, .exec = true, .mpi = true}};
 
 constexpr std::string_view kTrain = R"(project: demo
 name: licence-gpt

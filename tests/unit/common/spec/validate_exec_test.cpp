@@ -5,7 +5,7 @@
 namespace overwinter::spec {
 namespace {
 
-const SpecOptions kAll{.release = {.train = true, .exec = true}};
+const SpecOptions kAll{.release = {.train = true, .exec = true, .mpi = true}};
 using Fields = std::vector<std::string>;
 
 v1::JobSpec a_program() {
@@ -56,8 +56,12 @@ TEST(ValidateExec, FillsDefaults) {
 }
 
 TEST(ValidateExec, ComesWithItsRelease) {
-  EXPECT_EQ(fields(a_program(), {}), Fields{"workload.exec"});
+  EXPECT_EQ(fields(a_program(), {.release = {}}), Fields{"workload.exec"});
   EXPECT_EQ(fields(a_program(), {.release = {.exec = true}}), Fields{});
+  v1::JobSpec ranks = a_program();
+  ranks.mutable_exec()->set_launcher("mpi");
+  EXPECT_EQ(fields(ranks, {.release = {.exec = true}}), Fields{"workload.exec.launcher"});
+  EXPECT_EQ(fields(ranks), Fields{});
 }
 
 TEST(ValidateExec, Command) {

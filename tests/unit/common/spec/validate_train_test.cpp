@@ -7,7 +7,7 @@
 namespace overwinter::spec {
 namespace {
 
-const SpecOptions kAll{.release = {.train = true, .exec = true}};
+const SpecOptions kAll{.release = {.train = true, .exec = true, .mpi = true}};
 using Fields = std::vector<std::string>;
 
 v1::JobSpec a_training() {
@@ -68,7 +68,7 @@ TEST(ValidateTrain, FillsDefaults) {
 }
 
 TEST(ValidateTrain, ComesWithItsRelease) {
-  EXPECT_EQ(fields(a_training(), {}), Fields{"workload.train"});
+  EXPECT_EQ(fields(a_training(), {.release = {}}), Fields{"workload.train"});
   EXPECT_EQ(fields(a_training(), {.release = {.exec = true}}), Fields{"workload.train"});
   EXPECT_EQ(fields(a_training(), {.release = {.train = true}}), Fields{});
 }

@@ -394,7 +394,7 @@ TEST(WorkerRecords, AFullDiskIsNoEndOfTheWorker) {
   std::filesystem::create_symlink("/dev/full", folder / "seats.jsonl");
   auto records = WorkerRecords::open(folder, Incarnation(4)).value();
   records.acknowledged(1);
-  records.began(OfferSeat{}, std::chrono::milliseconds(0));
+  records.began(OfferSeat{}, std::chrono::milliseconds(0), std::chrono::nanoseconds(0));
   std::filesystem::remove_all(folder);
 }
 

@@ -12,7 +12,7 @@
 #include "common/base/result.h"
 #include "common/plan/train_shape.h"
 
-namespace overwinter::runtime {
+namespace overwinter::plan {
 
 // One pass; memory for the names and one field.
 class CsvScan {
@@ -23,7 +23,7 @@ class CsvScan {
   // fields than the line of names, a field that is too long, a target that is no number.
   [[nodiscard]] Status add(std::span<const char> bytes);
   // After the last. INVALID_ARGUMENT when there are no rows, or the target is no column.
-  [[nodiscard]] Result<plan::DataFacts> finish();
+  [[nodiscard]] Result<DataFacts> finish();
 
  private:
   enum class Place : std::uint8_t { kFieldBegin, kPlain, kQuoted, kQuoteInQuoted };
@@ -53,4 +53,4 @@ class CsvScan {
   double most_ = -1;
 };
 
-}  // namespace overwinter::runtime
+}  // namespace overwinter::plan

@@ -1,11 +1,11 @@
-#include "coordinator/runtime/csv_scan.h"
+#include "common/plan/csv_scan.h"
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <string_view>
 
-namespace overwinter::runtime {
+namespace overwinter::plan {
 namespace {
 
 constexpr std::uint64_t kColumnsMax = 65536;
@@ -136,13 +136,13 @@ Status CsvScan::see_target() {
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (problem != std::errc() || end != text.data() + text.size() || !std::isfinite(value))
     return refuse(shown(field_) + " in " + shown(target_) + " is no number.");
-  whole_ = whole_ && value >= 0 && value < static_cast<double>(plan::kTrainClassesMax) &&
+  whole_ = whole_ && value >= 0 && value < static_cast<double>(kTrainClassesMax) &&
            value == std::floor(value);
   most_ = std::max(most_, value);
   return Status::success();
 }
 
-Result<plan::DataFacts> CsvScan::finish() {
+Result<DataFacts> CsvScan::finish() {
   if (place_ == Place::kQuoted) return fail(refuse("a quote is not closed."));
   const bool open = fields_ > 0 || place_ != Place::kFieldBegin;
   if (open) {
@@ -150,7 +150,7 @@ Result<plan::DataFacts> CsvScan::finish() {
   }
   if (columns_ == 0) return fail(refuse("the file is empty."));
   if (rows_ == 0) return fail(refuse("there are no rows under the names."));
-  plan::DataFacts facts;
+  DataFacts facts;
   facts.samples = rows_;
   facts.inputs = columns_ - 1;
   facts.classes = whole_;
@@ -160,4 +160,4 @@ Result<plan::DataFacts> CsvScan::finish() {
   return facts;
 }
 
-}  // namespace overwinter::runtime
+}  // namespace overwinter::plan

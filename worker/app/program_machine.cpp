@@ -1,0 +1,42 @@
+#include "worker/app/program_machine.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "common/base/log.h"
+
+namespace overwinter::worker {
+
+ProgramSite program_site(const Options& options, const Settings& settings,
+                         const GangPlaces& places) {
+  ProgramSite site;
+  site.places = places;
+  site.kept = places.jobs / ("kept-" + places.cluster);
+  site.uids = places.sockets / "uids";
+  std::error_code failed;
+  site.keeper =
+      std::filesystem::read_symlink("/proc/self/exe", failed).parent_path() / "overwinter-keeper";
+  site.mounts = options.allow_mounts;
+  site.memory_prefix =
+      "overwinter-" + places.cluster + "-w" + std::to_string(settings.worker) + "-";
+  if (options.no_exec) return site;
+  site.confinement = exec::can_confine({(options.data_dir / "identity").string()});
+  site.memory = exec::detect_memory_support();
+  if (!exec::sweep_groups(site.memory, site.memory_prefix))
+    log_warning("processes of earlier jobs do not end");
+  if (const std::string why = why_no_programs(options, site); !why.empty()) {
+    log_info("runs no programs of users: {}", why);
+  } else {
+    log_info("programs of users: {}, memory by {}", site.confinement.describe(),
+             site.memory.describe());
+  }
+  return site;
+}
+
+std::string why_no_programs(const Options& options, const ProgramSite& site) {
+  return options.no_exec ? "--no-exec" : site.confinement.why_not;
+}
+
+}  // namespace overwinter::worker

@@ -1,0 +1,19 @@
+// What this machine has for the user's own programs, looked at once, at the daemon's start.
+#pragma once
+
+#include <string>
+
+#include "worker/app/options.h"
+#include "worker/app/settings.h"
+#include "worker/programs/program_site.h"
+
+namespace overwinter::worker {
+
+// May move this process into a group of its own (worker/exec/memory_limit.h), and ends what an
+// earlier daemon with this data folder left running.
+[[nodiscard]] ProgramSite program_site(const Options& options, const Settings& settings,
+                                       const GangPlaces& places);
+// Why it runs no program of users; empty: it does.
+[[nodiscard]] std::string why_no_programs(const Options& options, const ProgramSite& site);
+
+}  // namespace overwinter::worker

@@ -1,0 +1,25 @@
+// The outputs of a job as one file, for their way to the coordinator.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+
+namespace overwinter::worker {
+
+inline constexpr std::uint64_t kOutputBytesMax = std::uint64_t{4} << 30;
+
+struct OutputArchive {
+  std::filesystem::path file;  // common/formats/archive.h
+  std::vector<std::string> missing;
+};
+// What `outputs` names below `work`, copied into `scratch` (made, and the archive lies in it)
+// without following links. RESOURCE_EXHAUSTED: over kOutputBytesMax, or the disk is full.
+[[nodiscard]] Result<OutputArchive> archive_outputs(const std::filesystem::path& work,
+                                                    const std::vector<std::string>& outputs,
+                                                    const std::filesystem::path& scratch);
+
+}  // namespace overwinter::worker
