@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -75,6 +76,29 @@ class JobLog {
   virtual void line(const Origin& origin, std::uint32_t rank, bool error, std::string text) = 0;
   virtual void point(const Origin& origin, const std::string& metric, std::uint64_t step,
                      double value) = 0;
+};
+
+// Values of the secrets that a job's programs get as variables.
+class JobSecrets {
+ public:
+  virtual ~JobSecrets() = default;
+  // Those that the job of this seat names. Blocks; tried again while the coordinator cannot be
+  // reached. NOT_FOUND names the one that is missing; CANCELLED after a stop.
+  [[nodiscard]] virtual Result<std::map<std::string, std::string>> read(
+      const SeatKey& seat, const std::function<std::string()>& capability,
+      std::stop_token stop) = 0;
+};
+
+// Where the files that an exec job made go to.
+class JobOutputs {
+ public:
+  enum class Kind : std::uint8_t { kOutputs = 1, kWorkdir = 2 };
+  virtual ~JobOutputs() = default;
+  // An archive (common/formats/archive.h). After success it is durable. Blocks; tried again while
+  // the coordinator cannot be reached. CANCELLED after a stop.
+  [[nodiscard]] virtual Status put(const SeatKey& seat,
+                                   const std::function<std::string()>& capability, Kind kind,
+                                   const std::filesystem::path& archive, std::stop_token stop) = 0;
 };
 
 // How an executor answers. Thread-safe, never blocks.
