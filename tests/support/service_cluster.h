@@ -89,15 +89,15 @@ class ServiceCluster {
 
   // Begins to answer; what is given stands for the real services.
   void serve(grpc::Service* jobs = nullptr, grpc::Service* logs = nullptr,
-             grpc::Service* artifacts = nullptr, grpc::Service* secrets = nullptr) {
+             grpc::Service* both_artifacts = nullptr, grpc::Service* both_secrets = nullptr) {
     grpc::ServerBuilder builder;
     builder.RegisterService(jobs != nullptr ? jobs : &job_service);
     builder.RegisterService(&admin_service_);
     builder.RegisterService(&billing_service_);
-    builder.RegisterService(artifacts != nullptr ? artifacts : &artifact_service);
+    builder.RegisterService(both_artifacts != nullptr ? both_artifacts : &artifact_service);
     builder.RegisterService(logs != nullptr ? logs : &log_service_);
     builder.RegisterService(&checkpoint_service_);
-    builder.RegisterService(secrets != nullptr ? secrets : &secret_service);
+    builder.RegisterService(both_secrets != nullptr ? both_secrets : &secret_service);
     server_ = builder.BuildAndStart();
     channel = server_->InProcessChannel({});
   }
