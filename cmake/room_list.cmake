@@ -20,18 +20,19 @@ room(coordinator/wire JOIN USES coordinator/core common/wire common/base common/
 room(coordinator/store JOIN USES coordinator/core coordinator/wire common/base common/domain common/security overwinter/proto
      LIBRARIES SQLite::SQLite3 OpenSSL::Crypto)
 room(coordinator/artifacts JOIN USES common/base common/domain common/plan common/verify common/formats common/security)
+room(coordinator/secrets USES common/base common/security)
 room(coordinator/telemetry JOIN USES common/base common/domain common/security LIBRARIES PkgConfig::XXHASH)
 room(coordinator/runtime JOIN USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
      common/verify common/formats common/wire common/security common/base common/domain overwinter/proto PCH messages)
 room(coordinator/rpc JOIN USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
-     coordinator/telemetry
+     coordinator/secrets coordinator/telemetry
      common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
      LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json PCH messages)
 room(coordinator/dashboard JOIN USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
      coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
      LIBRARIES Boost::url prometheus-cpp::core)
 room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime coordinator/artifacts coordinator/telemetry
-     coordinator/store
+     coordinator/secrets coordinator/store
      coordinator/core common/security common/domain common/base
      LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(coordinator/app overwinter-coordinator)

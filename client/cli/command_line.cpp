@@ -211,14 +211,17 @@ void declare_jobs(CLI::App& root, Parsed& p) {
            [&p](const std::string& job) { return run_jobs_explain(p.globals, job); });
 
   CLI::App* download = command(*jobs, p, "download", "Its result", false);
-  auto job = std::make_shared<std::string>();
-  auto output = std::make_shared<std::string>();
-  download->add_option(kJob.name, *job, kJob.about)->required();
-  download->add_option("-o,--output", *output, "File or folder")->required();
-  examples(download, "  overwinter jobs download @last -o C.npy\n");
-  download->callback([&p, job, output] {
-    p.run = [&p, job, output] { return run_jobs_download(p.globals, *job, *output); };
-  });
+  auto d = std::make_shared<JobsDownloadOptions>();
+  download->add_option(kJob.name, d->job, kJob.about)->required();
+  download->add_option(
+      "-o,--output", d->output,
+      "File or folder (default, of a program's outputs: a folder named as the job)");
+  download->add_flag("--workdir", d->workdir,
+                     "Of a program that failed: its folder as it left it, kept for 24 hours");
+  examples(download,
+           "  overwinter jobs download @last -o C.npy\n"
+           "  overwinter jobs download train-7k2f9 --workdir -o left\n");
+  download->callback([&p, d] { p.run = [&p, d] { return run_jobs_download(p.globals, *d); }; });
 
   CLI::App* update = command(*jobs, p, "update", "Raise its cap or change its priority");
   auto u = std::make_shared<JobsUpdateOptions>();
@@ -337,6 +340,31 @@ void declare_tokens(CLI::App& root, Parsed& p) {
   });
 }
 
+void declare_secrets(CLI::App& root, Parsed& p) {
+  CLI::App* secrets = command(root, p, "secrets", "What programs are given and nobody reads back");
+  examples(secrets, "  overwinter secrets set HF_TOKEN < token.txt\n  overwinter secrets list\n");
+  secrets->require_subcommand(1, 1);
+  const auto declare = [&p, secrets](const char* name, const char* about, const char* example,
+                                     int (*run)(const Globals&, const SecretOptions&)) {
+    CLI::App* app = command(*secrets, p, name, about);
+    auto s = std::make_shared<SecretOptions>();
+    if (run != run_secrets_list)
+      app->add_option("NAME", s->name, "As the variable that a program gets")->required();
+    app->add_option("--project", s->project, "Project (default: the token's)");
+    examples(app, example);
+    app->callback([&p, s, run] { p.run = [&p, s, run] { return run(p.globals, *s); }; });
+  };
+  declare("set", "Set or replace one; its value comes from standard input",
+          "  overwinter secrets set HF_TOKEN              asks for it, and shows nothing\n"
+          "  overwinter secrets set HF_TOKEN < token.txt\n"
+          "  pass show hf | overwinter secrets set HF_TOKEN --project demo\n",
+          run_secrets_set);
+  declare("list", "Names, and since when", "  overwinter secrets list --project demo -o json\n",
+          run_secrets_list);
+  declare("delete", "Running programs keep it; the next start of a job that names it fails",
+          "  overwinter secrets delete HF_TOKEN\n", run_secrets_delete);
+}
+
 void declare_money(CLI::App& root, Parsed& p) {
   CLI::App* projects = command(root, p, "projects", "List projects, or make one");
   examples(projects, "  overwinter projects\n  overwinter projects create demo\n");
@@ -435,6 +463,7 @@ int run_command_line(int argc, char** argv) {
   declare_checkpoints(root, p);
   declare_workers(root, p);
   declare_tokens(root, p);
+  declare_secrets(root, p);
   declare_money(root, p);
   CLI::App* completion = root.add_subcommand("completion", "A completion script for a shell");
   auto shell = std::make_shared<std::string>();

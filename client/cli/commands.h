@@ -94,7 +94,12 @@ int run_jobs_watch(const Globals& globals, const std::string& job);
 enum class JobVerb { kPause, kResume, kCancel };
 int run_jobs_act(const Globals& globals, const std::string& job, JobVerb verb);
 int run_jobs_explain(const Globals& globals, const std::string& job);
-int run_jobs_download(const Globals& globals, const std::string& job, const std::string& output);
+struct JobsDownloadOptions {
+  std::string job;
+  std::string output;    // a file or a folder; empty: of an exec job a folder named as the job
+  bool workdir = false;  // of an exec job: its folder instead of its outputs
+};
+int run_jobs_download(const Globals& globals, const JobsDownloadOptions& options);
 struct JobsUpdateOptions {
   std::string job;
   std::string cap;
@@ -137,6 +142,15 @@ struct TokenOptions {
 int run_tokens_create(const Globals& globals, const TokenOptions& options);
 int run_tokens_list(const Globals& globals);
 int run_tokens_revoke(const Globals& globals, std::uint64_t id, bool join_file);
+
+struct SecretOptions {
+  std::string name;
+  std::string project;  // empty: the token's
+};
+// The value comes from standard input.
+int run_secrets_set(const Globals& globals, const SecretOptions& options);
+int run_secrets_list(const Globals& globals, const SecretOptions& options);
+int run_secrets_delete(const Globals& globals, const SecretOptions& options);
 
 int run_projects_list(const Globals& globals);
 int run_projects_create(const Globals& globals, const std::string& project);

@@ -190,14 +190,24 @@ int run_jobs_explain(const Globals& globals, const std::string& job) {
   });
 }
 
-int run_jobs_download(const Globals& globals, const std::string& job, const std::string& output) {
-  return with_job(globals, job, [&](client::Client& client, const std::string& name) {
-    std::string path = output;
+int run_jobs_download(const Globals& globals, const JobsDownloadOptions& options) {
+  return with_job(globals, options.job, [&](client::Client& client, const std::string& name) {
+    const auto job = client.get_job(name);
+    if (!job) return report(job.error());
+    const bool is_folder = job->spec().has_exec() || options.workdir;
+    std::string path = options.output;
+    if (path.empty()) {
+      if (!is_folder)
+        return report(
+            error(Code::kInvalidArgument, "say where it goes", "-o", "for example -o C.npy"));
+      path = short_name(name);
+    }
     std::error_code ignored;
-    if (std::filesystem::is_directory(path, ignored)) path += "/C.npy";
+    if (!is_folder && std::filesystem::is_directory(path, ignored)) path += "/C.npy";
     Progress bar("download", globals.output.quiet);
-    const Status status = client.download_result(
-        name, path, [&](std::uint64_t done, std::uint64_t total) { bar.bytes(done, total); });
+    const auto drawn = [&](std::uint64_t done, std::uint64_t total) { bar.bytes(done, total); };
+    const Status status = is_folder ? client.download_folder(name, options.workdir, path, drawn)
+                                    : client.download_result(name, path, drawn);
     if (!status.ok()) return report(status);
     print_line(path);
     return kDone;

@@ -28,6 +28,7 @@ Result<std::unique_ptr<Client>> Client::create(const Credentials& credentials,
     context.AddMetadata("authorization", "Bearer " + token);
   };
   impl->artifacts = std::make_unique<ArtifactClient>(impl->channel, options);
+  impl->secrets = v1::SecretService::NewStub(impl->channel);
   impl->checkpoints = v1::CheckpointService::NewStub(impl->channel);
   impl->checkpoint_files = std::make_unique<CheckpointClient>(impl->channel, std::move(options));
   return std::unique_ptr<Client>(new Client(std::move(impl)));

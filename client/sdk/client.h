@@ -17,6 +17,7 @@
 #include "overwinter/v1/checkpoint.pb.h"
 #include "overwinter/v1/job.pb.h"
 #include "overwinter/v1/log.pb.h"
+#include "overwinter/v1/secret.pb.h"
 
 namespace overwinter::client {
 
@@ -98,6 +99,15 @@ class Client {
   // The result of a job to a file: whole or not at all.
   [[nodiscard]] Status download_result(const std::string& job, const std::string& path,
                                        const ByteProgress& progress);
+  // What an exec job left, its outputs or (`workdir`) its folder, as a folder that is not there yet
+  // or is empty: whole or not at all. ALREADY_EXISTS: it holds something.
+  [[nodiscard]] Status download_folder(const std::string& job, bool workdir,
+                                       const std::string& folder, const ByteProgress& progress);
+
+  // `project` empty: the token's. A value is never read back.
+  [[nodiscard]] Result<v1::Secret> set_secret(const v1::SetSecretRequest& request);
+  [[nodiscard]] Result<v1::ListSecretsResponse> list_secrets(const std::string& project);
+  [[nodiscard]] Status delete_secret(const std::string& project, const std::string& name);
 
  private:
   struct Impl;

@@ -18,6 +18,7 @@
 #include "overwinter/v1/checkpoint.grpc.pb.h"
 #include "overwinter/v1/job.grpc.pb.h"
 #include "overwinter/v1/log.grpc.pb.h"
+#include "overwinter/v1/secret.grpc.pb.h"
 
 namespace overwinter::client {
 
@@ -36,6 +37,7 @@ struct Client::Impl {
   std::unique_ptr<ArtifactClient> artifacts;
   std::unique_ptr<v1::CheckpointService::Stub> checkpoints;
   std::unique_ptr<CheckpointClient> checkpoint_files;
+  std::unique_ptr<v1::SecretService::Stub> secrets;
 
   void prepare(grpc::ClientContext& context) const {
     context.AddMetadata("authorization", "Bearer " + token);

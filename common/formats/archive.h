@@ -31,9 +31,18 @@
 namespace overwinter::formats {
 
 inline constexpr std::uint64_t kArchiveBytesMax = 200 * kMiB;  // of the contents together
+// The same of what an exec job leaves: its outputs, or its folder when it failed.
+inline constexpr std::uint64_t kOutputsBytesMax = 4 * kGiB;
 inline constexpr std::size_t kArchiveEntriesMax = 200'000;
 inline constexpr std::size_t kArchivePathMax = 4096;
 inline constexpr std::size_t kArchiveDepthMax = 64;
+
+// The longest archive of so much content.
+[[nodiscard]] constexpr std::uint64_t archive_bytes_max(std::uint64_t content_bytes_max) {
+  constexpr std::uint64_t kEntryHead = 1 + 4 + 8;
+  constexpr std::uint64_t kEnds = 4 + 4 + 1 + 8;
+  return content_bytes_max + kEnds + kArchiveEntriesMax * (kEntryHead + 2 * kArchivePathMax);
+}
 
 enum class EntryKind : std::uint8_t { kFolder = 1, kFile = 2, kProgram = 3, kLink = 4 };
 

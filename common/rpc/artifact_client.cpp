@@ -10,8 +10,10 @@
 #include <cstring>
 #include <utility>
 
+#include "common/formats/digest.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/checked_file.h"
+#include "common/rpc/sent_file.h"
 #include "common/wire/status_grpc.h"
 #include "overwinter/v1/artifact.grpc.pb.h"
 
@@ -166,8 +168,8 @@ Result<std::string> ArtifactClient::upload(const std::string& project, const std
                                            const std::filesystem::path& path,
                                            std::uint64_t size_bytes,
                                            const TransferProgress& progress, std::stop_token stop) {
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return fail(io_error("read", path));
+  auto file = SentFile::open(path);
+  if (!file) return fail(std::move(file.error()));
   grpc::ClientContext context;
   impl_->prepare(context, impl_->options.transfer_timeout);
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
@@ -177,31 +179,23 @@ Result<std::string> ArtifactClient::upload(const std::string& project, const std
   request.mutable_begin()->set_project(project);
   request.mutable_begin()->set_digest(digest);
   request.mutable_begin()->set_size_bytes(size_bytes);
-  bool open = writer->Write(request);
-  std::uint64_t done = 0;
-  std::string chunk;
-  while (open && done < size_bytes) {
-    chunk.resize(std::min<std::uint64_t>(kChunkBytes, size_bytes - done));
-    const ssize_t n = ::read(file.get(), chunk.data(), chunk.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      const Status broken =
-          n < 0 ? io_error("read", path)
-                : error(Code::kDataLoss, path.string() + " became shorter while it was sent");
-      context.TryCancel();
-      (void)writer->Finish();
-      return fail(broken);
-    }
-    chunk.resize(static_cast<std::size_t>(n));
-    done += chunk.size();
-    request.set_data(chunk);
-    open = writer->Write(request);
-    if (open && progress) progress(done, size_bytes);
-  }
-  if (open) writer->WritesDone();
-  if (Status status = finished_transfer(writer->Finish(), stop); !status.ok())
-    return fail(std::move(status));
+  Status sent = send_file(context, *writer, request, **file, size_bytes, progress, stop);
+  if (!sent.ok()) return fail(std::move(sent));
   return response.uri();
+}
+
+Status ArtifactClient::put_outputs(const v1::PutOutputsRequest::Begin& begin,
+                                   const std::filesystem::path& path, std::stop_token stop) {
+  auto file = SentFile::open(path);
+  if (!file) return error(Code::kFailedPrecondition, file.error().message);
+  grpc::ClientContext context;
+  impl_->prepare(context, impl_->options.transfer_timeout);
+  const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
+  v1::PutOutputsResponse response;
+  auto writer = impl_->stub->PutOutputs(&context, &response);
+  v1::PutOutputsRequest request;
+  *request.mutable_begin() = begin;
+  return send_file(context, *writer, request, **file, begin.size_bytes(), {}, stop);
 }
 
 Status ArtifactClient::Impl::receive(grpc::ClientReader<v1::DownloadArtifactResponse>& reader,
@@ -211,8 +205,14 @@ Status ArtifactClient::Impl::receive(grpc::ClientReader<v1::DownloadArtifactResp
   std::uint64_t done = 0;
   std::uint64_t total = 0;
   bool first = true;
+  std::string digest;
+  formats::BlobDigester digester;
   while (reader.Read(&part)) {
-    if (std::exchange(first, false)) total = part.size_bytes();
+    if (std::exchange(first, false)) {
+      total = part.size_bytes();
+      digest = part.digest();
+    }
+    if (!digest.empty()) digester.update(std::as_bytes(std::span(part.data())));
     if (Status written = write_all(descriptor, part.data(), file); !written.ok()) return written;
     done += part.data().size();
     if (progress) progress(done, total);
@@ -220,6 +220,11 @@ Status ArtifactClient::Impl::receive(grpc::ClientReader<v1::DownloadArtifactResp
   if (!first && done != total) {
     return error(Code::kDataLoss, "the download ended after " + std::to_string(done) + " of " +
                                       std::to_string(total) + " bytes");
+  }
+  // What came whole is not a transfer that broke off.
+  if (!digest.empty() && to_hex(digester.finish()) != digest) {
+    return error(Code::kInternal,
+                 "what came is not what was stored: it is damaged at the coordinator");
   }
   return Status::success();
 }

@@ -55,6 +55,11 @@ class ArtifactClient {
                                                      std::span<const std::byte> tile,
                                                      std::stop_token stop = {});
 
+  // An archive of known digest and size, in pieces of 1 MiB. DATA_LOSS when the file has another
+  // size by now; FAILED_PRECONDITION when it cannot be read.
+  Status put_outputs(const v1::PutOutputsRequest::Begin& begin, const std::filesystem::path& file,
+                     std::stop_token stop = {});
+
   // Whether the project has the content already.
   [[nodiscard]] Result<bool> has(const std::string& project, const std::string& digest,
                                  std::stop_token stop = {});
@@ -66,6 +71,7 @@ class ArtifactClient {
                                            const TransferProgress& progress = {},
                                            std::stop_token stop = {});
   // Whole or not at all: a temporary file beside it, fsync, rename. Of an error no file is left.
+  // INTERNAL: other content came than the digest that was said with it.
   Status download(const v1::DownloadArtifactRequest& request, const std::filesystem::path& file,
                   const TransferProgress& progress = {}, std::stop_token stop = {});
 

@@ -1,16 +1,12 @@
 #include "common/rpc/checkpoint_client.h"
 
-#include <fcntl.h>
 #include <grpcpp/grpcpp.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "common/rpc/channel.h"
 #include "common/rpc/checked_file.h"
+#include "common/rpc/sent_file.h"
 #include "common/wire/checkpoint.h"
 #include "common/wire/status_grpc.h"
 #include "overwinter/v1/checkpoint.grpc.pb.h"
@@ -19,18 +15,6 @@ namespace overwinter {
 namespace {
 
 using Stub = v1::CheckpointService::Stub;
-
-// The next piece of a file; empty at its end.
-Result<std::string> read_piece(int descriptor, std::size_t most) {
-  std::string piece(most, '\0');
-  for (;;) {
-    const ssize_t n = ::read(descriptor, piece.data(), piece.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(Code::kFailedPrecondition, std::strerror(errno));
-    piece.resize(static_cast<std::size_t>(n));
-    return piece;
-  }
-}
 
 // Takes the messages of a download apart.
 class Receiver {
@@ -119,11 +103,9 @@ Status CheckpointClient::begin(const v1::BeginCheckpointRequest& request, std::s
 
 Status CheckpointClient::put_file(const v1::PutCheckpointFileRequest::Begin& begin,
                                   const std::filesystem::path& path, std::stop_token stop) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    return error(Code::kFailedPrecondition,
-                 "cannot read " + path.string() + ": " + std::strerror(errno));
-  }
+  auto file = SentFile::open(path);
+  // Not NOT_FOUND: that is said of a checkpoint which has to be begun again.
+  if (!file) return error(Code::kFailedPrecondition, file.error().message);
   grpc::ClientContext context;
   impl_->prepare(context, impl_->options.transfer_timeout);
   const std::stop_callback cancel(stop, [&context] { context.TryCancel(); });
@@ -131,31 +113,7 @@ Status CheckpointClient::put_file(const v1::PutCheckpointFileRequest::Begin& beg
   auto writer = impl_->stub->PutCheckpointFile(&context, &response);
   v1::PutCheckpointFileRequest request;
   *request.mutable_begin() = begin;
-  // A refusal ends the stream early: its status says why.
-  bool open = writer->Write(request);
-  Status local;
-  std::uint64_t done = 0;
-  while (open && local.ok() && done < begin.size_bytes()) {
-    auto piece = read_piece(descriptor, static_cast<std::size_t>(std::min<std::uint64_t>(
-                                            kChunkBytes, begin.size_bytes() - done)));
-    if (!piece) {
-      local = std::move(piece.error());
-    } else if (piece->empty()) {
-      local = error(Code::kDataLoss, path.string() + " became shorter while it was sent");
-    } else {
-      done += piece->size();
-      request.set_data(std::move(*piece));
-      open = writer->Write(request);
-    }
-  }
-  ::close(descriptor);
-  if (!local.ok()) {
-    context.TryCancel();
-    (void)writer->Finish();
-    return local;
-  }
-  if (open) writer->WritesDone();
-  return finished_transfer(writer->Finish(), stop);
+  return send_file(context, *writer, request, **file, begin.size_bytes(), {}, stop);
 }
 
 Result<v1::Checkpoint> CheckpointClient::commit(const v1::CommitCheckpointRequest& request,

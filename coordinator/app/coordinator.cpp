@@ -22,12 +22,14 @@
 #include "coordinator/app/data_folder.h"
 #include "coordinator/app/store_sink.h"
 #include "coordinator/artifacts/checkpoint_store.h"
+#include "coordinator/artifacts/job_archives.h"
 #include "coordinator/dashboard/https_server.h"
 #include "coordinator/dashboard/router.h"
 #include "coordinator/rpc/descriptor_server.h"
 #include "coordinator/rpc/servers.h"
 #include "coordinator/runtime/checkpoint_retention.h"
 #include "coordinator/runtime/coordinator_loop.h"
+#include "coordinator/secrets/secret_store.h"
 
 namespace overwinter::app {
 namespace {
@@ -127,6 +129,8 @@ struct Coordinator::Impl {
 
   Status restore();
   Status open_artifacts();
+  Status open_archives();
+  Status open_secrets();
   Status open_telemetry();
   Status start_loop();
   void tell_core_of(const CheckpointManifest& stored);
@@ -148,6 +152,8 @@ struct Coordinator::Impl {
   std::unique_ptr<artifacts::ResultStore> results;
   std::unique_ptr<telemetry::Telemetry> telemetry;
   std::unique_ptr<artifacts::CheckpointStore> checkpoints;
+  std::unique_ptr<artifacts::JobArchives> archives;
+  std::unique_ptr<secrets::SecretStore> secrets;
 
   runtime::EventQueue queue;
   runtime::Requests requests;
@@ -202,6 +208,23 @@ Status Coordinator::Impl::open_artifacts() {
   return runtime::remove_orphans(*checkpoints, restored, store->history());
 }
 
+Status Coordinator::Impl::open_archives() {
+  artifacts::JobArchivesConfig archives_config;
+  archives_config.free_bytes_min = kDiskKeptForResults;
+  auto opened = artifacts::JobArchives::open(artifacts::posix_files(), folder.artifacts().string(),
+                                             archives_config);
+  if (!opened) return opened.error();
+  archives = std::move(*opened);
+  return runtime::remove_orphans(*archives, restored, store->history());
+}
+
+Status Coordinator::Impl::open_secrets() {
+  auto opened = secrets::SecretStore::open(folder.secrets(), folder.secrets_key());
+  if (!opened) return opened.error();
+  secrets = std::move(*opened);
+  return Status::success();
+}
+
 Status Coordinator::Impl::open_telemetry() {
   auto opened = telemetry::Telemetry::open(folder.telemetry());
   if (!opened) return opened.error();
@@ -231,10 +254,26 @@ Status Coordinator::Impl::start_loop() {
   server_config.heartbeat_every = scheduling.heartbeat_every;
   server_config.allow_test_workloads = config.allow_test_workloads;
   servers = std::make_unique<rpc::Servers>(
-      rpc::ServersNeed{queue, *views, requests, *planner, pool, *keeper, links, *tiles, *blobs,
-                       authority, signer, [this] { return loop->now(); },
-                       [this] { return store->disk_room(); }, *costs, serving, *store, *telemetry,
+      rpc::ServersNeed{queue,
+                       *views,
+                       requests,
+                       *planner,
+                       pool,
+                       *keeper,
+                       links,
+                       *tiles,
+                       *blobs,
+                       authority,
+                       signer,
+                       [this] { return loop->now(); },
+                       [this] { return store->disk_room(); },
+                       *costs,
+                       serving,
+                       *store,
+                       *telemetry,
                        *checkpoints,
+                       *archives,
+                       *secrets,
                        [this](const CheckpointManifest& stored) { tell_core_of(stored); }},
       std::move(server_config));
 
@@ -352,8 +391,9 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
   it.store = std::move(*store);
   auto coordinator = std::unique_ptr<Coordinator>(new Coordinator(std::move(impl)));
   for (Status (Impl::*step)() :
-       {&Impl::restore, &Impl::open_artifacts, &Impl::open_telemetry, &Impl::start_loop,
-        &Impl::announce_checkpoints, &Impl::ensure_admin_token, &Impl::open_ports}) {
+       {&Impl::restore, &Impl::open_artifacts, &Impl::open_archives, &Impl::open_secrets,
+        &Impl::open_telemetry, &Impl::start_loop, &Impl::announce_checkpoints,
+        &Impl::ensure_admin_token, &Impl::open_ports}) {
     if (Status status = (it.*step)(); !status.ok()) {
       coordinator->stop();
       return fail(std::move(status));
@@ -371,6 +411,9 @@ Result<std::unique_ptr<Coordinator>> Coordinator::start(const Config& config) {
 void Coordinator::end_idle_uploads() {
   impl_->blobs->sweep(impl_->loop->now());
   impl_->checkpoints->sweep(impl_->loop->now());
+  const Status swept = impl_->archives->sweep(impl_->loop->now());
+  runtime::end_if_disk_failed(swept);
+  if (!swept.ok()) log_warning("a job's folder could not be removed: {}", swept.message);
 }
 
 void Coordinator::forget_old_logs() {

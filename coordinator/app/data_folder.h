@@ -2,6 +2,8 @@
 //
 //   store/        the log of turns and its projection (coordinator/store)
 //   artifacts/    uploaded matrices and results (coordinator/artifacts)
+//   secrets/      what jobs are given beside their specification, sealed (coordinator/secrets)
+//   secrets.key   what they are sealed with, 0600
 //   telemetry/    logs and curves of jobs (coordinator/telemetry)
 //   ca/           the cluster's certificate authority; ca/root.pem is what clients pin
 //   leaf/         key and certificate of the servers, made anew at each start
@@ -23,6 +25,8 @@ struct DataFolder {
   [[nodiscard]] std::filesystem::path store() const { return root / "store"; }
   [[nodiscard]] std::filesystem::path artifacts() const { return root / "artifacts"; }
   [[nodiscard]] std::filesystem::path telemetry() const { return root / "telemetry"; }
+  [[nodiscard]] std::filesystem::path secrets() const { return root / "secrets"; }
+  [[nodiscard]] std::filesystem::path secrets_key() const { return root / "secrets.key"; }
   [[nodiscard]] std::filesystem::path ca() const { return root / "ca"; }
   [[nodiscard]] std::filesystem::path leaf() const { return root / "leaf"; }
   [[nodiscard]] std::filesystem::path capability_key() const { return root / "capability.key"; }

@@ -36,8 +36,17 @@ Result<std::unique_ptr<ByteSource>> open_blob(ServiceContext& context, const std
 }
 
 Result<std::unique_ptr<ByteSource>> open_result(ServiceContext& context,
-                                                const runtime::JobView& job,
+                                                const artifacts::JobArchives& archives,
+                                                const runtime::JobView& job, bool workdir,
                                                 v1::DownloadArtifactResponse& first) {
+  if (workdir || leaves_archives(job)) {
+    auto archive = archive_of_job(archives, job, workdir, context.now());
+    if (!archive) return fail(archive.error());
+    first.set_size_bytes(archive->blob.size_bytes);
+    first.set_file_name(job.name + ".owar");
+    first.set_digest(to_hex(archive->digest));
+    return std::make_unique<BlobSource>(std::move(archive->blob));
+  }
   auto reader = context.results.read(job);
   if (!reader) return fail(reader.error());
   first.set_size_bytes(reader->size_bytes());
@@ -110,12 +119,12 @@ grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::Downloa
   if (!job && job.error().code != Code::kNotFound) return new RefusedStream<Response>(job.error());
   return new ByteStream<Response>(
       context_, *caller,
-      [this, job = std::move(job), caller = *caller,
-       name = request->job()](Response& first) -> Result<std::unique_ptr<ByteSource>> {
-        if (job) return open_result(context_, **job, first);
+      [this, job = std::move(job), caller = *caller, name = request->job(),
+       workdir = request->workdir()](Response& first) -> Result<std::unique_ptr<ByteSource>> {
+        if (job) return open_result(context_, archives_, **job, workdir, first);
         const auto past = runtime::find_past_job(context_.store.history(), caller, name);
         if (!past) return fail(past.error());
-        return open_result(context_, **past, first);
+        return open_result(context_, archives_, **past, workdir, first);
       });
 }
 

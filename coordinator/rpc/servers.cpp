@@ -18,6 +18,7 @@
 #include "coordinator/rpc/checkpoint_service.h"
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/log_service.h"
+#include "coordinator/rpc/secret_service.h"
 #include "coordinator/rpc/worker_service.h"
 #include "coordinator/rpc/worker_sessions.h"
 
@@ -109,13 +110,15 @@ struct Servers::Impl {
         jobs(context, need.telemetry),
         admin(context),
         billing(context),
-        artifacts(context, need.tiles, need.signer.verifier()),
-        worker_artifacts(context, need.tiles, need.signer.verifier()),
+        artifacts(context, need.tiles, need.archives, need.signer.verifier()),
+        worker_artifacts(context, need.tiles, need.archives, need.signer.verifier()),
         logs(context, need.telemetry, need.signer.verifier()),
         worker_logs(context, need.telemetry, need.signer.verifier()),
         checkpoints(context, need.checkpoints, need.signer.verifier(), {}),
         worker_checkpoints(context, need.checkpoints, need.signer.verifier(),
                            need.checkpoint_stored),
+        secrets(context, need.secrets, need.signer.verifier()),
+        worker_secrets(context, need.secrets, need.signer.verifier()),
         workers(context, sessions) {}
 
   Status start_workers();
@@ -135,6 +138,8 @@ struct Servers::Impl {
   LogService worker_logs;
   CheckpointService checkpoints;
   CheckpointService worker_checkpoints;
+  SecretService secrets;
+  SecretService worker_secrets;
   WorkerService workers;
   std::unique_ptr<grpc::Server> workers_server;
   std::unique_ptr<grpc::Server> people_server;
@@ -158,6 +163,7 @@ Status Servers::Impl::start_workers() {
   builder.RegisterService(&worker_artifacts);
   builder.RegisterService(&worker_logs);
   builder.RegisterService(&worker_checkpoints);
+  builder.RegisterService(&worker_secrets);
   workers_server = builder.BuildAndStart();
   return workers_server && workers_port != 0 ? Status::success() : taken(config.workers_address);
 }
@@ -178,6 +184,7 @@ Status Servers::Impl::start_people() {
   builder.RegisterService(&artifacts);
   builder.RegisterService(&logs);
   builder.RegisterService(&checkpoints);
+  builder.RegisterService(&secrets);
   people_server = builder.BuildAndStart();
   return people_server && people_port != 0 ? Status::success() : taken(config.people_address);
 }

@@ -14,6 +14,7 @@
 #include "common/security/capability.h"
 #include "coordinator/artifacts/blob_store.h"
 #include "coordinator/artifacts/checkpoint_store.h"
+#include "coordinator/artifacts/job_archives.h"
 #include "coordinator/runtime/blocking_pool.h"
 #include "coordinator/runtime/cluster_status.h"
 #include "coordinator/runtime/costs.h"
@@ -25,6 +26,7 @@
 #include "coordinator/runtime/result_keeper.h"
 #include "coordinator/runtime/tile_intake.h"
 #include "coordinator/runtime/views.h"
+#include "coordinator/secrets/secret_store.h"
 #include "coordinator/telemetry/telemetry.h"
 
 namespace overwinter::rpc {
@@ -61,6 +63,8 @@ struct ServersNeed {
   store::Store& store;
   telemetry::Telemetry& telemetry;
   artifacts::CheckpointStore& checkpoints;
+  artifacts::JobArchives& archives;
+  secrets::SecretStore& secrets;
   // Called when a checkpoint is durable: checkpoint_service.h says how. May be empty.
   std::function<void(const CheckpointManifest&)> checkpoint_stored;
 };

@@ -2,30 +2,47 @@
 
 #include <unistd.h>
 
+#include <string_view>
+#include <vector>
+
 #include "common/base/log.h"
 #include "coordinator/runtime/disk_failed.h"
 
 namespace overwinter::runtime {
-Status remove_orphans(artifacts::CheckpointStore& checkpoints, const core::ClusterState& state,
-                      store::History& history) {
-  const auto found = checkpoints.jobs();
-  if (!found) return found.error();
-  for (const JobId job : *found) {
+namespace {
+
+template <class Store>
+Status remove_of_nobody(Store& store, std::string_view what, const std::vector<JobId>& jobs,
+                        const core::ClusterState& state, store::History& history) {
+  for (const JobId job : jobs) {
     if (state.find_job(job) != nullptr) continue;
     const auto past = history.state_of(job);
     if (!past) return past.error();
     if (past->has_value()) continue;
-    log_warning("the checkpoints of job {} are removed: there is no such job", job.value());
-    if (Status status = checkpoints.drop(job); !status.ok()) return status;
+    log_warning("the {} of job {} are removed: there is no such job", what, job.value());
+    if (Status status = store.drop(job); !status.ok()) return status;
   }
   return Status::success();
 }
 
+}  // namespace
+
+Status remove_orphans(artifacts::CheckpointStore& checkpoints, const core::ClusterState& state,
+                      store::History& history) {
+  const auto found = checkpoints.jobs();
+  if (!found) return found.error();
+  return remove_of_nobody(checkpoints, "checkpoints", *found, state, history);
+}
+
+Status remove_orphans(artifacts::JobArchives& archives, const core::ClusterState& state,
+                      store::History& history) {
+  return remove_of_nobody(archives, "outputs", archives.jobs(), state, history);
+}
+
 void end_if_disk_failed(const Status& status) {
   if (!artifacts::is_fatal(status)) return;
-  log_error(
-      "the checkpoint store's disk failed: {}; ending, so that a restart finds what is durable",
-      status.message);
+  log_error("the artifact store's disk failed: {}; ending, so that a restart finds what is durable",
+            status.message);
   ::_exit(kDiskFailedExit);
 }
 

@@ -1,8 +1,9 @@
-// Checkpoints and the jobs that own them.
+// Checkpoints and archives, and the jobs that own them.
 #pragma once
 
 #include "common/base/result.h"
 #include "coordinator/artifacts/checkpoint_store.h"
+#include "coordinator/artifacts/job_archives.h"
 #include "coordinator/core/cluster_state.h"
 #include "coordinator/store/history.h"
 
@@ -12,6 +13,9 @@ namespace overwinter::runtime {
 // more. Those of an ended job stay as long as the job is in the history: one goes on from them.
 // Blocks.
 Status remove_orphans(artifacts::CheckpointStore& checkpoints, const core::ClusterState& state,
+                      store::History& history);
+// The same of what exec jobs left.
+Status remove_orphans(artifacts::JobArchives& archives, const core::ClusterState& state,
                       store::History& history);
 
 // After a failed sync nothing that was written before can be trusted: ends the process, which

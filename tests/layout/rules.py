@@ -30,6 +30,9 @@ MAY_USE = {
                           SECURITY, "proto"},
     "coordinator/artifacts": {BASE, DOMAIN, PLAN, VERIFY, FORMATS, SECURITY},
     "coordinator/telemetry": {BASE, DOMAIN, SECURITY},
+    # A room that the table of rooms does not have: values of secrets stay out of what facts, backups and
+    # history queries read, and rpc alone may ask for them.
+    "coordinator/secrets": {BASE, SECURITY},
     # ledger: views carry a price book. verify, formats, security: the loop checks tiles with sketches
     # from the system's randomness and names results by digest; policy: explain asks it why a job waits;
     # common/wire: resources are messages, and values become messages in one place.
@@ -40,8 +43,8 @@ MAY_USE = {
     # ledger, plan, formats: price books, shapes to plan by and headers of matrices cross it.
     "coordinator/rpc": {
         "coordinator/runtime", "coordinator/core", "coordinator/ledger", "coordinator/wire",
-        "coordinator/store", "coordinator/artifacts", "coordinator/telemetry", SPEC, PLAN, FORMATS,
-        WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
+        "coordinator/store", "coordinator/artifacts", "coordinator/secrets", "coordinator/telemetry", SPEC,
+        PLAN, FORMATS, WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
     "coordinator/dashboard": {
         "coordinator/runtime", "coordinator/core", "coordinator/wire", "coordinator/store",
         "coordinator/artifacts", "coordinator/telemetry", WIRE, SECURITY, "proto", BASE, DOMAIN},

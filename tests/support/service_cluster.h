@@ -17,6 +17,7 @@
 #include "coordinator/rpc/checkpoint_service.h"
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/log_service.h"
+#include "coordinator/rpc/secret_service.h"
 #include "coordinator/runtime/coordinator_loop.h"
 #include "tests/support/stored_cluster.h"
 
@@ -86,15 +87,17 @@ class ServiceCluster {
   ServiceCluster(const ServiceCluster&) = delete;
   ServiceCluster& operator=(const ServiceCluster&) = delete;
 
-  // Begins to answer; `jobs` and `logs` stand for the real services when they are given.
-  void serve(grpc::Service* jobs = nullptr, grpc::Service* logs = nullptr) {
+  // Begins to answer; what is given stands for the real services.
+  void serve(grpc::Service* jobs = nullptr, grpc::Service* logs = nullptr,
+             grpc::Service* both_artifacts = nullptr, grpc::Service* both_secrets = nullptr) {
     grpc::ServerBuilder builder;
     builder.RegisterService(jobs != nullptr ? jobs : &job_service);
     builder.RegisterService(&admin_service_);
     builder.RegisterService(&billing_service_);
-    builder.RegisterService(&artifact_service_);
+    builder.RegisterService(both_artifacts != nullptr ? both_artifacts : &artifact_service);
     builder.RegisterService(logs != nullptr ? logs : &log_service_);
     builder.RegisterService(&checkpoint_service_);
+    builder.RegisterService(both_secrets != nullptr ? both_secrets : &secret_service);
     server_ = builder.BuildAndStart();
     channel = server_->InProcessChannel({});
   }
@@ -164,11 +167,18 @@ class ServiceCluster {
   std::unique_ptr<artifacts::CheckpointStore> checkpoints = std::move(
       artifacts::CheckpointStore::open(artifacts::posix_files(), stored_.folder().string(), {})
           .value());
+  std::unique_ptr<artifacts::JobArchives> archives = std::move(
+      artifacts::JobArchives::open(artifacts::posix_files(), stored_.folder().string(), {})
+          .value());
+  std::unique_ptr<secrets::SecretStore> secrets = std::move(
+      secrets::SecretStore::open(stored_.folder() / "secrets", stored_.folder() / "secrets.key")
+          .value());
+  rpc::ArtifactService artifact_service{context, tiles_, *archives, signer.verifier()};
+  rpc::SecretService secret_service{context, *secrets, signer.verifier()};
 
  private:
   rpc::AdminService admin_service_{context};
   rpc::BillingService billing_service_{context};
-  rpc::ArtifactService artifact_service_{context, tiles_, signer.verifier()};
   rpc::LogService log_service_{context, *telemetry, signer.verifier()};
   rpc::CheckpointService checkpoint_service_{context, *checkpoints, signer.verifier(), {}};
   std::unique_ptr<grpc::Server> server_;

@@ -15,6 +15,7 @@
 #include "overwinter/v1/checkpoint.pb.h"
 #include "overwinter/v1/job.pb.h"
 #include "overwinter/v1/log.pb.h"
+#include "overwinter/v1/secret.pb.h"
 #include "overwinter/v1/worker.pb.h"
 #include "tests/integration/authorisation/fixture.h"
 
@@ -70,6 +71,9 @@ const std::map<std::string, Names>& people_may() {
       {"CheckpointService/GetCheckpoint", kReaders},
       {"CheckpointService/DownloadCheckpoint", kReaders},
       {"CheckpointService/VerifyCheckpoint", kReaders},
+      {"SecretService/SetSecret", kSubmitters},
+      {"SecretService/ListSecrets", kSubmitters},
+      {"SecretService/DeleteSecret", kSubmitters},
   };
   return table;
 }
@@ -83,6 +87,8 @@ const std::map<std::string, Names>& workers_may() {
       {"ArtifactService/ReadBlock", {"worker"}},
       {"ArtifactService/ReadBlob", {"worker"}},
       {"ArtifactService/PutTile", {"worker"}},
+      {"ArtifactService/PutOutputs", {"worker"}},
+      {"SecretService/ReadSecrets", {"worker"}},
       {"CheckpointService/BeginCheckpoint", {"worker"}},
       {"CheckpointService/PutCheckpointFile", {"worker"}},
       {"CheckpointService/CommitCheckpoint", {"worker"}},
@@ -99,7 +105,7 @@ std::vector<std::string> every_method() {
        {v1::Job::descriptor()->file(), v1::Worker::descriptor()->file(),
         v1::PriceBook::descriptor()->file(), v1::ReadBlockRequest::descriptor()->file(),
         v1::LogLine::descriptor()->file(), v1::Checkpoint::descriptor()->file(),
-        v1::Hello::descriptor()->file()}) {
+        v1::Secret::descriptor()->file(), v1::Hello::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       const auto* service = file->service(s);
       for (int m = 0; m < service->method_count(); ++m) {
@@ -196,7 +202,7 @@ TEST_F(AuthorisationTest, WorkersPort) {
       } else if (!workers_may().at(method).contains(name)) {
         EXPECT_EQ(status.error_code(), grpc::StatusCode::PERMISSION_DENIED) << what;
       } else if (method.starts_with("ArtifactService/") || method.starts_with("LogService/") ||
-                 method.starts_with("CheckpointService/")) {
+                 method.starts_with("CheckpointService/") || method.starts_with("SecretService/")) {
         // By capability: an empty one is refused by the handler, in its own words.
         EXPECT_EQ(status.error_message().find("certificate"), std::string::npos) << what;
       } else {
