@@ -102,7 +102,7 @@ class BothSecretPorts final : public v1::SecretService::CallbackService {
 
 class ExecCluster {
  public:
-  ExecCluster() { services.serve(nullptr, nullptr, &artifacts, &secrets); }
+  ExecCluster() { services.serve(nullptr, nullptr, &artifacts, &secrets, true); }
 
   // Puts a job into the views, or replaces it; the worker holds seat 1 of its attempt until it has
   // ended. Returns that seat.

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -87,10 +89,16 @@ class ServiceCluster {
   ServiceCluster(const ServiceCluster&) = delete;
   ServiceCluster& operator=(const ServiceCluster&) = delete;
 
-  // Begins to answer; what is given stands for the real services.
+  // Begins to answer; what is given stands for the real services. `on_loopback`: through sockets,
+  // as programs do: an in-process stream that is ended early leaves its writer waiting.
   void serve(grpc::Service* jobs = nullptr, grpc::Service* logs = nullptr,
-             grpc::Service* both_artifacts = nullptr, grpc::Service* both_secrets = nullptr) {
+             grpc::Service* both_artifacts = nullptr, grpc::Service* both_secrets = nullptr,
+             bool on_loopback = false) {
     grpc::ServerBuilder builder;
+    int port = 0;
+    if (on_loopback) {
+      builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    }
     builder.RegisterService(jobs != nullptr ? jobs : &job_service);
     builder.RegisterService(&admin_service_);
     builder.RegisterService(&billing_service_);
@@ -99,7 +107,9 @@ class ServiceCluster {
     builder.RegisterService(&checkpoint_service_);
     builder.RegisterService(both_secrets != nullptr ? both_secrets : &secret_service);
     server_ = builder.BuildAndStart();
-    channel = server_->InProcessChannel({});
+    channel = on_loopback ? grpc::CreateChannel("127.0.0.1:" + std::to_string(port),
+                                                grpc::InsecureChannelCredentials())
+                          : server_->InProcessChannel({});
   }
 
  private:
