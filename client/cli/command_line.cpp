@@ -107,21 +107,23 @@ void declare_run(CLI::App& root, Parsed& p) {
       ->check(CLI::Range(1, 1024));
   run->add_option("--device", r->device, "On each: KIND[:COUNT], for example cpu:2");
   run->add_option("--cap", r->cap, "The most it may cost, in the price book's currency");
-  run->add_option("--env", r->env, "NAME=VALUE, or NAME as it is here; may be repeated")
-      ->take_all();
-  run->add_option("--secret", r->secrets, "NAME of `overwinter secrets`; may be repeated")
-      ->take_all();
+  // One value each: a list would take the "--" that stands before the command.
+  const auto repeated = [run](const char* name, std::vector<std::string>& values,
+                              const char* about) {
+    run->add_option(name, values, about)->take_all()->allow_extra_args(false);
+  };
+  repeated("--env", r->env, "NAME=VALUE, or NAME as it is here; may be repeated");
+  repeated("--secret", r->secrets, "NAME of `overwinter secrets`; may be repeated");
   run->add_option("--workdir", r->workdir, "The folder that goes with it (default: this one)");
   run->add_option("--setup", r->setup, "Run once on each worker, its results are kept");
   run->add_option("--checkpoint-dir", r->checkpoint_dir,
                   "Where the program leaves checkpoints, in the workdir");
-  run->add_option("--output", r->outputs, "What `jobs download` returns; may be repeated")
-      ->take_all();
+  repeated("--output", r->outputs, "What `jobs download` returns; may be repeated");
   run->add_option("--launcher", r->launcher, "env (default), torchrun, mpi or none");
   run->add_option("--memory", r->memory, "Of each device (default: all of it): 4GiB");
   run->add_option("--project", r->project, "Project (default: the token's)");
   run->add_option("--name", r->name, "Name of the job (default: the program's)");
-  run->add_option("--set", r->settings, "Change one value of the job");
+  repeated("--set", r->settings, "Change one value of the job; may be repeated");
   run->add_flag("--print-yaml", r->print_yaml, "Print the job file that stands for this; no more");
   run->add_flag("-d,--detach", r->detach, "Print the job's name and do not follow it");
   examples(run,

@@ -30,17 +30,13 @@ std::string list_of(const std::vector<std::string>& texts) {
   return out + "]";
 }
 
-// "web/train.py" of {"python3", "web/train.py"}: the first word that is no program of the system.
+// The script's name where there is one ("train" of python3 web/train.py), else the program's.
 std::string name_of(const std::vector<std::string>& command) {
   for (const std::string& word : command) {
-    const std::string stem = std::filesystem::path(word).stem().string();
-    if (word.starts_with("-") || stem.empty()) continue;
-    if (stem.starts_with("python") || stem == "bash" || stem == "sh" || stem == "torchrun" ||
-        stem == "env")
-      continue;
-    return stem;
+    const std::filesystem::path path(word);
+    if (path.extension() == ".py" || path.extension() == ".sh") return path.stem().string();
   }
-  return "run";
+  return std::filesystem::path(command.front()).filename().string();
 }
 
 Result<std::string> env_text(const std::vector<std::string>& env) {

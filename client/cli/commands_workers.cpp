@@ -43,6 +43,13 @@ void print_worker(const v1::Worker& worker) {
                          printable(worker.host_name()), worker.host_id(), worker.workers_on_host(),
                          worker.workers_on_host() == 1 ? "" : "s"));
   print_line(fmt::format("version      {}", worker.version()));
+  print_line(worker.peer_address().empty()
+                 ? "gangs        of this machine alone"
+                 : fmt::format("gangs        at {} on {}", printable(worker.peer_address()),
+                               printable(worker.network())));
+  print_line("programs     " + (worker.no_exec().empty()
+                                    ? "memory by " + printable(worker.memory_limit())
+                                    : "none of users: " + printable(worker.no_exec())));
   print_line(fmt::format("price        {} an hour{}", money_text(worker.price_per_hour()),
                          worker.spot() ? ", spot" : ""));
   print_line(

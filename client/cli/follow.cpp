@@ -27,7 +27,11 @@ bool paused_for_good(const v1::Job& job) {
 std::string detail_of(const v1::Job& job) {
   const v1::Progress& p = job.progress();
   std::string text = fmt::format("{} of {} units", p.units_done(), p.units_total());
-  if (p.steps_total() > 0) text = fmt::format("step {} of {}", p.step(), p.steps_total());
+  if (p.steps_total() > 0) {
+    text = fmt::format("step {} of {}", p.step(), p.steps_total());
+  } else if (job.spec().has_exec()) {  // it counts its steps itself, or none
+    text = p.step() > 0 ? fmt::format("step {}", p.step()) : std::string();
+  }
   if (p.has_loss()) text += fmt::format("  loss {:.4f}", p.loss());
   if (p.has_validation_loss()) text += fmt::format("  validation {:.4f}", p.validation_loss());
   if (p.gflops() > 0) text += fmt::format("  {:.1f} GFLOP/s", p.gflops());

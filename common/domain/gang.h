@@ -25,6 +25,7 @@ struct SeatExit {
   std::int32_t signal = 0;            // 0: none
   std::optional<std::uint32_t> rank;  // that failed first on this seat
   std::uint64_t step = 0;             // the last that it told of
+  bool repeats = false;  // the next attempt would end the same way (a loss that is NaN)
   friend bool operator==(const SeatExit&, const SeatExit&) = default;
 };
 

@@ -355,19 +355,24 @@ void Engine::gang_attempt_over(JobId id) {
                      std::to_string(soft.step);
       break;
     default:
-      ended.reason = (culprit.message.empty() ? "a member ended" : culprit.message) + where;
+      ended.reason = (culprit.message.empty() ? "a member ended" : culprit.message);
+      // Workers speak in sentences; this one goes on.
+      if (ended.reason.ends_with('.')) ended.reason.pop_back();
+      ended.reason += where;
   }
   const bool progress = of.checkpoint_attempt == of.attempt || soft.step > soft.first_step;
   const bool refused = culprit.end == SeatEnd::kRefused;
   if (refused && culprit.worker.valid()) avoid(of, culprit.worker);
-  const bool final_at_once = ended.cause == Cause::kFailure && !refused && !progress;
+  const bool final_at_once =
+      ended.cause == Cause::kFailure && !refused && (!progress || culprit.exit.repeats);
   emit(ended);
   touch(id);
   if (final_at_once || of.failures > of.demand.retries) {
     stop_job(
         id, Cause::kFailure,
-        ended.reason + (final_at_once ? "; its attempt made no step and no checkpoint"
-                                      : "; it failed " + std::to_string(of.failures) + " times"),
+        ended.reason + (culprit.exit.repeats ? "; it would end so again"
+                        : final_at_once      ? "; its attempt made no step and no checkpoint"
+                                        : "; it failed " + std::to_string(of.failures) + " times"),
         0);
     return;
   }

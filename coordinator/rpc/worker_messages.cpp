@@ -75,6 +75,7 @@ Result<core::Report> seat_ended(const v1::SeatEnded& message) {
   report.exit.signal = message.exit().signal();
   if (message.exit().has_rank()) report.exit.rank = message.exit().rank();
   report.exit.step = message.exit().step();
+  report.exit.repeats = message.exit().repeats();
   return report;
 }
 

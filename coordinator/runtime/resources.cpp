@@ -188,6 +188,10 @@ v1::Worker worker_resource(const Views& views, const Principal& caller, const Wo
   out.set_host_id(worker.machine.host_id);
   out.set_host_name(worker.machine.host_name);
   out.set_version(worker.machine.version);
+  out.set_peer_address(worker.machine.peer_address);
+  out.set_network(worker.machine.network);
+  out.set_no_exec(worker.machine.no_exec);
+  out.set_memory_limit(worker.machine.memory_limit);
   for (const DeviceInfo& device : worker.machine.devices) {
     *out.add_devices() = wire::to_proto(device);
   }

@@ -63,6 +63,7 @@ void put(const SeatExit& exit, v1::FactSeatExit* out) {
   out->set_signal(exit.signal);
   if (exit.rank) out->set_rank(*exit.rank);
   out->set_step(exit.step);
+  out->set_repeats(exit.repeats);
 }
 
 void put(const MachineInfo& machine, v1::FactMachine* out) {
@@ -193,6 +194,7 @@ SeatExit seat_exit(const v1::FactSeatExit& in) {
   out.signal = in.signal();
   if (in.has_rank()) out.rank = in.rank();
   out.step = in.step();
+  out.repeats = in.repeats();
   return out;
 }
 

@@ -31,9 +31,14 @@ class FourHosts(unittest.TestCase):
 
     def submit(self, **workers):
         spec = gpt(STEPS, 50, workers=workers)
+        # Enough to compute that four machines are predicted to be faster than two.
+        spec["workload"]["train"]["model"]["gpt"].update(width=64, context=64)
+        spec["workload"]["train"]["batch_size"] = 96
         with open(self.path("job.json"), "w", encoding="utf-8") as f:
             json.dump(spec, f)
-        return self.machines.json("submit", self.path("job.json"))["name"]
+        job = self.machines.json("submit", self.path("job.json"))
+        self.assertEqual(job["plan"]["workersMax"], 4, job["plan"])
+        return job["name"]
 
     def job(self, name):
         return self.machines.json("jobs", "get", name)
@@ -46,7 +51,12 @@ class FourHosts(unittest.TestCase):
             begun = int(found["attempts"][-1]["goesOnFromStep"]) if found["attempts"] else 0
             return (found["attempt"] == attempt and found["workerCount"] == workers and found["state"] == "RUNNING"
                     and int(found["progress"]["checkpointStep"]) > begun and found)
-        return wait_until(f"attempt {attempt} trains on {workers}", there, 90, 0.1)
+        try:
+            return wait_until(f"attempt {attempt} trains on {workers}", there, 60, 0.1)
+        except AssertionError as late:
+            found = self.job(name)
+            story = {key: found[key] for key in ("state", "stateReason", "attempt", "attempts", "workerCount", "progress")}
+            raise AssertionError(f"{late}\n{json.dumps(story, indent=1)}\n{self.machines.logs()}") from late
 
     def steps_again(self, name, attempt, since):
         """Seconds until the attempt has made a step."""

@@ -77,7 +77,9 @@ Gangs::Gangs(const Options& options, const Settings& settings, const PeerNetwork
       site_(program_site(options, settings, places_)),
       files_([&session] { return session ? session->artifacts() : nullptr; }),
       checkpoints_(transfer_setting(session)),
-      log_([&session] { return session ? session->bulk() : nullptr; }) {
+      log_([&session] { return session ? session->bulk() : nullptr; }),
+      secrets_([&session] { return session ? session->bulk() : nullptr; }),
+      outputs_([&session] { return session ? session->artifacts() : nullptr; }) {
   PeerClientConfig calls;
   calls.leaf_dir = options.data_dir / "identity";
   calls_ = std::make_unique<PeerClient>(calls);
@@ -118,6 +120,8 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
     parts.files = &files_;
     parts.checkpoints = &checkpoints_;
     parts.log = &log_;
+    parts.secrets = &secrets_;
+    parts.outputs = &outputs_;
     return std::make_shared<ExecWork>(key, parts, observer);
   }
   return fail(Code::kUnimplemented, "this worker runs no such gang", "workload");

@@ -10,8 +10,10 @@
 #include "worker/rpc/checkpoint_transfer.h"
 #include "worker/rpc/job_file_reader.h"
 #include "worker/rpc/log_pusher.h"
+#include "worker/rpc/output_sender.h"
 #include "worker/rpc/peer_client.h"
 #include "worker/rpc/peer_server.h"
+#include "worker/rpc/secret_reader.h"
 #include "worker/rpc/session.h"
 #include "worker/runtime/gang_seats.h"
 
@@ -46,6 +48,8 @@ class Gangs {
   JobFileReader files_;
   CheckpointTransfer checkpoints_;
   LogPusher log_;
+  SecretReader secrets_;
+  OutputSender outputs_;
   std::unique_ptr<PeerClient> calls_;
   std::unique_ptr<GangSeats> seats_;
   std::unique_ptr<PeerServer> port_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "common/formats/archive.h"
 #include "worker/exec/process_table.h"
 #include "worker/programs/gang_layout.h"
 #include "worker/programs/output_archive.h"
@@ -318,6 +319,8 @@ void ExecWork::close(const exec::TreeEnd& end) {
       how.outcome = GangOutcome::kFailed;
       how.message = kept.message;
     }
+  } else if (how.outcome == GangOutcome::kFailed && !killed_) {
+    keep_workdir();
   }
   std::uint64_t peak = 0;
   {
@@ -357,6 +360,20 @@ Status ExecWork::keep_outputs() {
   const CheckpointAccess of = observer_.access();
   return parts_.outputs->put(of.seat, of.capability, JobOutputs::Kind::kOutputs, archive->file,
                              given_up_.get_token());
+}
+
+// For `jobs download --workdir`. It changes nothing of how the job ended.
+void ExecWork::keep_workdir() {
+  const auto archive = archive_outputs(place_->folder().work(), {"."},
+                                       place_->own_folder() / "left", formats::kArchiveBytesMax);
+  const CheckpointAccess of = observer_.access();
+  const Status kept = archive
+                          ? parts_.outputs->put(of.seat, of.capability, JobOutputs::Kind::kWorkdir,
+                                                archive->file, given_up_.get_token())
+                          : archive.error();
+  if (!kept.ok())
+    log_line(ranks_.front(), true,
+             fmt::format("[overwinter: its folder is not kept: {}]", kept.message));
 }
 
 GangSeatExited ExecWork::verdict(const exec::TreeEnd& end) {

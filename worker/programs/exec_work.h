@@ -67,6 +67,7 @@ class ExecWork final : public GangWork, private exec::TreeObserver {
   void close(const exec::TreeEnd& end);
   void keep_last_checkpoint();
   [[nodiscard]] Status keep_outputs();
+  void keep_workdir();
   [[nodiscard]] GangSeatExited verdict(const exec::TreeEnd& end);
 
   const GangKey key_;

@@ -15,8 +15,8 @@ namespace overwinter::worker {
 namespace fs = std::filesystem;
 
 Result<OutputArchive> archive_outputs(const fs::path& work, const std::vector<std::string>& outputs,
-                                      const fs::path& scratch) {
-  const auto found = exec::collect_outputs(work, outputs, kOutputBytesMax);
+                                      const fs::path& scratch, std::uint64_t bytes_max) {
+  const auto found = exec::collect_outputs(work, outputs, bytes_max);
   if (!found) return fail(found.error());
   const fs::path files = scratch / "files";
   std::error_code failed;
@@ -28,7 +28,7 @@ Result<OutputArchive> archive_outputs(const fs::path& work, const std::vector<st
     const auto copied = copy_inside(work, file, files / file.path);
     if (!copied) return fail(copied.error());
   }
-  const auto listing = formats::list_folder(files, kOutputBytesMax);
+  const auto listing = formats::list_folder(files, bytes_max);
   if (!listing) return fail(listing.error());
   OutputArchive out{scratch / "archive", found->missing};
   std::ofstream file(out.file, std::ios::binary | std::ios::trunc);

@@ -17,9 +17,11 @@ struct OutputArchive {
   std::vector<std::string> missing;
 };
 // What `outputs` names below `work`, copied into `scratch` (made, and the archive lies in it)
-// without following links. RESOURCE_EXHAUSTED: over kOutputBytesMax, or the disk is full.
+// without following links; "." is all of it. RESOURCE_EXHAUSTED: over `bytes_max`, or the disk is
+// full.
 [[nodiscard]] Result<OutputArchive> archive_outputs(const std::filesystem::path& work,
                                                     const std::vector<std::string>& outputs,
-                                                    const std::filesystem::path& scratch);
+                                                    const std::filesystem::path& scratch,
+                                                    std::uint64_t bytes_max = kOutputBytesMax);
 
 }  // namespace overwinter::worker

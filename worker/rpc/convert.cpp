@@ -72,6 +72,7 @@ struct FillReport {
     ended.mutable_exit()->set_signal(r.exit.signal);
     if (r.exit.rank) ended.mutable_exit()->set_rank(*r.exit.rank);
     ended.mutable_exit()->set_step(r.exit.step);
+    ended.mutable_exit()->set_repeats(r.exit.repeats);
   }
   void operator()(const SeatPrepared& r) const {
     *out.mutable_seat_prepared()->mutable_seat() = wire::to_proto(r.seat);

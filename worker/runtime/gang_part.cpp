@@ -22,6 +22,7 @@ constexpr Duration kTick{250};
 // Longer without a tick means that this process did not run.
 constexpr Duration kStall{2000};
 constexpr Duration kOthersEndWithin{2000};
+constexpr Duration kFirstHostSpeaksWithin{1500};
 constexpr int kOutputEndTries = 20;
 constexpr int kOutputEndMs = 50;
 constexpr std::size_t kFaultsMax = 64;
@@ -134,7 +135,7 @@ void GangPart::checkpoint_kept(std::uint32_t rank, const v1::CheckpointKept& ans
 
 void GangPart::end(Duration grace) {
   post([this, grace] {
-    ending_ = true;
+    ending_ = told_ = true;
     if (grace <= Duration(0)) return kill_everything();
     if (program_) program_->terminate();
     const SteadyTime at = std::chrono::steady_clock::now() + grace;
@@ -147,7 +148,7 @@ void GangPart::run(const std::stop_token& stop) {
     wait_for_something(kTick);
     run_posted();
     if (stop.stop_requested()) {
-      ending_ = true;
+      ending_ = told_ = true;
       kill_everything();
     }
     server_->process();
@@ -157,7 +158,21 @@ void GangPart::run(const std::stop_token& stop) {
     }
     tick(std::chrono::steady_clock::now());
   }
+  let_the_first_host_speak();
   finish();
+}
+
+// Where nothing more is known than that a rank is gone, the first host knows how: its word is heard
+// first, and then this host is told to end.
+void GangPart::let_the_first_host_speak() {
+  const SteadyTime until = std::chrono::steady_clock::now() + kFirstHostSpeaksWithin;
+  while (!order_.leads() && only_lost() && !told_ && std::chrono::steady_clock::now() < until) {
+    pollfd wait{wake_, POLLIN, 0};
+    ::poll(&wait, 1, static_cast<int>(kTick.count()));
+    std::uint64_t drained = 0;
+    [[maybe_unused]] const ssize_t n = ::read(wake_, &drained, sizeof drained);
+    run_posted();
+  }
 }
 
 void GangPart::wait_for_something(Duration within) {
@@ -185,9 +200,8 @@ void GangPart::tick(SteadyTime now) {
   if (kill_at_ && now >= *kill_at_) kill_everything();
   if (ending_ || killed_) return;
   if (auto fault = ranks_.overdue(now)) blame(std::move(*fault));
-  // Another daemon started these ranks and hears how they end: where nothing more is known here
-  // than that one is gone, its word comes first.
-  if (!order_.starts() && ranks_.all_ended() && !only_lost()) program_gone_ = true;
+  // Another daemon started these ranks, and hears how they end.
+  if (!order_.starts() && ranks_.all_ended()) program_gone_ = true;
 }
 
 // Ranks of other workers of this host speak to their own daemons.

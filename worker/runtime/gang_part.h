@@ -66,6 +66,7 @@ class GangPart final : private LocalServer::Handler {
   void run(const std::stop_token& stop);
   void wait_for_something(Duration within);
   void run_posted();
+  void let_the_first_host_speak();
   void tick(SteadyTime now);
   void note_sockets(const GangPlaces& places);
   Status start_program(std::vector<std::string> command);
@@ -117,6 +118,7 @@ class GangPart final : private LocalServer::Handler {
   std::optional<int> program_status_;
   RemoteEnded remote_ended_;
   bool ending_ = false;  // nothing that happens now is a fault
+  bool told_ = false;    // by end()
   bool killed_ = false;
   std::optional<SteadyTime> kill_at_;
   SteadyTime last_tick_;

@@ -271,6 +271,8 @@ void RankWork::ended(const GangEnded& ended) {
   how.exit.step = ended.fault.step;
   how.exit.signal = ended.fault.signal.value_or(0);
   how.exit.exit_code = ended.fault.exit_code.value_or(0);
+  // The same numbers give the same one that is none.
+  how.exit.repeats = !ended.fault.tensor.empty();
   if (ended.fault.kind != GangFaultKind::kNone) {
     how.outcome = outcome_of(ended.fault);
   } else {

@@ -60,7 +60,7 @@ TEST(Validate, NamesEveryViolation) {
   spec.mutable_time_limit();
   EXPECT_EQ(fields(spec),
             (Fields{"workload.matmul.a", "workload.matmul.b", "workload.matmul.algorithm",
-                    "project", "name", "workers.device", "workers.max", "transport", "priority",
+                    "transport", "project", "name", "workers.device", "workers.max", "priority",
                     "spot", "memory_per_device", "time_limit", "budget.deadline", "budget.cap"}));
   const Status status = to_status(complete_and_validate(spec, ""));
   EXPECT_EQ(status.code, Code::kInvalidArgument);

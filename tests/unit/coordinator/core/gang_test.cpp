@@ -49,14 +49,17 @@ struct Gang : testing::Test {
       }
     }
   }
-  void fail(SeatKey key, std::string message = "rank 0 exited with 1") {
+  // `rank`: that the seat's worker names; of a gang of several hosts perhaps another's.
+  void fail(SeatKey key, std::string message = "rank 0 exited with 1",
+            std::optional<std::uint32_t> rank = std::nullopt, bool repeats = false) {
     SeatEnded ended;
     ended.seat = key;
     ended.end = SeatEnd::kFailed;
     ended.used = cluster.now - cluster.state().find_seat(key)->granted_at;
     ended.message = std::move(message);
     ended.exit.exit_code = 1;
-    ended.exit.rank = 0;
+    ended.exit.rank = rank;
+    ended.exit.repeats = repeats;
     cluster.report(cluster.state().find_seat(key)->worker, ended);
   }
   void end_all(JobId id, SeatEnd how) {
@@ -201,6 +204,29 @@ TEST_F(Gang, AFailureWithoutAStepOrACheckpointIsFinalAtOnce) {
   end_all(id, SeatEnd::kPeerLost);
   EXPECT_EQ(cluster.job(id).state, JobState::kFailed);
   EXPECT_NE(cluster.job(id).reason.find("rank 0 exited with 1"), std::string::npos);
+}
+
+TEST_F(Gang, WhoseRankFailedIsKnownWhoeverTellsOfIt) {
+  const JobId id = running(a_job().as_gang(2, 2));
+  live_for(Duration(2000), 5);
+  const SeatKey first = cluster.seat(id, 0);
+  const WorkerId second = cluster.state().find_seat(cluster.seat(id, 1))->worker;
+  cluster.end(cluster.seat(id, 1), Duration(2000), SeatEnd::kPeerLost);
+  fail(first, "rank 1 was killed by signal 11.", 1);
+  ASSERT_EQ(cluster.job(id).ended_attempts.size(), 1U);
+  EXPECT_EQ(cluster.job(id).ended_attempts[0].worker, second);
+  EXPECT_EQ(cluster.job(id).ended_attempts[0].reason,
+            "rank 1 was killed by signal 11 on " + cluster.state().find_worker(second)->name);
+}
+
+TEST_F(Gang, WhatWouldEndSoAgainIsNotTriedAgain) {
+  const JobId id = running(a_job().as_gang(2, 2).with_retries(5));
+  live_for(Duration(2000), 5);
+  cluster.step(CheckpointStored{id, 1, 5});
+  fail(cluster.seat(id, 0), "step 7: the loss is nan", 0, true);
+  end_all(id, SeatEnd::kPeerLost);
+  EXPECT_EQ(cluster.job(id).state, JobState::kFailed);
+  EXPECT_NE(cluster.job(id).reason.find("it would end so again"), std::string::npos);
 }
 
 TEST_F(Gang, OwnFailuresEndItAfterItsRetriesAndLostWorkersDoNotCount) {

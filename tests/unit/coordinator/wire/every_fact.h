@@ -136,8 +136,8 @@ inline SeatStopping full(Tag<SeatStopping>) {
   return {some_seat(), Cause::kPreempted};
 }
 inline SeatReleased full(Tag<SeatReleased>) {
-  return {some_seat(),          SeatEnd::kLost, Duration(60'500), 1ULL << 32,
-          "the worker is gone", {3, 9, 1, 120}, big_charge(7)};
+  return {some_seat(),          SeatEnd::kLost,       Duration(60'500), 1ULL << 32,
+          "the worker is gone", {3, 9, 1, 120, true}, big_charge(7)};
 }
 inline UsageCharged full(Tag<UsageCharged>) {
   return {some_seat(), at(4), at(5), Duration(1001), Money{1890}, {-big_charge(3).units}};
@@ -153,8 +153,9 @@ inline AttemptBroken full(Tag<AttemptBroken>) {
   return {JobId(11), 2, Cause::kWorkerLost};
 }
 inline AttemptEnded full(Tag<AttemptEnded>) {
-  return {JobId(11),           2, Cause::kStalled, 3, WorkerId(12), 160, true, {1, 11, 2, 159},
-          "rank 2 stood still"};
+  return {
+      JobId(11),           2, Cause::kStalled, 3, WorkerId(12), 160, true, {1, 11, 2, 159, true},
+      "rank 2 stood still"};
 }
 
 template <std::size_t... I>

@@ -87,10 +87,10 @@ class Ports final : public JobFiles,
     return std::map<std::string, std::string>{{"TOKEN", "hush"}};
   }
   // JobOutputs
-  Status put(const SeatKey&, const std::function<std::string()>&, Kind, const fs::path& path,
+  Status put(const SeatKey&, const std::function<std::string()>&, Kind kind, const fs::path& path,
              std::stop_token) override {
     const MutexLock lock(mutex_);
-    outputs_ = file_text(path);
+    (kind == Kind::kOutputs ? outputs_ : workdir_) = file_text(path);
     return Status::success();
   }
   // GangWorkObserver
@@ -148,6 +148,10 @@ class Ports final : public JobFiles,
     const MutexLock lock(mutex_);
     return up_;
   }
+  std::string workdir() {
+    const MutexLock lock(mutex_);
+    return workdir_;
+  }
   std::string outputs() {
     const MutexLock lock(mutex_);
     return outputs_;
@@ -175,6 +179,7 @@ class Ports final : public JobFiles,
   std::set<std::uint32_t> up_;
   std::uint64_t step_ = 0;
   std::string outputs_;
+  std::string workdir_;
   std::optional<GangSeatExited> over_;
 };
 
@@ -369,6 +374,15 @@ TEST_F(ExecWorkTest, OutputsLeaveWhenItHasSucceeded) {
   EXPECT_THAT(ports_.outputs(), HasSubstr("answer\n"));
   EXPECT_THAT(ports_.outputs(), testing::Not(HasSubstr("root:")));
   EXPECT_THAT(ports_.text(), HasSubstr("no output missing was made"));
+}
+
+TEST_F(ExecWorkTest, TheFolderOfOneThatFailedIsKept) {
+  with_file("given", "1");
+  bash("echo half > result; exit 4");
+  run();
+  EXPECT_EQ(ports_.wait_over().outcome, GangOutcome::kFailed);
+  EXPECT_THAT(ports_.workdir(), HasSubstr("half\n"));
+  EXPECT_THAT(ports_.workdir(), HasSubstr("given"));
 }
 
 TEST_F(ExecWorkTest, WhatIgnoresItsSignalIsKilledAfterTheGrace) {
