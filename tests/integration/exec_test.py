@@ -62,7 +62,8 @@ class Exec(unittest.TestCase):
 
     def job_of(self, *arguments, workdir=None):
         workdir = workdir or self.folder("empty", {})
-        return self.cluster.json("run", "-d", "--workdir", workdir, *arguments)["name"]
+        done = self.cluster.run("run", "-d", "--format", "json", "--workdir", workdir, *arguments)
+        return json.loads(done.stdout)["name"]
 
     def end_of(self, job):
         return wait_until(f"{job} ends", lambda: (lambda j: j if j["state"] in (
@@ -168,7 +169,7 @@ class Exec(unittest.TestCase):
         self.assertRegex(self.cluster.run("logs", job).stdout, r"from [2-5]0")
 
     def test_a_gigabyte_of_output_delays_nothing(self):
-        text = "line = 'x' * 99\nfor _ in range(10_000_000): print(line)"
+        text = "import sys\nlines = ('x' * 99 + '\\n') * 10_000\nfor _ in range(1000): sys.stdout.write(lines)"
         self.call("--", "python3", "-c", text)
         self.assertLess(len(self.cluster.run("logs", "@last").stdout), 64 * MIB)
 
