@@ -81,9 +81,9 @@ Status CheckpointCollector::send(const exec::CheckpointSet& set,
   }
   last_step_ = manifest.step;
   busy_ = true;
-  sending_.send(std::move(manifest), copies, [this, remove](const Status& kept) {
+  sending_.send(std::move(manifest), copies, [this, remove, number = ++taken_](const Status& kept) {
     remove();
-    if (kept.ok()) ++stored_;
+    if (kept.ok()) stored_ = number;
     busy_ = false;
   });
   return Status::success();

@@ -41,8 +41,10 @@ class CheckpointCollector {
   // The job has no process any more: what is there now is whole or never will be.
   [[nodiscard]] Status look_last(std::chrono::milliseconds now, std::optional<std::uint64_t> step);
 
-  [[nodiscard]] bool busy() const { return busy_; }               // one is on its way
-  [[nodiscard]] std::uint64_t stored() const { return stored_; }  // that the coordinator has
+  [[nodiscard]] bool busy() const { return busy_; }  // one is on its way
+  // How many it has taken, and the number of the last one that the coordinator has; 0: none.
+  [[nodiscard]] std::uint64_t taken() const { return taken_; }
+  [[nodiscard]] std::uint64_t stored() const { return stored_; }
 
  private:
   Status send(const exec::CheckpointSet& set, std::optional<std::uint64_t> step);
@@ -57,6 +59,7 @@ class CheckpointCollector {
   std::set<std::string> renamed_;               // seen between two looks
   std::uint64_t last_step_ = 0;
   std::atomic<bool> busy_{false};
+  std::atomic<std::uint64_t> taken_{0};
   std::atomic<std::uint64_t> stored_{0};
 };
 

@@ -170,7 +170,7 @@ void ExecWork::wind_down() {
     const MutexLock lock(mutex_);
     if (stop_asked_) return;
     stop_asked_ = steady_clock::now();
-    stored_when_asked_ = collector_ ? collector_->stored() : 0;
+    taken_when_asked_ = collector_ ? collector_->taken() : 0;
   }
   changed_.notify_all();
 }
@@ -303,7 +303,7 @@ void ExecWork::stop_when_due() {
     const milliseconds grace = grace_of(spec_.stop());
     const auto waited =
         std::chrono::duration_cast<milliseconds>(steady_clock::now() - *stop_asked_);
-    const bool kept = collector_ && collector_->stored() > stored_when_asked_;
+    const bool kept = collector_ && collector_->stored() > taken_when_asked_;
     if (collector_ && !kept && waited < grace / 2) return;
     signalled_ = true;
     left = std::max(grace - waited, milliseconds(0));

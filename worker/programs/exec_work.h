@@ -88,7 +88,7 @@ class ExecWork final : public GangWork, private exec::TreeObserver {
   Condition changed_;
   bool ending_ OW_GUARDED_BY(mutex_) = false;  // this object is being destroyed
   std::optional<std::chrono::steady_clock::time_point> stop_asked_ OW_GUARDED_BY(mutex_);
-  std::uint64_t stored_when_asked_ OW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t taken_when_asked_ OW_GUARDED_BY(mutex_) = 0;
   bool signalled_ OW_GUARDED_BY(mutex_) = false;
   std::optional<std::uint64_t> step_ OW_GUARDED_BY(mutex_);
   std::uint64_t values_ OW_GUARDED_BY(mutex_) = 0;  // told without a step
