@@ -11,7 +11,7 @@
 #include "worker/exec/process_table.h"
 #include "worker/programs/gang_layout.h"
 #include "worker/programs/output_archive.h"
-#include "worker/programs/tree_verdict.h"
+#include "worker/exec/tree_verdict.h"
 
 namespace overwinter::worker {
 namespace {
@@ -220,7 +220,7 @@ void ExecWork::line(std::size_t process, exec::Stream stream, std::string_view t
 }
 
 void ExecWork::dropped(std::size_t process, exec::Stream stream, std::uint64_t bytes) {
-  log_line(rank_of(process), stream == exec::Stream::kErrors, dropped_text(bytes));
+  log_line(rank_of(process), stream == exec::Stream::kErrors, exec::dropped_text(bytes));
 }
 
 void ExecWork::take_progress(std::uint32_t rank, const exec::ProgressLine& progress) {
@@ -379,7 +379,7 @@ void ExecWork::keep_workdir() {
 GangSeatExited ExecWork::verdict(const exec::TreeEnd& end) {
   GangSeatExited how;
   const MutexLock lock(mutex_);
-  const TreeVerdict judged = judge(end, failed_first_);
+  const exec::TreeVerdict judged = exec::judge(end, failed_first_);
   how.exit.step = step_.value_or(0);
   how.exit.exit_code = judged.exit_code;
   how.exit.signal = judged.signal;
