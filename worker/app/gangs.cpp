@@ -10,6 +10,7 @@
 #include "common/security/file_io.h"
 #include "overwinter/v1/job.pb.h"
 #include "worker/programs/exec_work.h"
+#include "worker/programs/mpi_work.h"
 #include "worker/runtime/rank_work.h"
 
 namespace overwinter::worker {
@@ -23,6 +24,7 @@ GangPrograms gang_programs() {
   GangPrograms programs;
   programs.agent = folder / "overwinter-launch-agent";
   programs.rank = folder / "overwinter-rank";
+  programs.program_rank = folder / "overwinter-program-rank";
   return programs;
 }
 
@@ -113,7 +115,7 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
     return std::make_shared<RankWork>(key, parts, observer);
   }
   if (spec.has_exec()) {
-    ExecWorkParts parts;
+    ProgramWorkParts parts;
     parts.site = &site_;
     parts.worker = worker_;
     parts.address = network_.address;
@@ -122,6 +124,9 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
     parts.log = &log_;
     parts.secrets = &secrets_;
     parts.outputs = &outputs_;
+    if (spec.exec().launcher() == "mpi") {
+      return std::make_shared<MpiWork>(key, parts, network_.network, launcher, observer);
+    }
     return std::make_shared<ExecWork>(key, parts, observer);
   }
   return fail(Code::kUnimplemented, "this worker runs no such gang", "workload");

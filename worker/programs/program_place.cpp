@@ -48,7 +48,8 @@ Digest digest_of_workdir(const v1::ExecSpec& exec) {
 }  // namespace
 
 std::optional<uid_t> ProgramPlace::owner() const {
-  return uid_ ? std::optional(uid_->uid) : std::nullopt;
+  if (!site_.confinement.own_uid) return std::nullopt;
+  return uid_ ? uid_->uid : wish_.owner;
 }
 
 Result<std::unique_ptr<ProgramPlace>> ProgramPlace::make(
@@ -77,7 +78,7 @@ Status ProgramPlace::make_folder() {
       exec::resolve_mounts(site_.mounts, wish_.project, wanted, site_.confinement.own_uid);
   if (!mounts) return mounts.error();
   mounts_ = std::move(*mounts);
-  if (site_.confinement.own_uid) {
+  if (site_.confinement.own_uid && !wish_.owner) {
     auto lease = exec::take_uid(site_.uids);
     if (!lease) return lease.error();
     uid_.emplace(std::move(*lease));

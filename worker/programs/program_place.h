@@ -32,6 +32,7 @@ class ProgramPlace {
     std::string project;  // whose caches and setups
     v1::ExecSpec exec;
     bool restore = false;  // there is a checkpoint to go on from
+    std::optional<uid_t> owner;  // who it runs as; nothing: a user id of its own is leased
   };
 
   // Blocks: for the workdir and the checkpoint to come, for the setup to end. CANCELLED after a

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "worker/runtime/gang_outcome.h"
 
 namespace overwinter::worker {
 namespace {
@@ -31,29 +32,6 @@ Status give_away(const fs::path& folder, uid_t uid) {
   }
   if (failed) return error(Code::kInternal, "cannot read " + folder.string());
   return Status::success();
-}
-
-// What a fault of the gang says of this worker's seats.
-GangOutcome outcome_of(const GangFault& fault) {
-  switch (fault.kind) {
-    case GangFaultKind::kHostLost:
-    case GangFaultKind::kUnreachable:
-      return GangOutcome::kPeerLost;
-    case GangFaultKind::kRankLost:
-      // How it ended is known to whoever started it.
-      return fault.signal || fault.exit_code ? GangOutcome::kFailed : GangOutcome::kPeerLost;
-    case GangFaultKind::kNone:
-    case GangFaultKind::kTaskFailed:
-    case GangFaultKind::kRankFrozen:
-    case GangFaultKind::kStalled:
-    case GangFaultKind::kNotReady:
-    case GangFaultKind::kLauncherKilled:
-    case GangFaultKind::kRankKilled:
-    case GangFaultKind::kLauncherFailed:
-    case GangFaultKind::kCannotStart:
-      break;
-  }
-  return GangOutcome::kFailed;
 }
 
 Result<CheckpointManifest> manifest_of(const GangKey& key, std::uint32_t world_size,
@@ -265,23 +243,11 @@ void RankWork::store(std::uint32_t rank, const v1::RankCheckpoint& checkpoint) {
 }
 
 void RankWork::ended(const GangEnded& ended) {
-  GangSeatExited how;
-  how.message = ended.fault.message;
-  how.exit.rank = ended.fault.rank;
-  how.exit.step = ended.fault.step;
-  how.exit.signal = ended.fault.signal.value_or(0);
-  how.exit.exit_code = ended.fault.exit_code.value_or(0);
-  // The same numbers give the same one that is none.
-  how.exit.repeats = !ended.fault.tensor.empty();
-  if (ended.fault.kind != GangFaultKind::kNone) {
-    how.outcome = outcome_of(ended.fault);
-  } else {
+  GangSeatExited how = seat_exit_of(ended);
+  if (ended.fault.kind == GangFaultKind::kNone) {
     const MutexLock lock(mutex_);
     how.exit.step = step_;
-    const bool to_the_end = ended.clean && (!stop_asked_ || step_ >= task_.steps());
-    how.outcome = to_the_end    ? GangOutcome::kCompleted
-                  : stop_asked_ ? GangOutcome::kStopped
-                                : GangOutcome::kPeerLost;
+    if (stop_asked_ && (!ended.clean || step_ < task_.steps())) how.outcome = GangOutcome::kStopped;
   }
   if (ended.fault.kind == GangFaultKind::kUnreachable) {
     WorkerId unreachable;
