@@ -281,6 +281,12 @@ TEST_F(ExecWorkTest, RunsInItsWorkdirAndTellsWhatItPrints) {
   EXPECT_EQ(ports_.ranks_up(), std::set<std::uint32_t>{0});
 }
 
+TEST_F(ExecWorkTest, AWorkerThatRunsNoneRefusesByItself) {
+  site_.confinement.why_not = "--no-exec";
+  bash("true");
+  EXPECT_EQ(prepare().message, "--no-exec");
+}
+
 TEST_F(ExecWorkTest, EachDeviceHasAProcessThatKnowsItsRank) {
   bash("echo rank $RANK of $WORLD_SIZE");
   run(3);
