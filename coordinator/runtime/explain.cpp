@@ -95,7 +95,8 @@ std::string fetch_command(const JobView& job) {
 
 void explain_ended(const Views& views, const JobView& job, v1::ExplainJobResponse& out) {
   out.set_summary(job.reason);
-  if (!job.attempts.empty()) *out.mutable_failure() = attempt_resource(views, job.attempts.back());
+  if (job.state == core::JobState::kFailed && !job.attempts.empty())
+    *out.mutable_failure() = attempt_resource(views, job.attempts.back());
   out.set_memory_peak_bytes(job.memory_peak_bytes);
   out.set_checkpoint_step(job.checkpoint_step.value_or(0));
   *out.mutable_wasted() =

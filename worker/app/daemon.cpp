@@ -162,8 +162,8 @@ MachineInfo machine_of(const Options& options, const Settings& settings, const C
     machine.network = network.network;
     machine.shared_network = options.shared_network;
   }
-  machine.no_exec = why_no_programs(options, gangs.site());
-  machine.memory_limit = gangs.site().memory.describe();
+  machine.no_exec = gangs.site().confinement.why_not;
+  if (machine.no_exec.empty()) machine.memory_limit = gangs.site().memory.describe();
   return machine;
 }
 

@@ -21,22 +21,22 @@ ProgramSite program_site(const Options& options, const Settings& settings,
   site.mounts = options.allow_mounts;
   site.memory_prefix =
       "overwinter-" + places.cluster + "-w" + std::to_string(settings.worker) + "-";
-  if (options.no_exec) return site;
+  if (options.no_exec) {
+    // Here, not only in what the coordinator is told: an offer of such a seat is refused.
+    site.confinement.why_not = "--no-exec";
+    return site;
+  }
   site.confinement = exec::can_confine({(options.data_dir / "identity").string()});
   site.memory = exec::detect_memory_support();
   if (!exec::sweep_groups(site.memory, site.memory_prefix))
     log_warning("processes of earlier jobs do not end");
-  if (const std::string why = why_no_programs(options, site); !why.empty()) {
-    log_info("runs no programs of users: {}", why);
+  if (!site.confinement.can()) {
+    log_info("runs no programs of users: {}", site.confinement.why_not);
   } else {
     log_info("programs of users: {}, memory by {}", site.confinement.describe(),
              site.memory.describe());
   }
   return site;
-}
-
-std::string why_no_programs(const Options& options, const ProgramSite& site) {
-  return options.no_exec ? "--no-exec" : site.confinement.why_not;
 }
 
 }  // namespace overwinter::worker

@@ -1,8 +1,6 @@
 // What this machine has for the user's own programs, looked at once, at the daemon's start.
 #pragma once
 
-#include <string>
-
 #include "worker/app/options.h"
 #include "worker/app/settings.h"
 #include "worker/programs/program_site.h"
@@ -10,10 +8,9 @@
 namespace overwinter::worker {
 
 // May move this process into a group of its own (worker/exec/memory_limit.h), and ends what an
-// earlier daemon with this data folder left running.
+// earlier daemon with this data folder left running. confinement.why_not: why it runs no program of
+// users.
 [[nodiscard]] ProgramSite program_site(const Options& options, const Settings& settings,
                                        const GangPlaces& places);
-// Why it runs no program of users; empty: it does.
-[[nodiscard]] std::string why_no_programs(const Options& options, const ProgramSite& site);
 
 }  // namespace overwinter::worker

@@ -6,7 +6,6 @@
 #include <span>
 #include <system_error>
 
-#include "common/formats/archive.h"
 #include "worker/exec/inside.h"
 #include "worker/programs/inside_copy.h"
 

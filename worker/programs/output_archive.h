@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "common/base/result.h"
+#include "common/formats/archive.h"
 
 namespace overwinter::worker {
-
-inline constexpr std::uint64_t kOutputBytesMax = std::uint64_t{4} << 30;
 
 struct OutputArchive {
   std::filesystem::path file;  // common/formats/archive.h
@@ -19,9 +18,8 @@ struct OutputArchive {
 // What `outputs` names below `work`, copied into `scratch` (made, and the archive lies in it)
 // without following links; "." is all of it. RESOURCE_EXHAUSTED: over `bytes_max`, or the disk is
 // full.
-[[nodiscard]] Result<OutputArchive> archive_outputs(const std::filesystem::path& work,
-                                                    const std::vector<std::string>& outputs,
-                                                    const std::filesystem::path& scratch,
-                                                    std::uint64_t bytes_max = kOutputBytesMax);
+[[nodiscard]] Result<OutputArchive> archive_outputs(
+    const std::filesystem::path& work, const std::vector<std::string>& outputs,
+    const std::filesystem::path& scratch, std::uint64_t bytes_max = formats::kOutputsBytesMax);
 
 }  // namespace overwinter::worker

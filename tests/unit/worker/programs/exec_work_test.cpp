@@ -192,7 +192,9 @@ class ExecWorkTest : public testing::Test {
     ASSERT_EQ(::chmod(base_.c_str(), 0711), 0);
     site_.places = {"test", base_ / "jobs", base_ / "run"};
     site_.kept = base_ / "kept";
-    site_.uids = base_ / "uids";
+    // The machine's, as its daemons have it: who had a folder of his own would take a uid that a
+    // test beside this one has, and end its processes with his.
+    site_.uids = ::geteuid() == 0 ? fs::path("/run/overwinter/uids") : base_ / "uids";
     site_.keeper = exec::default_keeper_program();
     site_.confinement = exec::can_confine({(base_ / "keys").string()});
     site_.memory_prefix = "overwinter-test-" + std::to_string(::getpid()) + "-";
@@ -277,6 +279,12 @@ TEST_F(ExecWorkTest, RunsInItsWorkdirAndTellsWhatItPrints) {
   EXPECT_THAT(ports_.text(), HasSubstr("error\n"));
   EXPECT_EQ(ports_.points("loss"), (std::map<std::uint64_t, double>{{7, 0.5}}));
   EXPECT_EQ(ports_.ranks_up(), std::set<std::uint32_t>{0});
+}
+
+TEST_F(ExecWorkTest, AWorkerThatRunsNoneRefusesByItself) {
+  site_.confinement.why_not = "--no-exec";
+  bash("true");
+  EXPECT_EQ(prepare().message, "--no-exec");
 }
 
 TEST_F(ExecWorkTest, EachDeviceHasAProcessThatKnowsItsRank) {
