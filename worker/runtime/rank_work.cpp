@@ -131,7 +131,11 @@ Status RankWork::fetch_checkpoint(const OfferSeat& offer, const std::stop_token&
   const fs::path into = folder_->path() / kRestored;
   auto restored = parts_.checkpoints->restore(observer_.access(), into, stop);
   if (!restored) return restored.error();
-  for (const std::string& skipped : restored->skipped) log_warning("{}: {}", offer.job, skipped);
+  for (const std::string& line : fallback_lines(*restored)) {
+    log_warning("{}: {}", offer.job, line);
+    const CheckpointAccess of = observer_.access();
+    parts_.log->line({of.seat, of.capability()}, 0, true, line);
+  }
   if (!restored->manifest) return Status::success();
   task_.set_first_step(restored->manifest->step);
   for (const CheckpointFile& file : restored->manifest->files) {
@@ -146,17 +150,8 @@ Status RankWork::fetch_checkpoint(const OfferSeat& offer, const std::stop_token&
 // ---- launched
 
 Status RankWork::start(const LaunchGang& launch, const std::vector<RankSeat>& seats) {
-  auto order = order_from_members(launch.members, parts_.worker, parts_.network, launch.token);
+  auto order = order_of(key_, launch, parts_.worker, parts_.network);
   if (!order) return order.error();
-  order->key = key_;
-  order->uid = gang_user(key_);
-  order->gid = ::geteuid() == 0 ? order->uid : ::getegid();
-  order->oob_port = kMpirunPortFirst;
-  if (order->leads()) {
-    auto port = free_mpirun_port(key_);
-    if (!port) return port.error();
-    order->oob_port = *port;
-  }
   if (spec_.has_stall_timeout()) order->deadlines.progress = from_proto(spec_.stall_timeout());
   for (const RankSeat& seat : seats) {
     v1::RankTask task = task_;
