@@ -26,8 +26,10 @@ class ExecPlanner {
   }
 
   PlanOutcome run() {
-    found_ = find_candidates(
-        offer_, {.device = limits_.device, .spot = limits_.spot, .runs_user_code = true});
+    found_ = find_candidates(offer_, {.device = limits_.device,
+                                      .spot = limits_.spot,
+                                      .runs_user_code = true,
+                                      .host = limits_.host});
     outcome_.ruled_out = found_.ruled_out;
     if (found_.devices.empty() && found_.away.empty()) {
       plan_for_unknown();

@@ -56,6 +56,7 @@ plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links, const Pr
     one.host_id = worker->machine.host_id;
     if (!worker->machine.peer_address.empty()) one.network = worker->machine.network;
     one.no_exec = worker->machine.no_exec;
+    one.host = worker->machine.host;
     one.unavailable = why_unavailable(*worker, project);
     one.may_return = worker->state != core::WorkerState::kReady && serves(*worker, project);
     for (std::size_t i = 0; i < worker->machine.devices.size(); ++i) {

@@ -173,5 +173,23 @@ TEST(ExecPlanner, TakesAWholeDeviceWhereTheMeasuredPeakHasNoRoom) {
   EXPECT_FALSE(outcome.alternatives.front().plan.exec().measured());
 }
 
+TEST(ExecPlanner, AMachineHasWhatTheJobAsksForBesideItsDevices) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("small", 8 * kGiB), a_worker("large", 8 * kGiB)};
+  offer.workers[0].host = {16 * kGiB, 4};
+  offer.workers[1].host = {64 * kGiB, 32};
+  auto spec = a_program();
+  spec.mutable_host()->set_memory_bytes(32 * kGiB);
+  const auto outcome = plan_of(spec, offer);
+  ASSERT_EQ(outcome.ruled_out.size(), 1u);
+  EXPECT_EQ(outcome.ruled_out[0].what(), "small");
+  EXPECT_EQ(outcome.ruled_out[0].why(),
+            "is on a machine with 16.0 GiB of memory; host.memory is 32.0 GiB");
+  EXPECT_EQ(outcome.alternatives.front().demand.host, (HostSize{32 * kGiB, 0}));
+  spec.mutable_host()->set_cpus(64);
+  EXPECT_EQ(plan_of(spec, offer).ruled_out[1].why(),
+            "is on a machine with 32 processors; host.cpus is 64");
+}
+
 }  // namespace
 }  // namespace overwinter::plan
