@@ -23,7 +23,7 @@ struct Shape {
   std::uint32_t gang_seats_min = 0;
   std::uint32_t seats_per_worker = 0;
   bool runs_user_code = false;
-  HostSize host;
+  HostSize host = {};
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 
