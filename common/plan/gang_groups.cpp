@@ -9,7 +9,7 @@
 namespace overwinter::plan {
 namespace {
 
-// A worker's part of a gang: its first devices by price, then speed.
+// A worker's part of a gang: its first devices, processors first, then by price, then speed.
 struct GangMember {
   std::size_t worker = 0;          // its place in the offer
   double flops_per_second = 0;     // of its slowest device
@@ -19,12 +19,13 @@ struct GangMember {
 };
 
 bool comes_before(const Candidate& a, const Candidate& b) {
-  return std::tuple(a.price_per_hour.micros, -a.flops_per_second, a.name) <
-         std::tuple(b.price_per_hour.micros, -b.flops_per_second, b.name);
+  return std::tuple(a.gpu, a.price_per_hour.micros, -a.flops_per_second, a.name) <
+         std::tuple(b.gpu, b.price_per_hour.micros, -b.flops_per_second, b.name);
 }
 
 struct Ranked {
   GangMember member;
+  bool first_gpu = false;
   std::int64_t first_price = 0;
   double first_speed = 0;
 };
@@ -35,6 +36,7 @@ Ranked member_of(std::size_t worker, const std::vector<Candidate>& devices,
                         .flops_per_second = devices.front().flops_per_second,
                         .bytes_per_second = devices.front().bytes_per_second,
                         .memory_bytes = devices.front().memory_bytes},
+             .first_gpu = devices.front().gpu,
              .first_price = devices.front().price_per_hour.micros,
              .first_speed = devices.front().flops_per_second};
   for (std::uint32_t i = 0; i < per_worker; ++i) {
@@ -79,7 +81,8 @@ GangGroups::GangGroups(const ClusterOffer& offer, const std::vector<Candidate>& 
     members.push_back(member_of(worker, of_worker, per_worker));
   }
   std::stable_sort(members.begin(), members.end(), [](const Ranked& a, const Ranked& b) {
-    return std::tuple(a.first_price, -a.first_speed) < std::tuple(b.first_price, -b.first_speed);
+    return std::tuple(a.first_gpu, a.first_price, -a.first_speed) <
+           std::tuple(b.first_gpu, b.first_price, -b.first_speed);
   });
   // Networks before hosts, as the core looks at them.
   std::map<std::pair<int, std::string_view>, std::vector<GangMember>> groups;

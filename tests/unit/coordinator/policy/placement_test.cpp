@@ -181,7 +181,7 @@ TEST(Placement, WhatIsNotSaidOfADeviceASeatOrAJobIsNothing) {
   EXPECT_EQ(Candidate{}.memory_used, 0U);
   EXPECT_EQ(SeatSize{}.memory_bytes, 0U);
   EXPECT_EQ(SeatSize{}.threads + SeatSize{}.share_ppm, 0U);
-  EXPECT_EQ(Score{}, (Score{0, 0, WorkerId(), 0}));
+  EXPECT_EQ(Score{}, (Score{0, 0, 0, WorkerId(), 0}));
   EXPECT_EQ(Rank{}, (Rank{0, 0, JobId()}));
   EXPECT_EQ(Explanation::Line{}.device, 0U);
 }
