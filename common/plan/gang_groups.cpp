@@ -14,6 +14,7 @@ struct GangMember {
   std::size_t worker = 0;          // its place in the offer
   double flops_per_second = 0;     // of its slowest device
   double bytes_per_second = 0;     // to the coordinator
+  std::size_t gpus = 0;            // among its devices
   double price_per_hour = 0;       // of its devices together, in micros
   std::uint64_t memory_bytes = 0;  // of its smallest device
 };
@@ -43,6 +44,7 @@ Ranked member_of(std::size_t worker, const std::vector<Candidate>& devices,
     GangMember& member = out.member;
     member.flops_per_second = std::min(member.flops_per_second, devices[i].flops_per_second);
     member.memory_bytes = std::min(member.memory_bytes, devices[i].memory_bytes);
+    member.gpus += devices[i].gpu ? 1 : 0;
     member.price_per_hour += static_cast<double>(devices[i].price_per_hour.micros);
   }
   return out;
@@ -59,6 +61,7 @@ std::vector<GangModel> add_up(const ClusterOffer& offer, const std::vector<GangM
     sum.flops_per_second = std::min(sum.flops_per_second, member.flops_per_second);
     sum.bytes_per_second = std::min(sum.bytes_per_second, member.bytes_per_second);
     sum.memory_bytes = std::min(sum.memory_bytes, member.memory_bytes);
+    sum.gpus += member.gpus;
     sum.price_per_hour += member.price_per_hour;
     sum.one_host = sum.one_host && offer.workers[member.worker].host_id ==
                                        offer.workers[members.front().worker].host_id;
@@ -106,7 +109,8 @@ GangModel GangGroups::of(std::size_t workers) const {
   for (const Group& group : groups_) {
     if (group.first.size() < workers) continue;
     const GangModel& model = group.first[workers - 1];
-    if (best == nullptr || model.price_per_hour < best->price_per_hour) best = &model;
+    const auto cost = [](const GangModel& m) { return std::tuple(m.gpus, m.price_per_hour); };
+    if (best == nullptr || cost(model) < cost(*best)) best = &model;
   }
   return best == nullptr ? GangModel{} : *best;
 }

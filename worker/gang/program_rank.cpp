@@ -98,6 +98,9 @@ std::map<std::string, std::string> open_mpi_variables(char* const* environment) 
 int run_program_rank(SocketRankPort& port) {
   exec::TreeEnd end;
   const Status status = run(port, end);
+  v1::RankProgress used;
+  used.set_memory_peak_bytes(end.peak_bytes);
+  port.progress(used);
   v1::RankEnded ended;
   const exec::TreeVerdict verdict = status.ok() ? exec::judge(end) : exec::TreeVerdict{};
   ended.set_ok(verdict.good);

@@ -3,6 +3,9 @@
 // (worker/exec).
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "worker/gang/rank_port.h"
 
 namespace overwinter::worker {

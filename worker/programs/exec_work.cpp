@@ -30,12 +30,10 @@ Status ExecWork::start(const LaunchGang& launch, const std::vector<RankSeat>& se
   const auto all = told();
   if (!all) return all.error();
   exec::TreeOrder order = tree_order(seats);
-  const std::uint32_t count =
-      exec::processes_on_worker(launcher_, layout->devices[layout->worker]);
+  const std::uint32_t count = exec::processes_on_worker(launcher_, layout->devices[layout->worker]);
   for (std::uint32_t i = 0; i < count; ++i) {
     order.processes.push_back(
-        {all->command,
-         exec::launch_environment(launcher_, *layout, all->names, all->user, i)});
+        {all->command, exec::launch_environment(launcher_, *layout, all->names, all->user, i)});
   }
   auto tree = exec::ProcessTree::start(order, *this, parts_.site->keeper.string());
   if (!tree) return tree.error();
@@ -103,8 +101,7 @@ void ExecWork::finished(const exec::TreeEnd& end) {
   how.exit.exit_code = judged.exit_code;
   how.exit.signal = judged.signal;
   if (judged.process) how.exit.rank = rank_of(*judged.process);
-  const bool by_itself =
-      end.over_limit || !end.refused.ok() || (end.keeper_lost && !killed());
+  const bool by_itself = end.over_limit || !end.refused.ok() || (end.keeper_lost && !killed());
   program_over(std::move(how), end.peak_bytes, by_itself);
 }
 

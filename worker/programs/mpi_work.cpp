@@ -1,7 +1,5 @@
 #include "worker/programs/mpi_work.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -10,6 +8,12 @@
 #include "worker/runtime/gang_outcome.h"
 
 namespace overwinter::worker {
+namespace {
+
+// Of the message that hands it to a rank (worker/local), less what stands around it.
+constexpr std::size_t kTaskBytesMax = 1'000'000;
+
+}  // namespace
 
 MpiWork::~MpiWork() {
   kill();
@@ -19,18 +23,9 @@ MpiWork::~MpiWork() {
 Status MpiWork::start(const LaunchGang& launch, const std::vector<RankSeat>& seats) {
   auto layout = layout_of(launch.members, parts_.worker, key_, parts_.address);
   if (!layout) return layout.error();
-  auto order = order_from_members(launch.members, parts_.worker, network_, launch.token);
+  auto order = order_of(key_, launch, parts_.worker, network_);
   if (!order) return order.error();
-  order->key = key_;
-  order->uid = gang_user(key_);
-  order->gid = ::geteuid() == 0 ? order->uid : ::getegid();
-  order->oob_port = kMpirunPortFirst;
   order->programs = true;
-  if (order->leads()) {
-    auto port = free_mpirun_port(key_);
-    if (!port) return port.error();
-    order->oob_port = *port;
-  }
   // A program may compute for hours without a word: that it lives is enough here; what moves it is
   // the coordinator's to judge (stall_timeout).
   order->deadlines.progress = Duration(std::chrono::hours(24 * 365));
@@ -58,6 +53,10 @@ Status MpiWork::start(const LaunchGang& launch, const std::vector<RankSeat>& sea
     task.mutable_program()->set_order(exec::encode_order(tree));
     task.mutable_program()->set_stop_signal(stop_signal(spec_.stop()));
     task.mutable_program()->set_stop_grace_ms(stop_grace(spec_.stop()).count());
+    if (task.ByteSizeLong() > kTaskBytesMax)
+      return error(Code::kInvalidArgument,
+                   "command, variables and secrets take more than a megabyte together",
+                   "workload.exec.env", "put large values into a file of the workdir");
     order->tasks.push_back(std::move(task));
   }
   {
@@ -84,9 +83,16 @@ void MpiWork::kill_program() {
 void MpiWork::heard(const GangEvent& event) {
   if (const auto* ready = std::get_if<GangRankReady>(&event)) {
     observer_.up(ready->rank);
+  } else if (const auto* moved = std::get_if<GangRankProgress>(&event)) {
+    // A program tells its steps by what it prints; this is what its keeper counted.
+    const MutexLock lock(mutex_);
+    memory_peak_ = std::max(memory_peak_, moved->progress.memory_peak_bytes());
   } else if (const auto* output = std::get_if<GangOutput>(&event)) {
-    // The first host hears all ranks; what is not its own is told in its name.
-    said(output->rank.value_or(ranks_.front()), output->error, output->text);
+    // The first host hears all ranks; what is not its own is told in its name, and shows as well
+    // that the job lives.
+    const std::uint32_t rank = output->rank.value_or(ranks_.front());
+    said(rank, output->error, output->text);
+    if (std::ranges::find(ranks_, rank) == ranks_.end()) observer_.moved(ranks_.front(), 0, 0);
   } else if (const auto* end = std::get_if<GangEnded>(&event)) {
     ended(*end);
   }
@@ -102,7 +108,12 @@ void MpiWork::ended(const GangEnded& ended) {
     }
     observer_.unreachable(unreachable, ended.fault.message);
   }
-  program_over(seat_exit_of(ended), 0, false);
+  std::uint64_t peak = 0;
+  {
+    const MutexLock lock(mutex_);
+    peak = memory_peak_;
+  }
+  program_over(seat_exit_of(ended), peak, false);
 }
 
 }  // namespace overwinter::worker

@@ -40,9 +40,8 @@ milliseconds stop_grace(const v1::StopSpec& stop) {
 // The specification was validated: names of signals are these.
 int stop_signal(const v1::StopSpec& stop) {
   static const std::map<std::string_view, int> kSignals = {
-      {"", SIGTERM},        {"SIGTERM", SIGTERM}, {"SIGINT", SIGINT},
-      {"SIGHUP", SIGHUP},   {"SIGQUIT", SIGQUIT}, {"SIGUSR1", SIGUSR1},
-      {"SIGUSR2", SIGUSR2}, {"SIGKILL", SIGKILL}};
+      {"", SIGTERM},        {"SIGTERM", SIGTERM}, {"SIGINT", SIGINT},   {"SIGHUP", SIGHUP},
+      {"SIGQUIT", SIGQUIT}, {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}, {"SIGKILL", SIGKILL}};
   const auto at = kSignals.find(stop.signal());
   return at == kSignals.end() ? SIGTERM : at->second;
 }
@@ -78,10 +77,7 @@ Status ProgramWork::prepare(const OfferSeat& offer, const std::stop_token& stop)
   wish.owner = owner();
   auto place = ProgramPlace::make(
       *parts_.site, wish, *parts_.files, *parts_.checkpoints, access,
-      [this](bool error, std::string_view text) {
-        log_line(0, error, fmt::format("setup: {}", text));
-      },
-      stop);
+      [this](bool error, std::string_view text) { log_line(0, error, text); }, stop);
   if (!place) return place.error();
   place_ = std::move(*place);
   return Status::success();

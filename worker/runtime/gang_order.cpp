@@ -158,10 +158,9 @@ std::vector<std::string> mpirun_command(const GangOrder& order, const GangProgra
   for (const GangHost& host : order.hosts) {
     hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", host.mpi_address, host.slots);
   }
-  out.insert(out.end(),
-             {"--host", hosts, "-np", std::to_string(order.ranks()), "--oversubscribe", "--bind-to",
-              "none", "--tag-output", "--wdir", "/",
-              (order.programs ? programs.program_rank : programs.rank).string()});
+  out.insert(out.end(), {"--host", hosts, "-np", std::to_string(order.ranks()), "--oversubscribe",
+                         "--bind-to", "none", "--tag-output", "--wdir", "/",
+                         (order.programs ? programs.program_rank : programs.rank).string()});
   return out;
 }
 

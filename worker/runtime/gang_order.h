@@ -74,8 +74,8 @@ Status check_order(const GangOrder& order);
 struct GangPrograms {
   std::filesystem::path mpirun = "/usr/bin/mpirun";
   std::filesystem::path orted = "/usr/bin/orted";
-  std::filesystem::path agent;  // overwinter-launch-agent
-  std::filesystem::path rank;   // overwinter-rank
+  std::filesystem::path agent;         // overwinter-launch-agent
+  std::filesystem::path rank;          // overwinter-rank
   std::filesystem::path program_rank;  // overwinter-program-rank
 };
 
