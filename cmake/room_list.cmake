@@ -55,6 +55,8 @@ set_source_files_properties(${CMAKE_SOURCE_DIR}/worker/exec/python_bytes.S PROPE
 if(OVERWINTER_TESTS)
   add_dependencies(unit_worker_exec overwinter-keeper)
 endif()
+# GPUs by their driver's library, which is loaded at run time: nothing of it is linked.
+room(worker/gpus USES common/base)
 room(worker/local USES common/base common/domain overwinter/proto)
 room(worker/gang USES worker/exec worker/train worker/collective worker/kernels worker/memory worker/local common/plan common/formats common/base common/domain
      overwinter/proto)
@@ -65,9 +67,10 @@ if(MPI_C_FOUND)
 endif()
 room(worker/runtime JOIN USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
-room(worker/programs JOIN USES worker/runtime worker/exec common/formats common/base common/domain overwinter/proto)
+room(worker/programs JOIN USES worker/runtime worker/exec worker/gpus common/formats common/base common/domain overwinter/proto)
 if(OVERWINTER_TESTS)
-  add_dependencies(unit_worker_programs overwinter-keeper)
+  add_dependencies(unit_worker_programs overwinter-keeper fake-nvml)
+  add_dependencies(unit_worker_gpus fake-nvml fake-nvml-old)
 endif()
 room(worker/rpc JOIN USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH messages)
 room(worker/app USES worker/rpc worker/programs worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)

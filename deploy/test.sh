@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test, fastest first.
 #
-#   deploy/test.sh [STAGE...]       layout format unit contract simulation integration sanitizers (these when none is
-#                                   named), threads (ThreadSanitizer); the last two are builds of their own
+#   deploy/test.sh [STAGE...]       layout format unit contract simulation integration gpu sanitizers (these when none
+#                                   is named), threads (ThreadSanitizer); the last two are builds of their own
 #
 # Ends with one line "N tests passed, M skipped", or with a line that names what failed and exit status 1.
 # A label without a test is a failure. Works in build/test, build/test-asan and build/test-tsan.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-labels='layout unit contract mpi simulation integration'  # of ctest
+labels='layout unit contract mpi simulation integration gpu'  # of ctest
 stages_by_default="$labels format sanitizers"
 all_stages="$stages_by_default threads"
 # Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory is handled by hand.
-sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker/core worker/matmul worker/runtime worker/rpc'
+sanitized_rooms='coordinator/core coordinator/store coordinator/rpc worker/core worker/gpus worker/matmul worker/runtime worker/rpc'
 # Built again with ThreadSanitizer: where threads meet.
 threaded_rooms='common/rpc coordinator/store coordinator/runtime worker/runtime worker/rpc'
 

@@ -34,7 +34,7 @@ void print_plan(const v1::Plan& plan) {
   }
   print_line(fmt::format("workers      {} to {}, {} ({})", plan.workers_min(), plan.workers_max(),
                          plan.device(), plan.transport()));
-  print_line("memory       " + format_bytes(plan.memory_bytes()) + " peak on each device");
+  print_line("memory       " + memory_text(plan) + " peak on each device");
   print_line(fmt::format("moved        {} to workers, {} back",
                          format_bytes(plan.bytes_to_workers()),
                          format_bytes(plan.bytes_from_workers())));

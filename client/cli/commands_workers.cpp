@@ -65,6 +65,11 @@ void print_worker(const v1::Worker& worker) {
         use.threads_reserved(), device.threads(), use.seats(), use.seats() == 1 ? "" : "s",
         device.gflops_fp32() > 0 ? fmt::format(", {:.0f} GFLOP/s fp32", device.gflops_fp32())
                                  : std::string()));
+    if (!device.uuid().empty())
+      print_line(fmt::format("             {}, {}, {} in all; with {} of the machine",
+                             printable(device.model()), printable(device.uuid()),
+                             format_bytes(device.memory_total_bytes()),
+                             format_bytes(device.host_memory_bytes())));
   }
 }
 

@@ -127,7 +127,7 @@ void print_job(const v1::Job& job) {
     row("wasted", money_text(job.cost().wasted()) + " of it, for work that was done again");
   const v1::Plan& plan = job.plan();
   row("planned",
-      fmt::format("{} a device, {}, {}", format_bytes(plan.memory_bytes()),
+      fmt::format("{} a device, {}, {}", memory_text(plan),
                   format_duration(Duration(TimeUtil::DurationToMilliseconds(plan.duration()))),
                   money_text(plan.cost())));
   row("transport", plan.transport());

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/cli/exit_codes.h"
+#include "common/base/bytes.h"
 #include "common/base/money.h"
 
 namespace overwinter::cli {
@@ -167,6 +168,10 @@ int report(const Status& status) {
 
 std::string amount_text(const v1::Money& money) {
   return format_money(Money{money.amount_micros()});
+}
+
+std::string memory_text(const v1::Plan& plan) {
+  return plan.memory_bytes() == 0 ? "all memory" : format_bytes(plan.memory_bytes());
 }
 
 std::string money_text(const v1::Money& money) {

@@ -11,6 +11,7 @@
 
 #include "common/base/result.h"
 #include "overwinter/v1/common.pb.h"
+#include "overwinter/v1/job.pb.h"
 
 namespace overwinter::cli {
 
@@ -52,6 +53,8 @@ void say(const OutputOptions& options, std::string_view line);
 // "error: sentence" and the hint on standard error; returns the exit code of the status.
 int report(const Status& status);
 
+// Of a plan, on a device: "1.5 GiB"; "all memory" where a seat has whatever its device has.
+[[nodiscard]] std::string memory_text(const v1::Plan& plan);
 [[nodiscard]] std::string money_text(const v1::Money& money);   // "0.0203 USD"
 [[nodiscard]] std::string amount_text(const v1::Money& money);  // "0.0203"
 // Local time with its zone, to the second: "2026-11-24 15:04:26 CET".

@@ -21,10 +21,9 @@ std::string time_needed(const google::protobuf::Duration& d) {
 
 // What the job will need, on one line.
 std::string predicted(const v1::Plan& plan) {
-  return fmt::format("planned: {} on each of up to {} device{}, {}, {}",
-                     format_bytes(plan.memory_bytes()), plan.workers_max(),
-                     plan.workers_max() == 1 ? "" : "s", time_needed(plan.duration()),
-                     money_text(plan.cost()));
+  return fmt::format("planned: {} on each of up to {} device{}, {}, {}", memory_text(plan),
+                     plan.workers_max(), plan.workers_max() == 1 ? "" : "s",
+                     time_needed(plan.duration()), money_text(plan.cost()));
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ struct Demand {
   Transport transport = Transport::kElastic;
   std::uint32_t seats_min = 1;
   std::uint32_t seats_max = 1;
-  std::string device_kind = "any";        // any, or a DeviceInfo::kind
-  std::uint64_t memory_bytes = 0;         // of each seat
+  std::string device_kind = "any";        // what suits() takes (common/domain/device.h)
+  std::uint64_t memory_bytes = 0;         // of each seat; of a program 0: all of its device's
   std::uint32_t threads = 0;              // of each seat; 0: all threads of its device
   std::uint64_t units = 0;                // 0 is a job that is done when it is accepted
   std::uint64_t units_per_range_max = 1;  // the most that one hand-out holds

@@ -26,7 +26,7 @@ std::string unsuitable(const WorkerOffer& worker, const DeviceInfo& device,
     return "is a spot worker; the job says spot: never";
   if (filter.spot == SpotUse::kOnly && !worker.spot)
     return "is not a spot worker; the job says spot: only";
-  if (filter.device != "any" && filter.device != device.kind)
+  if (!suits(filter.device, device))
     return "is a " + device.kind + " device; the job asks for " + filter.device;
   if (worker.host.memory_bytes < filter.host.memory_bytes)
     return "is on a machine with " + format_bytes(worker.host.memory_bytes) +
@@ -37,7 +37,7 @@ std::string unsuitable(const WorkerOffer& worker, const DeviceInfo& device,
   if (filter.runs_user_code)
     return worker.no_exec.empty() ? std::string() : "runs no program of users: " + worker.no_exec;
   // Other kinds of device have no kernels in this release.
-  if (device.kind != "cpu")
+  if (is_gpu(device))
     return "is a " + device.kind + " device; this release multiplies and trains on cpu";
   return {};
 }
@@ -58,7 +58,8 @@ Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t in
           .threads = threads,
           .flops_per_second = measured > 0 ? measured : assumed,
           .bytes_per_second = link,
-          .price_per_hour = worker.devices[index].price_per_hour};
+          .price_per_hour = worker.devices[index].price_per_hour,
+          .gpu = is_gpu(device)};
 }
 
 void sort_by_speed(std::vector<Candidate>& devices) {

@@ -24,6 +24,7 @@ struct Candidate {
   double flops_per_second = 0;
   double bytes_per_second = 0;
   Money price_per_hour;
+  bool gpu = false;
 };
 
 struct CandidateFilter {

@@ -97,15 +97,19 @@ class ExecPlanner {
         format_bytes(memory) + "; memory_per_device says otherwise.");
   }
 
-  // No device of the wanted kind is there: the job may come before its workers.
+  // No device of the wanted kind is there: the job may come before its workers. Of a GPU, half of
+  // which may go for being opened, a seat then has all, whatever it is.
   void plan_for_unknown() {
+    const bool gpu = limits_.device != "any" && limits_.device != "cpu";
     std::uint64_t memory = limits_.memory_bytes != 0 ? limits_.memory_bytes : proposed();
-    if (memory == 0) memory = kProgramMemoryWhenUnknown;
+    if (memory == 0 && !gpu) memory = kProgramMemoryWhenUnknown;
     add(memory, 0, limits_.workers_min);
     outcome_.alternatives.back().plan.add_warnings(
         "No worker with a device of kind " + limits_.device +
-        " is known and free for this job: it will wait, and is planned for devices of " +
-        format_bytes(memory) + "; cost is not known.");
+        " is known and free for this job: it will wait, and is planned for " +
+        (whole ? std::string("all the memory of such devices")
+               : "devices of " + format_bytes(memory)) +
+        "; cost is not known.");
   }
 
   void add(std::uint64_t memory, double price_per_hour, std::size_t known) {

@@ -1,6 +1,7 @@
 // Which workers a gang would be made of, by the rule by which the core places one
 // (coordinator/policy/gang_placement.h): all on one host or on one network, each with so many
-// devices that hold a seat; the most workers, then the cheapest. Internal to the room.
+// devices that hold a seat; the most workers, then the fewest GPUs, then the cheapest. Internal to
+// the room.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,7 @@ struct GangModel {
   std::size_t workers = 0;
   double flops_per_second = 0;  // of the slowest device
   double bytes_per_second = 0;  // of the slowest link
+  std::size_t gpus = 0;
   double price_per_hour = 0;
   bool one_host = true;
   std::uint64_t memory_bytes = 0;  // of the smallest device
@@ -30,7 +32,7 @@ class GangGroups {
 
   // Workers of the largest group; 0: no worker holds its part.
   [[nodiscard]] std::size_t largest() const;
-  // The gang of so many workers, 1 to largest(): that of the cheapest group.
+  // The gang of so many workers, 1 to largest(): that of the best group.
   [[nodiscard]] GangModel of(std::size_t workers) const;
   // The least `memory_bytes` of a device in a group of `workers` or more; 0: there is none.
   [[nodiscard]] std::uint64_t smallest_device(std::size_t workers) const;

@@ -108,7 +108,8 @@ Result<Limits> limits_of(const v1::JobSpec& spec) {
 Demand base_demand(const v1::JobSpec& spec, const Limits& limits) {
   Demand demand;
   demand.transport = limits.transport;
-  demand.device_kind = limits.device;
+  // Of what is ours only processors have kernels in this release.
+  demand.device_kind = limits.device == "any" && !spec.has_exec() ? "cpu" : limits.device;
   demand.stop_time = kStopTime;
   demand.cap = limits.cap;
   demand.time_limit = limits.time_limit;

@@ -99,6 +99,9 @@ v1::Device to_proto(const DeviceInfo& device) {
   out.set_threads(device.threads);
   out.set_gflops_fp32(device.gflops_fp32);
   out.set_gflops_fp64(device.gflops_fp64);
+  out.set_uuid(device.uuid);
+  out.set_memory_total_bytes(device.memory_total_bytes);
+  out.set_host_memory_bytes(device.host_memory_bytes);
   return out;
 }
 
@@ -116,6 +119,10 @@ Result<DeviceInfo> from_proto(const v1::Device& device) {
     return fail(Code::kInvalidArgument, "a device's speed is a number from 0",
                 "device.gflops_fp32");
   }
+  if (device.uuid().size() > kDeviceTextMax) {
+    return fail(Code::kInvalidArgument, "a device's UUID has at most 256 characters",
+                "device.uuid");
+  }
   DeviceInfo out;
   out.kind = device.kind();
   out.model = device.model();
@@ -123,6 +130,9 @@ Result<DeviceInfo> from_proto(const v1::Device& device) {
   out.threads = device.threads();
   out.gflops_fp32 = device.gflops_fp32();
   out.gflops_fp64 = device.gflops_fp64();
+  out.uuid = device.uuid();
+  out.memory_total_bytes = device.memory_total_bytes();
+  out.host_memory_bytes = device.host_memory_bytes();
   return out;
 }
 

@@ -93,7 +93,8 @@ class Hasher {
         d.predicted_duration, d.predicted_cost, d.predicted_memory_bytes);
   }
   void add(const DeviceInfo& d) {
-    all(d.kind, d.model, d.memory_bytes, d.threads, d.gflops_fp32, d.gflops_fp64);
+    all(d.kind, d.model, d.memory_bytes, d.threads, d.gflops_fp32, d.gflops_fp64, d.uuid,
+        d.memory_total_bytes, d.host_memory_bytes);
   }
   void add(const MachineInfo& m) {
     all(m.host_id, m.host_name, m.version, m.devices, m.same_host_as_coordinator);

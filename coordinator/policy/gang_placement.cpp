@@ -16,7 +16,10 @@ using Group = std::map<WorkerId, Member>;
 
 struct Ranked {
   std::vector<const Member*> members;  // best first
+  std::size_t gpus = 0;
   std::int64_t price_micros = 0;
+  // Of two of the same size.
+  [[nodiscard]] auto cost() const { return std::tuple(gpus, price_micros); }
 };
 
 Ranked best_of(const Group& group, std::size_t seats_per_worker, std::size_t workers_max) {
@@ -30,6 +33,7 @@ Ranked best_of(const Group& group, std::size_t seats_per_worker, std::size_t wor
   if (ranked.members.size() > workers_max) ranked.members.resize(workers_max);
   for (const Member* member : ranked.members) {
     for (std::size_t i = 0; i < seats_per_worker; ++i) {
+      ranked.gpus += member->devices[i].gpu;
       ranked.price_micros += member->devices[i].price_micros;
     }
   }
@@ -69,7 +73,7 @@ GangChoice choose_gang(const Want& want, const std::vector<Candidate>& candidate
     Ranked ranked = best_of(group, per_worker, workers_max);
     const bool more = ranked.members.size() > best.members.size();
     const bool cheaper =
-        ranked.members.size() == best.members.size() && ranked.price_micros < best.price_micros;
+        ranked.members.size() == best.members.size() && ranked.cost() < best.cost();
     if (more || cheaper) best = std::move(ranked);
   }
   choice.workers = best.members.size();

@@ -17,7 +17,7 @@ struct GangChoice {
 
 // `candidates`: devices, of any workers. A gang is formed of workers on one host or on one network,
 // each with seats_per_worker devices that can hold a seat: the most workers up to seats_max, then
-// the cheapest. Deterministic.
+// those on the fewest GPUs, then the cheapest. Deterministic.
 [[nodiscard]] GangChoice choose_gang(const Want& want, const std::vector<Candidate>& candidates);
 
 }  // namespace overwinter::policy

@@ -6,7 +6,8 @@ namespace overwinter::policy {
 
 SeatSize seat_size(const Demand& demand, const DeviceInfo& device) {
   SeatSize size;
-  size.memory_bytes = demand.memory_bytes;
+  const bool whole = demand.memory_bytes == 0 && demand.runs_user_code;
+  size.memory_bytes = whole ? device.memory_bytes : demand.memory_bytes;
   size.threads = demand.threads == 0 ? device.threads : demand.threads;
   __extension__ typedef unsigned __int128 Wide;
   const auto part = [](std::uint64_t of, std::uint64_t whole) -> std::uint64_t {
@@ -37,7 +38,7 @@ Verdict could_hold(const Want& want, const Candidate& candidate) {
   if (candidate.host.memory_bytes < host.memory_bytes)
     return {Why::kHostMemory, candidate.host.memory_bytes, host.memory_bytes};
   if (candidate.host.cpus < host.cpus) return {Why::kHostCpus, candidate.host.cpus, host.cpus};
-  if (demand.device_kind != "any" && demand.device_kind != device.kind) return {Why::kKind};
+  if (!suits(demand.device_kind, device)) return {Why::kKind};
   const SeatSize size = seat_size(demand, device);
   if (size.memory_bytes > device.memory_bytes) {
     return {Why::kMemoryTotal, device.memory_bytes, size.memory_bytes};
@@ -71,7 +72,8 @@ Verdict can_hold(const Want& want, const Candidate& candidate) {
 
 Score score(const Candidate& candidate) {
   const double speed = std::max(candidate.device->gflops_fp32, candidate.device->gflops_fp64);
-  return {candidate.price_per_hour.micros,
+  return {static_cast<std::uint8_t>(is_gpu(*candidate.device) ? 1 : 0),
+          candidate.price_per_hour.micros,
           -static_cast<std::int64_t>(std::clamp(speed, 0.0, 1e12) * 1000.0), candidate.worker,
           candidate.index};
 }

@@ -73,7 +73,8 @@ struct Verdict {
   [[nodiscard]] bool fits() const { return why == Why::kFits; }
 };
 
-// What a seat takes of a device.
+// What a seat takes of a device: all threads where the demand names none, all memory where that of
+// a program names none.
 struct SeatSize {
   std::uint64_t memory_bytes = 0;
   std::uint32_t threads = 0;
@@ -86,8 +87,10 @@ struct SeatSize {
 // Can it now.
 [[nodiscard]] Verdict can_hold(const Want& want, const Candidate& candidate);
 
-// Soft score: cheaper, then faster, then by id. Lower is better.
+// Soft score: processors before GPUs (who asks for any device needs no GPU), then cheaper, then
+// faster, then by id. Lower is better.
 struct Score {
+  std::uint8_t gpu = 0;
   std::int64_t price_micros = 0;
   std::int64_t slowness = 0;  // minus the measured speed in MFLOP/s
   WorkerId worker;

@@ -80,6 +80,9 @@ void put(const MachineInfo& machine, v1::FactMachine* out) {
     added->set_threads(device.threads);
     added->set_gflops_fp32(device.gflops_fp32);
     added->set_gflops_fp64(device.gflops_fp64);
+    added->set_uuid(device.uuid);
+    added->set_memory_total_bytes(device.memory_total_bytes);
+    added->set_host_memory_bytes(device.host_memory_bytes);
   }
   out->set_same_host_as_coordinator(machine.same_host_as_coordinator);
   out->set_peer_address(machine.peer_address);
@@ -221,7 +224,8 @@ MachineInfo machine(const v1::FactMachine& in) {
   // As it was written: what a device may be was checked when its worker said Hello.
   for (const auto& device : in.devices()) {
     out.devices.push_back({device.kind(), device.model(), device.memory_bytes(), device.threads(),
-                           device.gflops_fp32(), device.gflops_fp64()});
+                           device.gflops_fp32(), device.gflops_fp64(), device.uuid(),
+                           device.memory_total_bytes(), device.host_memory_bytes()});
   }
   out.same_host_as_coordinator = in.same_host_as_coordinator();
   out.peer_address = in.peer_address();

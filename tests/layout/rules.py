@@ -66,8 +66,11 @@ MAY_USE = {
         "worker/core", "worker/matmul", "worker/train", "worker/exec", "worker/local",
         "worker/collective", "worker/kernels", "worker/memory", PLAN, FORMATS, SECURITY, BASE,
         DOMAIN, "proto"},
-    # The user's programs as work of a gang: exec knows no seats, runtime no programs.
-    "worker/programs": {"worker/runtime", "worker/exec", "worker/core", FORMATS, BASE, DOMAIN, "proto"},
+    # A room that the table of rooms does not have: the driver's library behind one header, for the daemon's
+    # start and for the watch of programs' memory; exec does without.
+    "worker/gpus": {BASE},
+    # The user's programs as work of a gang: exec knows no seats, runtime no programs. gpus: whose memory it watches.
+    "worker/programs": {"worker/runtime", "worker/exec", "worker/gpus", "worker/core", FORMATS, BASE, DOMAIN, "proto"},
     # core, matmul, plan: it turns messages into inputs of the core, as coordinator/rpc does, and is the
     # port through which a product reads its blocks.
     "worker/rpc": {"worker/runtime", "worker/core", "worker/matmul", PLAN, WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
@@ -89,6 +92,8 @@ SUITES = {
     "tests/contract": None,
     "tests/integration": None,
     "tests/bench": None,
+    "tests/fake_nvml": set(),
+    "tests/gpu": None,
     "tests/layout": set(),
     # What a program of the test build holds beside its own code.
     "tests/worker_test": None,

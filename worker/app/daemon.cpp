@@ -22,8 +22,10 @@
 #include "common/security/host_id.h"
 #include "common/security/tls_credentials.h"
 #include "worker/app/gangs.h"
+#include "worker/app/machine_gpus.h"
 #include "worker/app/peer_network.h"
 #include "worker/app/settings.h"
+#include "worker/gpus/gpu_kind.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/rpc/join.h"
 #include "worker/rpc/peer_server.h"
@@ -65,31 +67,6 @@ std::string host_name() {
   return name.data();
 }
 
-HostSize this_host() {
-  return {static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-              static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)),
-          std::max(1U, std::thread::hardware_concurrency())};
-}
-
-// What --device leaves open, filled in: all threads; 80 % of the memory, shared by those that do
-// not say.
-std::vector<DeviceSpec> filled(std::vector<DeviceSpec> devices) {
-  if (devices.empty()) devices.emplace_back();
-  const HostSize host = this_host();
-  const std::uint64_t memory = host.memory_bytes / 10 * 8;
-  const auto open = [&](auto member) {
-    return std::count_if(devices.begin(), devices.end(),
-                         [member](const DeviceSpec& d) { return d.*member == 0; });
-  };
-  const auto open_memory = static_cast<std::uint64_t>(open(&DeviceSpec::memory_bytes));
-  const auto open_threads = static_cast<std::uint32_t>(open(&DeviceSpec::threads));
-  for (DeviceSpec& device : devices) {
-    if (device.memory_bytes == 0) device.memory_bytes = memory / open_memory / kMiB * kMiB;
-    if (device.threads == 0) device.threads = std::max(1U, host.cpus / open_threads);
-  }
-  return devices;
-}
-
 struct JoinOutcome {
   Settings settings;
   int exit_code = 0;  // not 0: could not
@@ -122,7 +99,7 @@ JoinOutcome first_join(const Options& options) {
   settings.name = joined->name;
   settings.cluster = joined->cluster;
   settings.addresses = read->file.addresses;
-  settings.devices = filled(options.devices);
+  settings.devices = options.devices;
   if (Status saved = save_settings(options.data_dir, settings); !saved.ok()) {
     return {{}, complain(saved, kUsage)};
   }
@@ -147,7 +124,7 @@ JoinOutcome settings_of(const Options& options) {
              kept->name);
   }
   if (!options.devices.empty()) {
-    kept->devices = filled(options.devices);
+    kept->devices = options.devices;
     if (Status saved = save_settings(options.data_dir, *kept); !saved.ok()) {
       return {{}, complain(saved, kUsage)};
     }
@@ -168,8 +145,13 @@ MachineInfo machine_of(const Options& options, const Settings& settings, const C
     machine.network = network.network;
     machine.shared_network = options.shared_network;
   }
-  machine.no_exec = gangs.site().confinement.why_not;
-  if (machine.no_exec.empty()) machine.memory_limit = gangs.site().memory.describe();
+  const ProgramSite& site = gangs.site();
+  machine.no_exec = site.confinement.why_not;
+  if (!machine.no_exec.empty()) return machine;
+  machine.memory_limit = site.memory.describe();
+  if (std::ranges::any_of(machine.devices, is_gpu))
+    machine.memory_limit +=
+        site.own_pid_numbers ? ", GPUs by their processes" : ", GPUs by the whole of each";
   return machine;
 }
 
@@ -190,16 +172,37 @@ SessionConfig session_config_of(const Options& options, const Settings& settings
   return config;
 }
 
-ComputePool make_devices(const Settings& settings) {
+DeviceInfo gpu_info(const PlannedDevice& planned) {
+  DeviceInfo info;
+  info.kind = gpus::gpu_kind(planned.gpu->name);
+  info.model = planned.gpu->name;
+  info.memory_bytes = planned.memory_bytes;
+  info.threads = planned.threads;
+  info.uuid = planned.gpu->uuid;
+  info.memory_total_bytes = planned.gpu->memory_bytes;
+  info.host_memory_bytes = planned.host_memory_bytes;
+  return info;
+}
+
+ComputePool make_devices(const DevicePlan& plan) {
   ComputePool devices;
-  for (const DeviceSpec& spec : settings.devices) {
-    devices.push_back(
-        make_cpu_device(spec.memory_bytes, spec.threads, static_cast<DeviceIndex>(devices.size())));
+  for (const PlannedDevice& planned : plan.devices) {
+    const auto index = static_cast<DeviceIndex>(devices.size());
+    if (planned.gpu) {
+      devices.push_back(make_gpu_device(gpu_info(planned), index));
+      const DeviceInfo& info = devices.back()->info();
+      log_info("device {}: {} ({}, {}), {} of {}, {} threads and {} of the machine", index,
+               info.kind, info.model, info.uuid, format_bytes(info.memory_bytes),
+               format_bytes(info.memory_total_bytes), info.threads,
+               format_bytes(info.host_memory_bytes));
+      continue;
+    }
+    devices.push_back(make_cpu_device(planned.memory_bytes, planned.threads, index));
     measure(*devices.back(), kMeasureSeconds);
     const DeviceInfo& info = devices.back()->info();
-    log_info("device {}: {} ({}), {}, {} threads, {:.1f} GFLOP/s fp32, {:.1f} fp64",
-             devices.size() - 1, info.kind, info.model, format_bytes(info.memory_bytes),
-             info.threads, info.gflops_fp32, info.gflops_fp64);
+    log_info("device {}: {} ({}), {}, {} threads, {:.1f} GFLOP/s fp32, {:.1f} fp64", index,
+             info.kind, info.model, format_bytes(info.memory_bytes), info.threads, info.gflops_fp32,
+             info.gflops_fp64);
   }
   return devices;
 }
@@ -250,7 +253,32 @@ ArtifactSetting artifact_setting(const Options& options, const Session& session)
   return setting;
 }
 
-int work(const Options& options, const Settings& settings) {
+DevicePlan plan_of(MachineGpus& gpus, const std::vector<DeviceSpec>& wishes) {
+  gpus.claim(wishes);
+  return plan_devices(wishes, gpus.offered(), gpus.why_none(), this_host());
+}
+
+// What was asked for by name on the command line has to be there; later what is left of it is
+// offered: a driver that fails takes a machine's GPUs, not the machine.
+Status check_wishes(MachineGpus& gpus, const std::vector<DeviceSpec>& wishes) {
+  if (wishes.empty()) return Status::success();
+  const DevicePlan plan = plan_of(gpus, wishes);
+  return plan.missing.empty() ? Status::success()
+                              : error(Code::kFailedPrecondition, plan.missing.front(), "device");
+}
+
+Status dismissal(const Settings& settings, Status said) {
+  if (said.field == "version") {
+    said.message = "the cluster " + settings.cluster + " refuses this worker: " + said.message;
+  } else {
+    said.message =
+        "the cluster " + settings.cluster + " has dismissed this machine: " + said.message;
+    said.hint = "to come back: a new join file and an empty --data-dir";
+  }
+  return said;
+}
+
+int work(const Options& options, const Settings& settings, MachineGpus& gpus) {
   auto incarnation =
       next_incarnation(options.data_dir, static_cast<std::uint64_t>(system_clock().wall().count()));
   if (!incarnation) return complain(incarnation.error(), kUsage);
@@ -258,27 +286,25 @@ int work(const Options& options, const Settings& settings) {
   if (!records) return complain(records.error(), kUsage);
   auto network = peer_network(options.peer_address, settings.addresses);
   if (!network) return complain(network.error(), kUsage);
-  ComputePool devices = make_devices(settings);
+  const DevicePlan plan = plan_of(gpus, settings.devices);
+  for (const std::string& missing : plan.missing) log_warning("{}", missing);
+  if (plan.devices.empty())
+    return complain(error(Code::kFailedPrecondition, plan.missing.front(), "device",
+                          "another --device, or the driver mended"),
+                    kUsage);
+  ComputePool devices = make_devices(plan);
 
   std::unique_ptr<WorkerLoop> loop;
   // The session comes after the port that it tells of; until then nothing is asked of it.
   std::unique_ptr<Session> session;
-  Gangs gangs(options, settings, *network, devices, session,
-              [&loop](Input input) { loop->post(std::move(input)); });
+  Gangs gangs(options, settings, *network, {gpus.program_devices(plan), &gpus.found()}, devices,
+              session, [&loop](Input input) { loop->post(std::move(input)); });
   SessionConfig session_config =
       session_config_of(options, settings, machine_of(options, settings, devices, *network, gangs));
   session_config.seed = incarnation->value() ^ settings.worker;
   std::atomic<bool> dismissed = false;
   session_config.dismissed = [&loop, &dismissed, &settings](const Status& status) {
-    Status said = status;
-    if (status.field == "version") {
-      said.message = "the cluster " + settings.cluster + " refuses this worker: " + status.message;
-    } else {
-      said.message =
-          "the cluster " + settings.cluster + " has dismissed this machine: " + status.message;
-      said.hint = "to come back: a new join file and an empty --data-dir";
-    }
-    (void)complain(said, kRefused);
+    (void)complain(dismissal(settings, status), kRefused);
     dismissed = true;
     loop->post(ShutDown{kShutDownWithin});
   };
@@ -328,9 +354,11 @@ int run_worker(const Options& options) {
     return complain(made, kUsage);
   auto lock = FolderLock::take(options.data_dir);
   if (!lock) return complain(lock.error(), kUsage);
+  MachineGpus gpus;
+  if (Status good = check_wishes(gpus, options.devices); !good.ok()) return complain(good, kUsage);
   const JoinOutcome joined = settings_of(options);
   if (joined.exit_code != 0) return joined.exit_code;
-  return work(options, joined.settings);
+  return work(options, joined.settings, gpus);
 }
 
 }  // namespace overwinter::worker

@@ -72,11 +72,13 @@ std::unique_ptr<PeerServer> open_peer_port(const Options& options, const Setting
 }  // namespace
 
 Gangs::Gangs(const Options& options, const Settings& settings, const PeerNetwork& network,
-             ComputePool& devices, const std::unique_ptr<Session>& session, PostInput post)
+             MachineDevices machine, ComputePool& devices, const std::unique_ptr<Session>& session,
+             PostInput post)
     : worker_(settings.worker),
+      devices_(devices),
       places_(gang_places(options, settings)),
       network_(network),
-      site_(program_site(options, settings, places_)),
+      site_(program_site(options, settings, places_, std::move(machine))),
       files_([&session] { return session ? session->artifacts() : nullptr; }),
       checkpoints_(transfer_setting(session)),
       log_([&session] { return session ? session->bulk() : nullptr; }),
@@ -103,6 +105,8 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
   v1::JobSpec spec;
   if (!offer.spec || !spec.ParseFromString(*offer.spec))
     return fail(Code::kInvalidArgument, "the job's specification cannot be read", "spec");
+  if (spec.has_train() && is_gpu(devices_[offer.device]->info()))
+    return fail(Code::kUnimplemented, "training needs a processor, and the seat is on a GPU");
   if (spec.has_train()) {
     RankWorkParts parts;
     parts.places = places_;

@@ -23,7 +23,8 @@ class Gangs {
  public:
   // `session` may be null while it is not used yet; it and the devices outlive this object.
   Gangs(const Options& options, const Settings& settings, const PeerNetwork& network,
-        ComputePool& devices, const std::unique_ptr<Session>& session, PostInput post);
+        MachineDevices machine, ComputePool& devices, const std::unique_ptr<Session>& session,
+        PostInput post);
   ~Gangs() { end(); }
   Gangs(const Gangs&) = delete;
   Gangs& operator=(const Gangs&) = delete;
@@ -42,6 +43,7 @@ class Gangs {
                                                             GangWorkObserver& observer);
 
   const WorkerId worker_;
+  ComputePool& devices_;
   const GangPlaces places_;
   const PeerNetwork network_;
   const ProgramSite site_;

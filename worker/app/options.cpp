@@ -18,6 +18,8 @@ Examples:
   overwinter-worker --join join.file
       joins the cluster with everything this machine has, then works; settings are kept
   overwinter-worker --join join.file --name box-7 --device cpu:memory=4GiB,threads=2 --data-dir /srv/ow
+  overwinter-worker --join join.file --device gpu --device cpu:threads=4
+      offers every GPU that is found, and four threads beside them
   overwinter-worker --data-dir /srv/ow
       starts again what has joined before
 Exit codes: 0 stopped as asked, 2 usage or settings, 3 cannot reach the coordinator while joining, 4 refused.)";
@@ -63,44 +65,66 @@ std::string usage(Options& options, const std::vector<std::string>& devices,
   return {};
 }
 
+Status read_size(const std::string& key, const std::string& value, std::uint64_t& into) {
+  auto bytes = parse_bytes(value);
+  if (!bytes)
+    return error(Code::kInvalidArgument, "--device " + key + ": " + bytes.error().message,
+                 "device");
+  if (*bytes < 16 * kMiB)
+    return error(Code::kInvalidArgument, "--device " + key + ": at least 16 MiB, not " + value,
+                 "device");
+  into = *bytes;
+  return Status::success();
+}
+
+// One key=value of a --device.
+Status read_key(const std::string& key, const std::string& value, DeviceSpec& spec) {
+  constexpr std::size_t kUuidMax = 96;
+  if (key == "memory") return read_size(key, value, spec.memory_bytes);
+  if (key == "threads") {
+    const auto [end, failed] =
+        std::from_chars(value.data(), value.data() + value.size(), spec.threads);
+    if (failed != std::errc() || end != value.data() + value.size() || spec.threads == 0 ||
+        spec.threads > 4096) {
+      return error(Code::kInvalidArgument,
+                   "--device threads: a number from 1, not \"" + value + "\"", "device");
+    }
+    return Status::success();
+  }
+  if (spec.gpu && key == "host-memory") return read_size(key, value, spec.host_memory_bytes);
+  if (spec.gpu && key == "uuid" && !value.empty() && value.size() <= kUuidMax) {
+    spec.uuid = value;
+    return Status::success();
+  }
+  if (spec.gpu && key == "uuid")
+    return error(Code::kInvalidArgument,
+                 "--device uuid: as `nvidia-smi -L` shows it, not \"" + value + "\"", "device");
+  return error(Code::kInvalidArgument,
+               "--device: unknown key \"" + key + "\"; " +
+                   (spec.gpu ? "uuid, memory, threads and host-memory are known of a GPU"
+                             : "memory and threads are known"),
+               "device");
+}
+
 }  // namespace
 
 Result<DeviceSpec> parse_device(std::string_view text) {
   const auto colon = text.find(':');
   const std::string_view kind = text.substr(0, colon);
-  if (kind != "cpu") {
-    return fail(
-        Code::kInvalidArgument,
-        "--device: this release has devices of the kind cpu, not \"" + std::string(kind) + "\"",
-        "device", "for example cpu:memory=4GiB,threads=1");
+  if (kind != "cpu" && kind != "gpu") {
+    return fail(Code::kInvalidArgument,
+                "--device: devices are of the kind cpu or gpu, not \"" + std::string(kind) +
+                    "\"; which GPU one is, is found out",
+                "device", "for example cpu:memory=4GiB,threads=1, or gpu");
   }
   DeviceSpec spec;
+  spec.gpu = kind == "gpu";
   if (colon == std::string_view::npos) return spec;
   for (const std::string& part : split(text.substr(colon + 1), ',')) {
     const auto equals = part.find('=');
     const std::string key = part.substr(0, equals);
     const std::string value = equals == std::string::npos ? "" : part.substr(equals + 1);
-    if (key == "memory") {
-      auto bytes = parse_bytes(value);
-      if (!bytes)
-        return fail(Code::kInvalidArgument, "--device memory: " + bytes.error().message, "device");
-      if (*bytes < 16 * kMiB) {
-        return fail(Code::kInvalidArgument, "--device memory: at least 16 MiB, not " + value,
-                    "device");
-      }
-      spec.memory_bytes = *bytes;
-    } else if (key == "threads") {
-      const auto [end, failed] =
-          std::from_chars(value.data(), value.data() + value.size(), spec.threads);
-      if (failed != std::errc() || end != value.data() + value.size() || spec.threads == 0 ||
-          spec.threads > 4096) {
-        return fail(Code::kInvalidArgument,
-                    "--device threads: a number from 1, not \"" + value + "\"", "device");
-      }
-    } else {
-      return fail(Code::kInvalidArgument,
-                  "--device: unknown key \"" + key + "\"; memory and threads are known", "device");
-    }
+    if (Status read = read_key(key, value, spec); !read.ok()) return fail(std::move(read));
   }
   return spec;
 }
@@ -140,7 +164,11 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string(kVersion));
   app.add_option("--join", options.join_file, "file of `overwinter tokens create --role worker`");
   app.add_option("--name", options.name, "name of this worker (default: the host's name)");
-  app.add_option("--device", devices, "cpu[:memory=SIZE][,threads=N]; may be repeated")->take_all();
+  app.add_option("--device", devices,
+                 "cpu[:memory=SIZE][,threads=N], or "
+                 "gpu[:uuid=UUID][,memory=SIZE][,threads=N][,host-memory=SIZE]; may be repeated "
+                 "(default: the processor and every GPU that is found)")
+      ->take_all();
   app.add_option("--labels", labels, "KEY=VALUE[,KEY=VALUE]")->take_all();
   app.add_option("--projects", projects, "works only for these projects: P,Q");
   app.add_option(

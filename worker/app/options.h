@@ -15,17 +15,21 @@
 
 namespace overwinter::worker {
 
-// One --device: 0 means the default (all threads; 80 % of the machine's memory).
+// One --device, as it was asked for; what it leaves open (0) is filled in by device_plan.h.
 struct DeviceSpec {
   std::uint64_t memory_bytes = 0;
   std::uint32_t threads = 0;
+  bool gpu = false;
+  // Of a GPU:
+  std::string uuid;                     // empty: each GPU that no other --device names
+  std::uint64_t host_memory_bytes = 0;  // of the machine
   friend bool operator==(const DeviceSpec&, const DeviceSpec&) = default;
 };
 
 struct Options {
   std::filesystem::path join_file;  // empty: has joined before
   std::string name;
-  std::vector<DeviceSpec> devices;
+  std::vector<DeviceSpec> devices;  // empty: all that the machine has
   std::map<std::string, std::string> labels;
   std::vector<std::string> projects;
   bool spot = false;
@@ -43,8 +47,9 @@ struct Options {
   int days_ahead = 0;   // --test-days-ahead
 };
 
-// "cpu", "cpu:memory=4GiB", "cpu:memory=4GiB,threads=1". INVALID_ARGUMENT says what is wrong with
-// it.
+// "cpu", "cpu:memory=4GiB,threads=1", "gpu",
+// "gpu:uuid=GPU-…,memory=40GiB,threads=8,host-memory=64GiB". INVALID_ARGUMENT says what is wrong
+// with it.
 [[nodiscard]] Result<DeviceSpec> parse_device(std::string_view text);
 // "1.89/h".
 [[nodiscard]] Result<Money> parse_hourly_price(std::string_view text);

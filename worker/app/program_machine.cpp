@@ -4,14 +4,19 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "common/base/log.h"
+#include "worker/gpus/gpu_count.h"
 
 namespace overwinter::worker {
 
-ProgramSite program_site(const Options& options, const Settings& settings,
-                         const GangPlaces& places) {
+ProgramSite program_site(const Options& options, const Settings& settings, const GangPlaces& places,
+                         MachineDevices machine) {
   ProgramSite site;
+  site.devices = std::move(machine.devices);
+  site.gpus = machine.gpus;
+  site.own_pid_numbers = gpus::numbers_are_ours();
   site.places = places;
   site.kept = places.jobs / ("kept-" + places.cluster);
   site.uids = places.sockets / "uids";

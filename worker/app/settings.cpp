@@ -41,7 +41,9 @@ Result<Settings> load_settings(const std::filesystem::path& folder) {
     settings.addresses = json.at("addresses").get<std::vector<std::string>>();
     for (const auto& device : json.at("devices")) {
       settings.devices.push_back({device.at("memoryBytes").get<std::uint64_t>(),
-                                  device.at("threads").get<std::uint32_t>()});
+                                  device.at("threads").get<std::uint32_t>(),
+                                  device.value("kind", "cpu") == "gpu", device.value("uuid", ""),
+                                  device.value("hostMemoryBytes", std::uint64_t{0})});
     }
     if (settings.addresses.empty()) {
       return fail(Code::kFailedPrecondition, path.string() + " names no address of a coordinator");
@@ -60,7 +62,13 @@ Status save_settings(const std::filesystem::path& folder, const Settings& settin
   json["addresses"] = settings.addresses;
   json["devices"] = nlohmann::ordered_json::array();
   for (const DeviceSpec& device : settings.devices) {
-    json["devices"].push_back({{"memoryBytes", device.memory_bytes}, {"threads", device.threads}});
+    auto& one = json["devices"].emplace_back();
+    one["kind"] = device.gpu ? "gpu" : "cpu";
+    one["memoryBytes"] = device.memory_bytes;
+    one["threads"] = device.threads;
+    if (!device.gpu) continue;
+    one["uuid"] = device.uuid;
+    one["hostMemoryBytes"] = device.host_memory_bytes;
   }
   return write_file_atomically(folder / "settings.json", json.dump(2) + "\n");
 }

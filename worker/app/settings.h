@@ -16,7 +16,7 @@ struct Settings {
   std::string name;
   std::string cluster;
   std::vector<std::string> addresses;
-  std::vector<DeviceSpec> devices;
+  std::vector<DeviceSpec> devices;  // as asked for; empty: all that the machine has
 };
 
 // NOT_FOUND: has not joined.

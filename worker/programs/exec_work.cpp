@@ -17,25 +17,19 @@ constexpr std::chrono::milliseconds kSiblingGrace{3'000};
 
 ExecWork::~ExecWork() {
   kill();
-  tree_.reset();  // kills and waits
-  forget_program();
+  forget_program();  // its threads ask the tree
+  tree_.reset();     // kills and waits
 }
 
 Status ExecWork::start(const LaunchGang& launch, const std::vector<RankSeat>& seats) {
   auto layout = layout_of(launch.members, parts_.worker, key_, parts_.address);
   if (!layout) return layout.error();
   layout->threads = seats.front().threads;
-  std::uint64_t memory = 0;
-  std::vector<std::uint32_t> ranks;
-  for (const RankSeat& seat : seats) {
-    memory += seat.memory_bytes;
-    ranks.push_back(seat.rank);
-  }
-  set_ranks(std::move(ranks), static_cast<std::uint32_t>(launch.members.size()),
-            layout->worker == 0);
+  set_seats(seats, static_cast<std::uint32_t>(launch.members.size()), layout->worker == 0);
+  layout->gpus = gpus_->uuids();
   const auto all = told();
   if (!all) return all.error();
-  exec::TreeOrder order = place_->order(memory);
+  exec::TreeOrder order = tree_order(seats);
   const std::uint32_t count = exec::processes_on_worker(launcher_, layout->devices[layout->worker]);
   for (std::uint32_t i = 0; i < count; ++i) {
     order.processes.push_back(

@@ -31,10 +31,11 @@ Status MpiWork::start(const LaunchGang& launch, const std::vector<RankSeat>& sea
   order->deadlines.progress = Duration(std::chrono::hours(24 * 365));
   const auto all = told();
   if (!all) return all.error();
-  std::vector<std::uint32_t> ranks;
+  set_seats(seats, static_cast<std::uint32_t>(launch.members.size()), layout->worker == 0);
+  layout->gpus = gpus_->uuids();
   for (const RankSeat& seat : seats) {
     layout->threads = seat.threads;
-    exec::TreeOrder tree = place_->order(seat.memory_bytes);
+    exec::TreeOrder tree = tree_order(std::span(&seat, 1));
     // It has that user already, and may not make groups: its keeper counts.
     tree.confinement.uid.reset();
     tree.memory.support = exec::MemorySupport{};
@@ -47,7 +48,7 @@ Status MpiWork::start(const LaunchGang& launch, const std::vector<RankSeat>& sea
     tree.processes.push_back(
         {all->command, exec::launch_environment(launcher_, *layout, all->names, all->user, 0)});
     v1::RankTask task;
-    task.set_memory_bytes(seat.memory_bytes);
+    task.set_memory_bytes(host_memory_of(*parts_.site, seat));
     task.set_threads(seat.threads);
     task.mutable_program()->set_order(exec::encode_order(tree));
     task.mutable_program()->set_stop_signal(stop_signal(spec_.stop()));
@@ -57,14 +58,11 @@ Status MpiWork::start(const LaunchGang& launch, const std::vector<RankSeat>& sea
                    "command, variables and secrets take more than a megabyte together",
                    "workload.exec.env", "put large values into a file of the workdir");
     order->tasks.push_back(std::move(task));
-    ranks.push_back(seat.rank);
   }
   {
     const MutexLock lock(mutex_);
     hosts_ = order->hosts;
   }
-  set_ranks(std::move(ranks), static_cast<std::uint32_t>(launch.members.size()),
-            layout->worker == 0);
   if (Status started = launcher_of_ranks_.start(std::move(*order)); !started.ok()) return started;
   watch_program();
   return Status::success();

@@ -117,9 +117,11 @@ Result<ProgramWork::Told> ProgramWork::told() const {
   return out;
 }
 
-void ProgramWork::set_ranks(std::vector<std::uint32_t> ranks, std::uint32_t world_size,
+void ProgramWork::set_seats(const std::vector<RankSeat>& seats, std::uint32_t world_size,
                             bool first) {
-  ranks_ = std::move(ranks);
+  ranks_.clear();
+  for (const RankSeat& seat : seats) ranks_.push_back(seat.rank);
+  gpus_ = std::make_unique<ProgramGpus>(*parts_.site, seats);
   first_ = first;
   if (first && !spec_.exec().checkpoint_dir().empty()) {
     CheckpointCollector::Setting setting;
@@ -133,8 +135,26 @@ void ProgramWork::set_ranks(std::vector<std::uint32_t> ranks, std::uint32_t worl
   }
 }
 
+exec::TreeOrder ProgramWork::tree_order(std::span<const RankSeat> seats) const {
+  std::uint64_t memory = 0;
+  for (const RankSeat& seat : seats) memory += host_memory_of(*parts_.site, seat);
+  exec::TreeOrder order = place_->order(memory);
+  gpus_->admit(order);
+  return order;
+}
+
 void ProgramWork::watch_program() {
   watch_ = std::jthread([this] { watch(); });
+  gpus_->watch([this] { return processes(); },
+               [this](const ProgramGpus::Over& over) { over_on_gpu(over); });
+}
+
+void ProgramWork::over_on_gpu(const ProgramGpus::Over& over) {
+  {
+    const MutexLock lock(mutex_);
+    gpu_over_ = over;
+  }
+  kill_program();
 }
 
 void ProgramWork::forget_program() {
@@ -144,6 +164,7 @@ void ProgramWork::forget_program() {
   }
   changed_.notify_all();
   if (watch_.joinable()) watch_.join();
+  if (gpus_) gpus_->end();
 }
 
 void ProgramWork::wind_down() {
@@ -173,6 +194,12 @@ std::optional<std::uint64_t> ProgramWork::step() const {
   return step_;
 }
 
+std::uint64_t ProgramWork::peak_of(std::uint32_t rank) const {
+  const auto on_gpu = gpus_->peak_bytes(rank);
+  const MutexLock lock(mutex_);
+  return on_gpu.value_or(memory_peak_);
+}
+
 void ProgramWork::log_line(std::uint32_t rank, bool error, std::string_view text) const {
   const CheckpointAccess of = observer_.access();
   parts_.log->line({of.seat, of.capability()}, rank, error, std::string(text));
@@ -187,16 +214,14 @@ void ProgramWork::take_progress(std::uint32_t rank, const exec::ProgressLine& pr
   const bool tells = !progress.empty() && rank == ranks_.front();
   std::uint64_t step = 0;
   std::uint64_t at = 0;
-  std::uint64_t peak = 0;
   {
     const MutexLock lock(mutex_);
     if (progress.step) step_ = std::max(step_.value_or(0), *progress.step);
     step = step_.value_or(0);
     // A program that counts no steps has its values in the order of their coming.
     at = progress.step ? *progress.step : step_ ? *step_ : (tells ? ++values_ : values_);
-    peak = memory_peak_;
   }
-  observer_.moved(rank, step, peak);
+  observer_.moved(rank, step, peak_of(rank));
   if (!tells) return;
   const CheckpointAccess of = observer_.access();
   const JobLog::Origin origin{of.seat, of.capability()};
@@ -260,6 +285,7 @@ void ProgramWork::stop_when_due() {
 }
 
 void ProgramWork::close(const Over& over) {
+  gpus_->end();
   GangSeatExited how = verdict(over);
   if (!killed_) keep_last_checkpoint();
   if (how.outcome == GangOutcome::kCompleted) {
@@ -270,12 +296,7 @@ void ProgramWork::close(const Over& over) {
   } else if (how.outcome == GangOutcome::kFailed && !killed_) {
     keep_workdir();
   }
-  std::uint64_t peak = 0;
-  {
-    const MutexLock lock(mutex_);
-    peak = memory_peak_;
-  }
-  for (const std::uint32_t rank : ranks_) observer_.moved(rank, how.exit.step, peak);
+  for (const std::uint32_t rank : ranks_) observer_.moved(rank, how.exit.step, peak_of(rank));
   observer_.over(how);
 }
 
@@ -327,6 +348,12 @@ GangSeatExited ProgramWork::verdict(const Over& over) const {
   const MutexLock lock(mutex_);
   how.exit.step = step_.value_or(0);
   if (over.by_itself) return how;
+  if (gpu_over_ && how.outcome != GangOutcome::kCompleted) {
+    how.outcome = GangOutcome::kFailed;
+    how.message = gpu_over_->message;
+    how.exit.rank = gpu_over_->rank;
+    return how;
+  }
   if (how.outcome == GangOutcome::kCompleted) {
     // A program that was told to stop and ended well has stopped: it goes on later.
     if (stop_asked_) how.outcome = GangOutcome::kStopped;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -18,6 +19,7 @@
 #include "worker/exec/launch_environment.h"
 #include "worker/exec/progress_lines.h"
 #include "worker/programs/checkpoint_collector.h"
+#include "worker/programs/program_gpus.h"
 #include "worker/programs/program_place.h"
 #include "worker/programs/program_site.h"
 #include "worker/runtime/gang_work.h"
@@ -69,12 +71,15 @@ class ProgramWork : public GangWork {
     exec::Environment user;
   };
   [[nodiscard]] Result<Told> told() const;
-  // Before the program starts: its ranks here, of `world_size`. `first`: this worker's checkpoints
+  // Before the program starts: its seats here, of `world_size`. `first`: this worker's checkpoints
   // and outputs are the job's (under DDP its first rank writes them).
-  void set_ranks(std::vector<std::uint32_t> ranks, std::uint32_t world_size, bool first);
-  // Once it runs: begins the thread beside it.
+  void set_seats(const std::vector<RankSeat>& seats, std::uint32_t world_size, bool first);
+  // Then: what a tree of processes of these seats is held to; it is let at all GPUs of the attempt.
+  [[nodiscard]] exec::TreeOrder tree_order(std::span<const RankSeat> seats) const;
+  // Once it runs: begins the threads beside it.
   void watch_program();
-  // Ends that thread without a word. Call in the destructor, after the program has ended.
+  // Ends those threads without a word. Call in the destructor, before what processes() and
+  // kill_program() use is gone.
   void forget_program();
   // A line of a rank.
   void said(std::uint32_t rank, bool error, std::string_view text);
@@ -92,6 +97,7 @@ class ProgramWork : public GangWork {
   exec::Launcher launcher_ = exec::Launcher::kEnv;
   std::unique_ptr<ProgramPlace> place_;
   std::vector<std::uint32_t> ranks_;  // of this worker's seats, in their order
+  std::unique_ptr<ProgramGpus> gpus_;
 
  private:
   struct Over {
@@ -101,7 +107,9 @@ class ProgramWork : public GangWork {
   Status note_metrics();
   void take_progress(std::uint32_t rank, const exec::ProgressLine& progress);
   [[nodiscard]] std::optional<std::uint64_t> step() const;
+  [[nodiscard]] std::uint64_t peak_of(std::uint32_t rank) const;
   void watch();
+  void over_on_gpu(const ProgramGpus::Over& over);
   void look_for_checkpoint();
   void stop_when_due();
   void close(const Over& over);
@@ -127,6 +135,7 @@ class ProgramWork : public GangWork {
   std::uint64_t values_ OW_GUARDED_BY(mutex_) = 0;  // told without a step
   std::uint64_t memory_peak_ OW_GUARDED_BY(mutex_) = 0;
   std::optional<Over> over_ OW_GUARDED_BY(mutex_);
+  std::optional<ProgramGpus::Over> gpu_over_ OW_GUARDED_BY(mutex_);
   CheckpointSending sending_;
   std::unique_ptr<CheckpointCollector> collector_;  // null: this worker collects none
   std::jthread watch_;                              // last: it uses the rest

@@ -1,14 +1,12 @@
-#include <deque>
 #include <fstream>
 #include <future>
-#include <thread>
 #include <utility>
 
-#include "common/base/mutex.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/kernels/thread_team.h"
 #include "worker/memory/host_resource.h"
 #include "worker/runtime/device.h"
+#include "worker/runtime/executor.h"
 
 namespace overwinter::worker {
 namespace {
@@ -18,28 +16,17 @@ class CpuDevice final : public Device {
   CpuDevice(std::uint64_t memory_bytes, std::uint32_t threads, DeviceIndex index)
       : memory_(host_, memory_bytes, "device " + std::to_string(index)),
         team_(threads),
-        gemm_(team_),
-        thread_([this](const std::stop_token& stop) { run(stop); }) {
+        gemm_(team_) {
     info_.kind = "cpu";
     info_.model = cpu_model();
     info_.memory_bytes = memory_bytes;
     info_.threads = team_.size();
   }
-  ~CpuDevice() override {
-    thread_.request_stop();
-    changed_.notify_all();
-  }
 
   const DeviceInfo& info() const override { return info_; }
   LimitingResource& memory() override { return memory_; }
   GemmBackend& gemm() override { return gemm_; }
-  void post(std::function<void()> task) override {
-    {
-      const MutexLock lock(mutex_);
-      tasks_.push_back(std::move(task));
-    }
-    changed_.notify_one();
-  }
+  void post(std::function<void()> task) override { executor_.post(std::move(task)); }
 
   void measure(double seconds) {
     std::promise<void> done;
@@ -52,28 +39,12 @@ class CpuDevice final : public Device {
   }
 
  private:
-  void run(const std::stop_token& stop) {
-    for (;;) {
-      std::function<void()> task;
-      {
-        std::unique_lock lock(mutex_);
-        if (!changed_.wait(lock, stop, [this] { return !tasks_.empty(); })) return;
-        task = std::move(tasks_.front());
-        tasks_.pop_front();
-      }
-      task();
-    }
-  }
-
   HostResource host_;
   LimitingResource memory_;
   ThreadTeam team_;
   OpenBlasGemm gemm_;
   DeviceInfo info_;
-  Mutex mutex_;
-  Condition changed_;
-  std::deque<std::function<void()>> tasks_ OW_GUARDED_BY(mutex_);
-  std::jthread thread_;  // last: it uses the rest
+  Executor executor_;  // last: its thread uses the rest
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
 // Device: one device's budget, threads, kernels and executor thread (ComputePool: all of a
-// worker's).
+// worker's). Kernels are for processors alone: a GPU is for programs of users.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class Device {
   [[nodiscard]] virtual const DeviceInfo& info() const = 0;
   // The budget that its seats share.
   [[nodiscard]] virtual LimitingResource& memory() = 0;
-  // For the executor thread alone.
+  // For the executor thread alone. Not of a GPU (is_gpu(info())).
   [[nodiscard]] virtual GemmBackend& gemm() = 0;
   // Runs the task on the executor thread, in order. Thread-safe; never blocks. Tasks are bounded by
   // the seats of the device: each posts one at a time.
@@ -30,7 +30,10 @@ class Device {
 // A processor's cores. Starts its threads; measures nothing yet.
 [[nodiscard]] std::unique_ptr<Device> make_cpu_device(std::uint64_t memory_bytes,
                                                       std::uint32_t threads, DeviceIndex index);
+// A GPU, as `info` has it: nothing runs on it but programs of users, by other means (ProgramSite).
+[[nodiscard]] std::unique_ptr<Device> make_gpu_device(DeviceInfo info, DeviceIndex index);
 // Runs a short product of each precision (about `seconds` together) and notes the speeds in info().
+// Does nothing for a GPU.
 void measure(Device& device, double seconds);
 // The processor's name as the system says it; "cpu" when it does not.
 [[nodiscard]] std::string cpu_model();

@@ -34,6 +34,10 @@ Result<std::unique_ptr<SeatWork>> make_seat_work(const OfferSeat& offer, Device&
   }
   switch (plan.workload_case()) {
     case v1::Plan::kMatmul:
+      if (is_gpu(device.info()))
+        return fail(
+            Code::kUnimplemented,
+            "a product needs a processor, and the seat is on a GPU (" + device.info().kind + ")");
       return MatmulWork::make(offer, plan.matmul(), device, artifacts, std::move(post));
     case v1::Plan::kNoop:
       return std::unique_ptr<SeatWork>(std::make_unique<NoopWork>(offer.seat, std::move(post)));

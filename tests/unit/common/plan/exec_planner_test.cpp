@@ -137,6 +137,48 @@ TEST(ExecPlanner, WhatNoDeviceHoldsIsRefusedWithTheNumbers) {
   EXPECT_NE(many.reason.find("3 devices"), std::string::npos) << many.reason;
 }
 
+TEST(ExecPlanner, AGpuIsAskedForByClassModelOrSize) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 8 * kGiB), a_worker("b", 70 * kGiB, 2, "H100")};
+  for (OfferedDevice& offered : offer.workers[1].devices)
+    offered.device.memory_total_bytes = 81'559 * kMiB;
+  for (const char* device : {"gpu:2", "H100:2", "h100:2", "80GB:2"}) {
+    const auto outcome = plan_of(a_program(1, device), offer);
+    ASSERT_EQ(outcome.alternatives.size(), 1u) << device;
+    EXPECT_EQ(outcome.alternatives[0].demand.memory_bytes, 70 * kGiB) << device;
+    ASSERT_EQ(outcome.ruled_out.size(), 1u) << device;
+    EXPECT_EQ(outcome.ruled_out[0].what(), "a");
+    EXPECT_NE(outcome.ruled_out[0].why().find("is a cpu device"), std::string::npos);
+  }
+  EXPECT_TRUE(plan_of(a_program(1, "gpu:3"), offer).alternatives.empty());
+}
+
+TEST(ExecPlanner, ForAGpuThatIsNotThereYetASeatHasAllOfIt) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 8 * kGiB)};
+  for (const char* device : {"gpu", "A100", "80GB:4"}) {
+    const auto outcome = plan_of(a_program(1, device), offer);
+    ASSERT_EQ(outcome.alternatives.size(), 1u) << device;
+    EXPECT_EQ(outcome.alternatives[0].demand.memory_bytes, 0u) << device;
+    EXPECT_NE(warnings_of(outcome.alternatives[0]).find("all the memory of such devices"),
+              std::string::npos)
+        << warnings_of(outcome.alternatives[0]);
+  }
+  v1::JobSpec sized = a_program(1, "gpu");
+  sized.set_memory_per_device_bytes(3 * kGiB);
+  EXPECT_EQ(plan_of(sized, offer).alternatives[0].demand.memory_bytes, 3 * kGiB);
+  EXPECT_NE(plan_of(a_program(1, "cpu:2"), {}).alternatives[0].demand.memory_bytes, 0u);
+}
+
+TEST(ExecPlanner, ForAnyDeviceTheProcessorsPriceIsPredicted) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 8 * kGiB, 1, "H100"), a_worker("b", 8 * kGiB)};
+  offer.workers[0].devices[0].price_per_hour = Money{0};  // not in the price book
+  v1::JobSpec spec = a_program();
+  spec.mutable_time_limit()->set_seconds(3600);
+  EXPECT_EQ(plan_of(spec, offer).alternatives[0].demand.predicted_cost.micros, 3'600'000);
+}
+
 TEST(ExecPlanner, WaitsForItsFirstWorkerAndIsNoElasticJob) {
   const auto outcome = plan_of(a_program(), {});
   ASSERT_EQ(outcome.alternatives.size(), 1u);

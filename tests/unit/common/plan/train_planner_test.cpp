@@ -88,6 +88,7 @@ TEST(TrainPlanner, IsAGangWithAllThatItsRanksNeed) {
   EXPECT_EQ(best.demand.landing, Landing::kReport);
   EXPECT_EQ(best.demand.units, 1u);
   EXPECT_EQ(best.demand.threads, 0u);
+  EXPECT_EQ(best.demand.device_kind, "cpu") << "any that has kernels";
   EXPECT_EQ(best.demand.seats_min, 1u);
   EXPECT_EQ(best.demand.seats_max, 16u) << "as many as the batch splits into";
   EXPECT_EQ(best.demand.retries, 1u);

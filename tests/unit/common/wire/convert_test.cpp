@@ -59,6 +59,14 @@ TEST(Convert, SeatsAndDevicesAreChecked) {
   device.threads = 1;
   device.gflops_fp32 = 1.5;
   EXPECT_EQ(from_proto(to_proto(device)).value(), device);
+  device.kind = "H100";
+  device.uuid = "GPU-1";
+  device.memory_total_bytes = 3;
+  device.host_memory_bytes = 4;
+  EXPECT_EQ(from_proto(to_proto(device)).value(), device);
+  device.uuid = std::string(257, 'x');
+  EXPECT_EQ(from_proto(to_proto(device)).error().field, "device.uuid");
+  device.uuid.clear();
   device.gflops_fp32 = std::numeric_limits<double>::infinity();
   EXPECT_FALSE(from_proto(to_proto(device)));
 }

@@ -64,6 +64,15 @@ TEST(GangPlacement, SaysHowManyThereAreWhenThereAreTooFew) {
   EXPECT_EQ(choice.workers_fit, 3U);
 }
 
+TEST(GangPlacement, TakesTheFewestGpusOfTwoGroupsOfOneSize) {
+  Machines m;
+  m.add(1, "h1", "left", 0).add(2, "h2", "right", 9);
+  m.devices[0].kind = "H100";
+  EXPECT_EQ(Machines::workers(m.choose(1, 1)), std::vector<std::uint64_t>{2});
+  m.demand.device_kind = "gpu";
+  EXPECT_EQ(Machines::workers(m.choose(1, 1)), std::vector<std::uint64_t>{1});
+}
+
 TEST(GangPlacement, PrefersTheCheaperOfTwoGroupsOfOneSize) {
   Machines m;
   m.add(1, "h1", "left", 9)

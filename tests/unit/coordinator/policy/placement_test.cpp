@@ -98,6 +98,45 @@ TEST(Placement, CheaperThenFasterThenTheSmallerId) {
   EXPECT_LT(score(a), score(b));
 }
 
+TEST(Placement, AGpuSuitsByClassModelOrSize) {
+  Fixture f;
+  f.device.kind = "H100";
+  f.device.memory_total_bytes = 81'559 * kMiB;
+  for (const char* kind : {"any", "gpu", "H100", "80GB"}) {
+    f.demand.device_kind = kind;
+    EXPECT_TRUE(f.verdict(f.candidate()).fits()) << kind;
+  }
+  for (const char* kind : {"cpu", "A100", "81.6GB", "141GB"}) {
+    f.demand.device_kind = kind;
+    EXPECT_EQ(f.verdict(f.candidate()).why, Why::kKind) << kind;
+  }
+}
+
+TEST(Placement, WhoAsksForAnyDeviceGetsAProcessorBeforeACheaperGpu) {
+  Fixture f;
+  Candidate processor = f.candidate();
+  processor.price_per_hour = Money{360'000};
+  processor.worker = WorkerId(2);
+  DeviceInfo h100 = f.device;
+  h100.kind = "H100";
+  Candidate gpu = f.candidate();  // not in the price book
+  gpu.device = &h100;
+  EXPECT_LT(score(processor), score(gpu));
+}
+
+TEST(Placement, AProgramsSeatWithoutASizeHasAllOfItsDevice) {
+  Fixture f;
+  f.demand.memory_bytes = 0;
+  f.demand.threads = 0;
+  EXPECT_EQ(seat_size(f.demand, f.device).memory_bytes, 0U) << "of work of ours: none";
+  f.demand.runs_user_code = true;
+  EXPECT_EQ(seat_size(f.demand, f.device).memory_bytes, 4 * kGiB);
+  EXPECT_TRUE(f.verdict(f.candidate()).fits());
+  Candidate used = f.candidate();
+  used.memory_used = 1;
+  EXPECT_EQ(f.verdict(used).why, Why::kMemoryFree);
+}
+
 TEST(Placement, WhoHoldsNothingComesFirstThenPriorityThenSubmission) {
   Demand normal;
   Demand high;
@@ -190,7 +229,7 @@ TEST(Placement, WhatIsNotSaidOfADeviceASeatOrAJobIsNothing) {
   EXPECT_EQ(Candidate{}.memory_used, 0U);
   EXPECT_EQ(SeatSize{}.memory_bytes, 0U);
   EXPECT_EQ(SeatSize{}.threads + SeatSize{}.share_ppm, 0U);
-  EXPECT_EQ(Score{}, (Score{0, 0, WorkerId(), 0}));
+  EXPECT_EQ(Score{}, (Score{0, 0, 0, WorkerId(), 0}));
   EXPECT_EQ(Rank{}, (Rank{0, 0, JobId()}));
   EXPECT_EQ(Explanation::Line{}.device, 0U);
 }

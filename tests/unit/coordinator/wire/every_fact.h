@@ -88,7 +88,7 @@ inline WorkerConnected full(Tag<WorkerConnected>) {
           {"host-1",
            "box.local",
            "0.1.0",
-           {{"cpu", "EPYC", 1ULL << 35, 16, 12.5, 6.25}},
+           {{"H100", "EPYC", 1ULL << 35, 16, 12.5, 6.25, "GPU-1", 1ULL << 36, 1ULL << 34}},
            true,
            "10.0.0.7:7610",
            "10.0.0.0/24",

@@ -32,6 +32,13 @@ TEST(Options, WhatInterfaceSays) {
   EXPECT_EQ(p.options.data_dir, "/d");
 }
 
+TEST(Options, AGpuIsSaidByItsName) {
+  EXPECT_EQ(parse_device("gpu").value(), (DeviceSpec{0, 0, true, "", 0}));
+  EXPECT_EQ(parse_device("gpu:uuid=GPU-8c2e-11,memory=40GiB,threads=8,host-memory=64GiB").value(),
+            (DeviceSpec{40 * kGiB, 8, true, "GPU-8c2e-11", 64 * kGiB}));
+  EXPECT_EQ(parse({"--device", "gpu"}).options.devices.size(), 1U);
+}
+
 TEST(Options, ThereIsAlwaysADataFolder) {
   EXPECT_FALSE(parse({}).options.data_dir.empty());
 }
@@ -39,7 +46,13 @@ TEST(Options, ThereIsAlwaysADataFolder) {
 TEST(Options, MistakesExitWithTwo) {
   for (const std::vector<const char*>& bad :
        std::vector<std::vector<const char*>>{{"--nonsense"},
-                                             {"--device", "gpu"},
+                                             {"--device", "H100"},
+                                             {"--device", "gpu:uuid="},
+                                             {"--device", "gpu:index=0"},
+                                             {"--device", "gpu:memory=none"},
+                                             {"--device", "gpu:host-memory=1MiB"},
+                                             {"--device", "cpu:host-memory=1GiB"},
+                                             {"--device", "cpu:uuid=GPU-a"},
                                              {"--device", "cpu:memory=4"},
                                              {"--device", "cpu:memory=1MiB"},
                                              {"--device", "cpu:threads=0"},
@@ -67,7 +80,11 @@ class SettingsTest : public ::testing::Test {
 
 TEST_F(SettingsTest, AreKept) {
   EXPECT_EQ(load_settings(folder_).error().code, Code::kNotFound);
-  Settings s{12, "box-2", "demo", {"h:1", "h:2"}, {{4 * kGiB, 1}, {1, 2}}};
+  Settings s{12,
+             "box-2",
+             "demo",
+             {"h:1", "h:2"},
+             {{4 * kGiB, 1}, {1, 2}, {5, 6, true, "GPU-a", 7}, {0, 0, true, "", 0}}};
   ASSERT_TRUE(save_settings(folder_, s).ok());
   const Settings kept = load_settings(folder_).value();
   EXPECT_EQ(kept.worker, 12U);
@@ -75,6 +92,16 @@ TEST_F(SettingsTest, AreKept) {
   EXPECT_EQ(kept.cluster, "demo");
   EXPECT_EQ(kept.addresses, s.addresses);
   EXPECT_EQ(kept.devices, s.devices);
+}
+
+TEST_F(SettingsTest, DevicesOfAnEarlierReleaseAreProcessors) {
+  std::FILE* file = std::fopen((folder_ / "settings.json").c_str(), "w");
+  std::fputs(R"({"worker":1,"name":"n","cluster":"c","addresses":["h:1"],)"
+             R"("devices":[{"memoryBytes":5,"threads":2}]})",
+             file);
+  std::fclose(file);
+  EXPECT_EQ(load_settings(folder_).value().devices,
+            (std::vector<DeviceSpec>{{5, 2, false, "", 0}}));
 }
 
 TEST_F(SettingsTest, ABrokenFileIsSaid) {
