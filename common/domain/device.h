@@ -13,14 +13,14 @@ namespace overwinter {
 
 // One device of a worker. Its index is its place in the worker's list.
 struct DeviceInfo {
-  std::string kind;                // as in the price book: "cpu", or a GPU's model: "H100", …
-  std::string model;               // for people: the processor's or the GPU's name
+  std::string kind = {};           // as in the price book: "cpu", or a GPU's model: "H100", …
+  std::string model = {};          // for people: the processor's or the GPU's name
   std::uint64_t memory_bytes = 0;  // the budget that seats share; of a GPU: of its own memory
   std::uint32_t threads = 0;
   double gflops_fp32 = 0;  // measured at worker start on all threads; 0: not measured
   double gflops_fp64 = 0;
   // Of a GPU alone:
-  std::string uuid;                      // as its driver names it: "GPU-…"
+  std::string uuid = {};                 // as its driver names it: "GPU-…"
   std::uint64_t memory_total_bytes = 0;  // all that it has; 0: not told
   std::uint64_t host_memory_bytes = 0;   // of its machine, for programs that have all of the GPU
   friend bool operator==(const DeviceInfo&, const DeviceInfo&) = default;
