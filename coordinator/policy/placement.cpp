@@ -10,10 +10,10 @@ SeatSize seat_size(const Demand& demand, const DeviceInfo& device) {
   size.memory_bytes = whole ? device.memory_bytes : demand.memory_bytes;
   size.threads = demand.threads == 0 ? device.threads : demand.threads;
   __extension__ typedef unsigned __int128 Wide;
-  const auto part = [](std::uint64_t of, std::uint64_t whole) -> std::uint64_t {
-    if (whole == 0) return of == 0 ? 0 : 1'000'000;
+  const auto part = [](std::uint64_t of, std::uint64_t all) -> std::uint64_t {
+    if (all == 0) return of == 0 ? 0 : 1'000'000;
     return static_cast<std::uint64_t>(
-        std::min<Wide>(1'000'000, static_cast<Wide>(of) * 1'000'000 / whole));
+        std::min<Wide>(1'000'000, static_cast<Wide>(of) * 1'000'000 / all));
   };
   const std::uint64_t share =
       std::max(part(size.memory_bytes, device.memory_bytes), part(size.threads, device.threads));
