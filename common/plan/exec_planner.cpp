@@ -107,8 +107,8 @@ class ExecPlanner {
     outcome_.alternatives.back().plan.add_warnings(
         "No worker with a device of kind " + limits_.device +
         " is known and free for this job: it will wait, and is planned for " +
-        (whole ? std::string("all the memory of such devices")
-               : "devices of " + format_bytes(memory)) +
+        (memory == 0 ? std::string("all the memory of such devices")
+                     : "devices of " + format_bytes(memory)) +
         "; cost is not known.");
   }
 
