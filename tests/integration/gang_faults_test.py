@@ -124,7 +124,7 @@ class GangFaults(unittest.TestCase):
 
     def test_workers_that_are_not_to_be_had(self):
         job = self.submit(gpt(100, 50, workers={"min": 5, "max": 5}))
-        wait_until("it waits", lambda: self.cluster.job(job)["state"] == "PENDING")
+        wait_until("it waits", lambda: self.cluster.job(job)["state"] == "QUEUED")
         told = self.cluster.run("jobs", "explain", job).stdout
         self.assertRegex(told, r"\b5\b")
         self.assertRegex(told, r"workers")

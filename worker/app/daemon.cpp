@@ -138,6 +138,7 @@ MachineInfo machine_of(const Options& options, const Settings& settings, const C
   machine.host_id = host_id(settings.cluster);
   machine.host_name = host_name();
   machine.version = version_of(options);
+  machine.host = machine_size();
   for (const auto& device : devices) machine.devices.push_back(device->info());
   if (const PeerServer* peers = gangs.port()) {
     machine.peer_address = network.address + ":" + std::to_string(peers->port());

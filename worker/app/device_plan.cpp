@@ -48,7 +48,7 @@ std::uint64_t& machine_memory(PlannedDevice& device) {
 
 }  // namespace
 
-MachineSize machine_size() {
+HostSize machine_size() {
   return {static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
               static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)),
           std::max(1U, std::thread::hardware_concurrency())};
@@ -66,7 +66,7 @@ std::vector<gpus::Gpu> wished_gpus(const std::vector<DeviceSpec>& wishes,
 }
 
 DevicePlan plan_devices(const std::vector<DeviceSpec>& wishes, const std::vector<gpus::Gpu>& gpus,
-                        const std::string& why_none, const MachineSize& machine) {
+                        const std::string& why_none, const HostSize& machine) {
   DevicePlan plan;
   const std::vector<DeviceSpec> all = or_all(wishes);
   const std::string why = why_none.empty() ? std::string() : ": " + why_none;
@@ -102,7 +102,7 @@ DevicePlan plan_devices(const std::vector<DeviceSpec>& wishes, const std::vector
   for (PlannedDevice& device : plan.devices) {
     if (machine_memory(device) == 0)
       machine_memory(device) = whole_mib_below(machine.memory_bytes / 10 * 8 / open_memory);
-    if (device.threads == 0) device.threads = std::max(1U, machine.threads / open_threads);
+    if (device.threads == 0) device.threads = std::max(1U, machine.cpus / open_threads);
   }
   return plan;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/domain/host_size.h"
 #include "worker/app/options.h"
 #include "worker/gpus/gpus.h"
 
@@ -13,11 +14,7 @@ namespace overwinter::worker {
 
 inline constexpr std::size_t kDevicesOfWorkerMax = 64;
 
-struct MachineSize {
-  std::uint64_t memory_bytes = 0;
-  std::uint32_t threads = 1;
-};
-[[nodiscard]] MachineSize machine_size();
+[[nodiscard]] HostSize machine_size();
 
 struct PlannedDevice {
   std::uint64_t memory_bytes = 0;  // the budget; of a GPU: of its own memory
@@ -41,6 +38,6 @@ struct DevicePlan {
 // not say, GPUs among them; of a GPU's own memory all but what its driver keeps. Pure.
 [[nodiscard]] DevicePlan plan_devices(const std::vector<DeviceSpec>& wishes,
                                       const std::vector<gpus::Gpu>& gpus,
-                                      const std::string& why_none, const MachineSize& machine);
+                                      const std::string& why_none, const HostSize& machine);
 
 }  // namespace overwinter::worker

@@ -102,7 +102,8 @@ void ExecWork::finished(const exec::TreeEnd& end) {
   how.exit.signal = judged.signal;
   if (judged.process) how.exit.rank = rank_of(*judged.process);
   const bool by_itself = end.over_limit || !end.refused.ok() || (end.keeper_lost && !killed());
-  program_over(std::move(how), end.peak_bytes, by_itself);
+  // Counted for the whole tree, told for each device.
+  program_over(std::move(how), end.peak_bytes / ranks_.size(), by_itself);
 }
 
 }  // namespace overwinter::worker

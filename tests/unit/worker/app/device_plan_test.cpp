@@ -11,7 +11,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-const MachineSize kMachine{100 * kGiB, 24};
+const HostSize kMachine{100 * kGiB, 24};
 
 gpus::Gpu a_gpu(const std::string& uuid, std::uint64_t gib = 80) {
   gpus::Gpu gpu;
