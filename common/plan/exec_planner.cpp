@@ -76,9 +76,12 @@ class ExecPlanner {
     if (limits_.memory_bytes == 0) tell_memory(memory, outcome_.alternatives.back().plan);
   }
 
-  // With its margin; 0: nothing was measured.
+  [[nodiscard]] bool on_gpu() const { return limits_.device != "any" && limits_.device != "cpu"; }
+
+  // With its margin; 0: nothing was measured. On GPUs nothing is proposed: programs have whole
+  // ones, and what is seen of their memory from time to time is less than the most of it.
   [[nodiscard]] std::uint64_t proposed() const {
-    if (measured_ == 0) return 0;
+    if (measured_ == 0 || on_gpu()) return 0;
     const std::uint64_t bytes = measured_ + std::max(measured_ / kMarginShare, kMarginLeast);
     return (bytes + kMiB - 1) / kMiB * kMiB;
   }
@@ -100,15 +103,15 @@ class ExecPlanner {
   // No device of the wanted kind is there: the job may come before its workers. Of a GPU, half of
   // which may go for being opened, a seat then has all, whatever it is.
   void plan_for_unknown() {
-    const bool gpu = limits_.device != "any" && limits_.device != "cpu";
+    const bool whole = limits_.memory_bytes == 0 && on_gpu();
     std::uint64_t memory = limits_.memory_bytes != 0 ? limits_.memory_bytes : proposed();
-    if (memory == 0 && !gpu) memory = kProgramMemoryWhenUnknown;
+    if (memory == 0 && !whole) memory = kProgramMemoryWhenUnknown;
     add(memory, 0, limits_.workers_min);
     outcome_.alternatives.back().plan.add_warnings(
         "No worker with a device of kind " + limits_.device +
         " is known and free for this job: it will wait, and is planned for " +
-        (memory == 0 ? std::string("all the memory of such devices")
-                     : "devices of " + format_bytes(memory)) +
+        (whole ? std::string("all the memory of such devices")
+               : "devices of " + format_bytes(memory)) +
         "; cost is not known.");
   }
 

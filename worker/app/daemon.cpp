@@ -138,7 +138,7 @@ MachineInfo machine_of(const Options& options, const Settings& settings, const C
   machine.host_id = host_id(settings.cluster);
   machine.host_name = host_name();
   machine.version = version_of(options);
-  machine.host = this_host();
+  machine.host = machine_size();
   for (const auto& device : devices) machine.devices.push_back(device->info());
   if (const PeerServer* peers = gangs.port()) {
     machine.peer_address = network.address + ":" + std::to_string(peers->port());
@@ -255,7 +255,7 @@ ArtifactSetting artifact_setting(const Options& options, const Session& session)
 
 DevicePlan plan_of(MachineGpus& gpus, const std::vector<DeviceSpec>& wishes) {
   gpus.claim(wishes);
-  return plan_devices(wishes, gpus.offered(), gpus.why_none(), this_host());
+  return plan_devices(wishes, gpus.offered(), gpus.why_none(), machine_size());
 }
 
 // What was asked for by name on the command line has to be there; later what is left of it is

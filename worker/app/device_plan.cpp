@@ -48,7 +48,7 @@ std::uint64_t& machine_memory(PlannedDevice& device) {
 
 }  // namespace
 
-HostSize this_host() {
+HostSize machine_size() {
   return {static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
               static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)),
           std::max(1U, std::thread::hardware_concurrency())};

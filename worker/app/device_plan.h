@@ -14,7 +14,7 @@ namespace overwinter::worker {
 
 inline constexpr std::size_t kDevicesOfWorkerMax = 64;
 
-[[nodiscard]] HostSize this_host();
+[[nodiscard]] HostSize machine_size();
 
 struct PlannedDevice {
   std::uint64_t memory_bytes = 0;  // the budget; of a GPU: of its own memory

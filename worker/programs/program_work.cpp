@@ -144,9 +144,9 @@ exec::TreeOrder ProgramWork::tree_order(std::span<const RankSeat> seats) const {
 }
 
 void ProgramWork::watch_program() {
-  watch_ = std::jthread([this] { watch(); });
   gpus_->watch([this] { return processes(); },
                [this](const ProgramGpus::Over& over) { over_on_gpu(over); });
+  watch_ = std::jthread([this] { watch(); });  // which ends the other
 }
 
 void ProgramWork::over_on_gpu(const ProgramGpus::Over& over) {

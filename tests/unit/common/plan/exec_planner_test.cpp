@@ -151,6 +151,9 @@ TEST(ExecPlanner, AGpuIsAskedForByClassModelOrSize) {
     EXPECT_NE(outcome.ruled_out[0].why().find("is a cpu device"), std::string::npos);
   }
   EXPECT_TRUE(plan_of(a_program(1, "gpu:3"), offer).alternatives.empty());
+  EXPECT_EQ(plan_of(a_program(1, "gpu"), offer, kGiB).alternatives[0].demand.memory_bytes,
+            70 * kGiB)
+      << "what was seen of an earlier run is not the most of it";
 }
 
 TEST(ExecPlanner, ForAGpuThatIsNotThereYetASeatHasAllOfIt) {
