@@ -18,8 +18,8 @@ namespace overwinter::runtime {
 struct Serving {
   Time started{};
   std::string dashboard;
-  std::filesystem::path data_dir;
-  std::filesystem::path leaf_dir;  // of its certificate (leaf_store.h)
+  std::filesystem::path data_dir = {};
+  std::filesystem::path leaf_dir = {};  // of its certificate (leaf_store.h)
 };
 
 // For `caller`: jobs of its project alone; money of machines where it may see that, else of its

@@ -133,7 +133,8 @@ class ServiceCluster {
   std::unique_ptr<artifacts::ResultStore> results_ = std::move(
       artifacts::ResultStore::open(artifacts::posix_files(), stored_.folder().string(), {})
           .value());
-  runtime::Planner planner_{views, links_, *blobs_, *results_, pool, queue};
+  runtime::Planner planner_{views, links_, *blobs_, *results_, stored_.store().history(),
+                            pool,  queue};
   runtime::ResultKeeper keeper_{views, *blobs_, *results_, pool, queue};
   StoringSink sink_{stored_};
   runtime::EffectDispatcher effects_{{&workers_, &requests, &keeper_, &planner_}};
@@ -148,11 +149,11 @@ class ServiceCluster {
   rpc::WorkerProbes::Send asks = [](WorkerId, Incarnation, const v1::CoordinatorMessage&) {
     return false;
   };
-  rpc::WorkerProbes probes{[this](WorkerId worker, Incarnation incarnation,
-                                  v1::CoordinatorMessage message) {
-                             return asks(worker, incarnation, std::move(message));
-                           },
-                           [] { return Time(system_clock().wall()); }};
+  rpc::WorkerProbes probes{
+      [this](WorkerId worker, Incarnation incarnation, v1::CoordinatorMessage message) {
+        return asks(worker, incarnation, std::move(message));
+      },
+      [] { return Time(system_clock().wall()); }};
 
  private:
   CertificateAuthority authority_ = std::move(
@@ -165,6 +166,9 @@ class ServiceCluster {
       std::move(CapabilitySigner::open(stored_.folder() / "capabilities.pem").value());
   std::unique_ptr<telemetry::Telemetry> telemetry =
       std::move(telemetry::Telemetry::open(stored_.folder() / "telemetry").value());
+  std::unique_ptr<secrets::SecretStore> secrets = std::move(
+      secrets::SecretStore::open(stored_.folder() / "secrets", stored_.folder() / "secrets.key")
+          .value());
   rpc::ServiceContext context{
       std::make_shared<const rpc::Authorizer>(views, [this] { return loop.now(); }),
       views,
@@ -180,6 +184,7 @@ class ServiceCluster {
       costs,
       serving,
       stored_.store(),
+      *secrets,
       true,
       authority_,
       {"box:7602"},
@@ -190,9 +195,6 @@ class ServiceCluster {
           .value());
   std::unique_ptr<artifacts::JobArchives> archives = std::move(
       artifacts::JobArchives::open(artifacts::posix_files(), stored_.folder().string(), {})
-          .value());
-  std::unique_ptr<secrets::SecretStore> secrets = std::move(
-      secrets::SecretStore::open(stored_.folder() / "secrets", stored_.folder() / "secrets.key")
           .value());
   rpc::ArtifactService artifact_service{context, tiles_, *archives, signer.verifier()};
   rpc::SecretService secret_service{context, *secrets, signer.verifier()};

@@ -57,7 +57,7 @@ class ProgramGpus {
     std::uint64_t limit_bytes = 0;
     std::uint64_t at_start = 0;
     std::uint64_t peak_bytes = 0;
-    std::optional<gpus::CountedBy> by;
+    std::optional<gpus::CountedBy> by = {};
     bool silent = false;  // its driver does not tell, and that was said
   };
   void run(const std::function<std::vector<pid_t>()>& processes,

@@ -126,7 +126,9 @@ TEST(ProbePlan, WhoGivesNoAnswerIsNamedAndHoldsNobodyUp) {
   for (const auto& pair : result.pairs()) {
     open += pair.link().reachable() ? 1 : 0;
     EXPECT_EQ(pair.link().reachable(), pair.from() != "workers/w2");
-    if (pair.from() == "workers/w2") EXPECT_THAT(pair.message(), HasSubstr("w2"));
+    if (pair.from() == "workers/w2") {
+      EXPECT_THAT(pair.message(), HasSubstr("w2"));
+    }
   }
   EXPECT_EQ(open, 4);
 }
