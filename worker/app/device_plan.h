@@ -19,7 +19,7 @@ inline constexpr std::size_t kDevicesOfWorkerMax = 64;
 struct PlannedDevice {
   std::uint64_t memory_bytes = 0;  // the budget; of a GPU: of its own memory
   std::uint32_t threads = 1;
-  std::optional<gpus::Gpu> gpu;         // nothing: the processor
+  std::optional<gpus::Gpu> gpu = {};    // nothing: the processor
   std::uint64_t host_memory_bytes = 0;  // of a GPU
 };
 

@@ -21,7 +21,7 @@ struct DeviceSpec {
   std::uint32_t threads = 0;
   bool gpu = false;
   // Of a GPU:
-  std::string uuid;                     // empty: each GPU that no other --device names
+  std::string uuid = {};                // empty: each GPU that no other --device names
   std::uint64_t host_memory_bytes = 0;  // of the machine
   friend bool operator==(const DeviceSpec&, const DeviceSpec&) = default;
 };
