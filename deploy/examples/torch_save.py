@@ -8,6 +8,7 @@ import torch
 import torch.nn as nn
 
 STEPS = 600
+EVERY = 200
 
 torch.manual_seed(1)
 net = nn.Sequential(nn.Linear(16, 32), nn.Tanh(), nn.Linear(32, 1))
@@ -27,11 +28,12 @@ for step in range(start, STEPS):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    time.sleep(0.04)  # the step of a larger model
     if (step + 1) % 20 == 0:
         print(f"step={step + 1} loss={loss.item():.5f}", flush=True)
+    if (step + 1) % EVERY == 0:
         torch.save({"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1},
                    f"ckpt/step-{step + 1:05d}.pt")
-        time.sleep(0.5)  # the step of a larger model
 
 os.makedirs("out", exist_ok=True)
 torch.save(net.state_dict(), "out/model.pt")

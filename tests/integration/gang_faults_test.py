@@ -65,7 +65,8 @@ class GangFaults(unittest.TestCase):
         os.mkdir(folder)
         with open(os.path.join(folder, "deaf.py"), "w", encoding="utf-8") as f:
             f.write(DEAF)
-        return self.cluster.json("run", "-d", "--workdir", folder, *arguments)["name"]
+        done = self.cluster.run("run", "-d", "--format", "json", "--workdir", folder, *arguments)
+        return json.loads(done.stdout)["name"]
 
     def until(self, job, *states):
         return wait_until(f"{job} is one of {states}", lambda: (lambda j: j if j["state"] in states else None)(
@@ -79,7 +80,7 @@ class GangFaults(unittest.TestCase):
     @contextlib.contextmanager
     def third_worker(self, mebibytes):
         """A worker more, whose jobs lie on a small file system; yields its name and that folder."""
-        folder = self.cluster.path("small")
+        folder = self.cluster.path("small-" + self.id().rsplit(".", 1)[1])
         small_disk(folder, mebibytes)
         before = set(self.cluster.machines("READY"))
         process = self.cluster.start_worker("worker-small", "--join", self.cluster.join_file(), "--job-dir", folder,
