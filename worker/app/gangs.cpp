@@ -15,7 +15,7 @@
 #include "overwinter/v1/job.pb.h"
 #include "worker/programs/exec_work.h"
 #include "worker/programs/gang_layout.h"
-#include "worker/programs/mpi_work.h"
+#include "worker/programs/open_mpi_work.h"
 #include "worker/rpc/join.h"
 #include "worker/runtime/gang_members.h"
 #include "worker/runtime/host_facts.h"

@@ -1,6 +1,6 @@
 // ProgramWork: what all launchers have in common: the place of the attempt, what the program says,
 // its checkpoints, its outputs, and how it is told to stop. How its processes are started, told and
-// ended is the launcher's (exec_work.h, mpi_work.h).
+// ended is the launcher's (exec_work.h, open_mpi_work.h).
 #pragma once
 
 #include <atomic>

@@ -1,4 +1,4 @@
-#include "worker/programs/mpi_work.h"
+#include "worker/programs/open_mpi_work.h"
 
 #include <algorithm>
 #include <utility>
