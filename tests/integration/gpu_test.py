@@ -119,8 +119,10 @@ class Gpus(unittest.TestCase):
             words = self.cluster.call("logs", "@last").stdout.replace("\n", " ").split()
             pids = [int(words[i + 1]) for i, word in enumerate(words) if word == "pid"]
             return pids if len(pids) == 2 and words.count(",".join(self.uuids)) == 2 else None
+
         def peaks():
             return text_of(os.path.join(self.cluster.dir, "log", "worker-1.log")).count("peak 2.0 GiB")
+
         before = peaks()
         pids = wait_until("both ranks run and see both", told, 60, 0.2)
         self.addCleanup(self.say)
