@@ -71,7 +71,7 @@ void declare_cluster(CLI::App& root, Parsed& p) {
   up->add_option("--workers", u->workers, "How many workers (default 2)")->check(CLI::Range(1, 64));
   up->add_option("--dir", u->dir, "Its folder (default ~/.local/state/overwinter)");
   up->add_option("--device", u->devices,
-                 "Of each worker: cpu:memory=4GiB,threads=1; may be repeated");
+                 "Of each worker: cpu:memory=4GiB,threads=1, or gpu; may be repeated");
   examples(up, "  overwinter up\n  overwinter up --workers 4 --device cpu:memory=4GiB,threads=1\n");
   up->callback([&p, u] { p.run = [&p, u] { return run_up(p.globals, *u); }; });
 
@@ -302,8 +302,8 @@ void declare_workers(CLI::App& root, Parsed& p) {
 }
 
 void declare_doctor(CLI::App& root, Parsed& p) {
-  CLI::App* doctor = command(root, p, "doctor", "What is wrong with the cluster, and what to do",
-                             false);
+  CLI::App* doctor =
+      command(root, p, "doctor", "What is wrong with the cluster, and what to do", false);
   auto d = std::make_shared<DoctorOptions>();
   doctor->add_flag("--pairs", d->pairs,
                    "Let every worker try every other machine's ports, round trip and rate");

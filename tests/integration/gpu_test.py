@@ -2,7 +2,6 @@
 a worker, asked for by kind and count, told to programs by UUID, their memory watched."""
 
 import os
-import subprocess
 import tempfile
 import unittest
 
@@ -23,7 +22,7 @@ class Gpus(unittest.TestCase):
         cls.state = os.path.join(folder.name, "nvml")
         cls.uuids = [f"GPU-{os.getpid()}-{i}" for i in range(2)]
         cls.say()
-        cls.cluster = Cluster(workers=1, devices=(), env={
+        cls.cluster = Cluster(workers=1, devices=("cpu:memory=512MiB,threads=1", "gpu"), env={
             "LD_LIBRARY_PATH": FAKE, "OVERWINTER_FAKE_NVML": cls.state}).__enter__()
         cls.addClassCleanup(cls.cluster.close)
         cls.worker = next(iter(cls.cluster.machines().values()))
@@ -68,6 +67,14 @@ class Gpus(unittest.TestCase):
         second = self.cluster.start_worker("second", "--join", join, device="gpu", log=log)
         self.assertEqual(second.wait(30), 2)
         self.assertIn("another worker of this machine offers", text_of(log))
+        # One that is told nothing takes what is there and free: the join file has not been used up.
+        third = self.cluster.start_program([os.path.join(BIN, "overwinter-worker"), "--data-dir",
+                                            self.cluster.path("third"), "--join", join, "--name", "third"])
+        worker = wait_until("the third joins", lambda: self.cluster.machines("READY").get("third"))
+        self.assertEqual([d["kind"] for d in worker["devices"]], ["cpu"])
+        third.terminate()
+        third.wait(30)
+        self.cluster.run("workers", "remove", "third")
 
     def test_a_program_is_told_which_are_its(self):
         script = "echo seen=$CUDA_VISIBLE_DEVICES by $CUDA_DEVICE_ORDER of $LOCAL_WORLD_SIZE"
@@ -95,25 +102,37 @@ class Gpus(unittest.TestCase):
         self.assertIn("training on GPUs comes with a later release", done.stderr)
 
     def test_one_over_its_memory_is_ended_with_the_numbers(self):
+        for launcher in ("env", "mpi"):
+            with self.subTest(launcher=launcher):
+                self.over_its_memory(launcher)
+
+    def over_its_memory(self, launcher):
         path = self.cluster.path("greedy.yaml")
         os.makedirs(self.cluster.path("empty"), exist_ok=True)
         with open(path, "w", encoding="ascii") as f:
-            f.write("workload:\n  exec:\n    command: 'echo pid $$; sleep 1000'\n    workdir: empty\n"
-                    "workers: { device: gpu }\nmemory_per_device: 1GiB\nretries: 0\n")
+            f.write("workload:\n  exec:\n    command: 'echo seen $CUDA_VISIBLE_DEVICES pid $$; sleep 1000'\n"
+                    f"    launcher: {launcher}\n    workdir: empty\n"
+                    "workers: { device: 'gpu:2' }\nmemory_per_device: 1GiB\nretries: 0\n")
         self.cluster.run("submit", path)
+
         def told():
-            lines = self.cluster.call("logs", "@last").stdout
-            words = lines.replace("\n", " ").split()
-            return int(words[words.index("pid") + 1]) if "pid" in words else None
-        pid = wait_until("the program runs", told, 60, 0.2)
+            words = self.cluster.call("logs", "@last").stdout.replace("\n", " ").split()
+            pids = [int(words[i + 1]) for i, word in enumerate(words) if word == "pid"]
+            return pids if len(pids) == 2 and words.count(",".join(self.uuids)) == 2 else None
+
+        def peaks():
+            return text_of(os.path.join(self.cluster.dir, "log", "worker-1.log")).count("peak 2.0 GiB")
+
+        before = peaks()
+        pids = wait_until("both ranks run and see both", told, 60, 0.2)
         self.addCleanup(self.say)
-        self.say(2 * GIB, [(pid, 2 * GIB)])
+        self.say(2 * GIB, [(pids[1], 2 * GIB)])
         job = wait_until("it is ended", lambda: (lambda j: j if j["state"] == "FAILED" else None)(self.cluster.job()), 60)
         self.assertIn(f"ended for its memory on the H100 {self.uuids[0]}: 2.0 GiB of 1.0 GiB allowed",
                       job["stateReason"])
-        self.assertFalse(alive(pid))
-        self.assertIn("2.0 GiB", subprocess.run(["grep", "peak", os.path.join(self.cluster.dir, "log", "worker-1.log")],
-                                                capture_output=True, text=True, check=False).stdout)
+        self.assertFalse(any(map(alive, pids)))
+        wait_until("its peak is told", lambda: peaks() > before, 20)
+        self.say()
 
 
 if __name__ == "__main__":
