@@ -14,9 +14,7 @@ namespace overwinter {
 
 Status io_error(const std::string& doing, const std::filesystem::path& file) {
   const int number = errno;
-  const Code code = number == ENOSPC   ? Code::kResourceExhausted
-                    : number == ENOENT ? Code::kNotFound
-                                       : Code::kFailedPrecondition;
+  const Code code = number == ENOENT ? Code::kNotFound : Code::kFailedPrecondition;
   return error(code, "cannot " + doing + " " + file.string() + ": " + std::strerror(number));
 }
 

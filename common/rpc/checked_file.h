@@ -13,8 +13,8 @@
 
 namespace overwinter {
 
-// What errno says of that file: RESOURCE_EXHAUSTED for a full disk, NOT_FOUND for one that is not
-// there.
+// What errno says of that file: NOT_FOUND for one that is not there, else FAILED_PRECONDITION. A
+// full disk too: RESOURCE_EXHAUSTED is what a full server says, and is tried again.
 [[nodiscard]] Status io_error(const std::string& doing, const std::filesystem::path& file);
 
 // A temporary file beside its place until it is whole, checked and synced. Not thread-safe.

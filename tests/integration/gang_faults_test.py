@@ -80,10 +80,11 @@ class GangFaults(unittest.TestCase):
     @contextlib.contextmanager
     def third_worker(self, mebibytes):
         """A worker more, whose jobs lie on a small file system; yields its name and that folder."""
-        folder = self.cluster.path("small-" + self.id().rsplit(".", 1)[1])
+        test = self.id().rsplit(".", 1)[1]
+        folder = self.cluster.path("small-" + test)
         small_disk(folder, mebibytes)
         before = set(self.cluster.machines("READY"))
-        process = self.cluster.start_worker("worker-small", "--join", self.cluster.join_file(), "--job-dir", folder,
+        process = self.cluster.start_worker("worker-" + test, "--join", self.cluster.join_file(), "--job-dir", folder,
                                             device="cpu:memory=1GiB,threads=1", log=self.cluster.path("small.log"))
         name, = wait_until("it has joined", lambda: set(self.cluster.machines("READY")) - before)
         try:
@@ -120,8 +121,6 @@ class GangFaults(unittest.TestCase):
         job = self.run_program("--output", "model.pt", "--", "true")
         self.end_of(job)
         self.assertIn("no output model.pt was made", self.cluster.run("logs", job).stdout)
-        done = self.cluster.call("jobs", "download", job, "-o", self.cluster.path("nothing"))
-        self.assertIn("model.pt", done.stdout + done.stderr)
 
     def test_workers_that_are_not_to_be_had(self):
         job = self.submit(gpt(100, 50, workers={"min": 5, "max": 5}))
@@ -136,7 +135,7 @@ class GangFaults(unittest.TestCase):
         with self.third_worker(64) as (_, folder), filled(folder):
             job = self.submit(gpt(200, 50, workers={"min": 2, "max": 3}))
             found = self.end_of(job)
-            self.assertEqual(found["workerCount"], 2, found)
+            self.assertEqual(sorted(set(found["gangWorkers"])), ["workers/worker-1", "workers/worker-2"])
 
     def test_a_flipped_bit_in_the_last_checkpoint(self):
         job = self.submit(gpt(3000, 100))

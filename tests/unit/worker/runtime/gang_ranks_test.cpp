@@ -128,5 +128,13 @@ TEST_F(GangRanksTest, ranks_that_are_done_have_no_deadline) {
   EXPECT_TRUE(ranks_.all_clean());
 }
 
+TEST_F(GangRanksTest, a_larger_peak_of_memory_is_news_without_a_step) {
+  both_ready();
+  v1::RankProgress used;
+  used.set_memory_peak_bytes(5);
+  EXPECT_TRUE(GangRanks::note_progress(ranks_.all().at(1), used, now_));
+  EXPECT_FALSE(GangRanks::note_progress(ranks_.all().at(1), used, now_));
+}
+
 }  // namespace
 }  // namespace overwinter::worker
