@@ -301,6 +301,19 @@ void declare_workers(CLI::App& root, Parsed& p) {
            });
 }
 
+void declare_doctor(CLI::App& root, Parsed& p) {
+  CLI::App* doctor =
+      command(root, p, "doctor", "What is wrong with the cluster, and what to do", false);
+  auto d = std::make_shared<DoctorOptions>();
+  doctor->add_flag("--pairs", d->pairs,
+                   "Let every worker try every other machine's ports, round trip and rate");
+  doctor->add_option("-o,--output", d->output, "A file for the whole report, as JSON");
+  examples(doctor,
+           "  overwinter doctor\n"
+           "  overwinter doctor --pairs -o report.json      exit code 1: something has failed\n");
+  doctor->callback([&p, d] { p.run = [&p, d] { return run_doctor(p.globals, *d); }; });
+}
+
 void declare_tokens(CLI::App& root, Parsed& p) {
   CLI::App* tokens = command(root, p, "tokens", "Who may come in");
   examples(tokens,
@@ -464,6 +477,7 @@ int run_command_line(int argc, char** argv) {
   declare_logs(root, p);
   declare_checkpoints(root, p);
   declare_workers(root, p);
+  declare_doctor(root, p);
   declare_tokens(root, p);
   declare_secrets(root, p);
   declare_money(root, p);

@@ -126,6 +126,13 @@ struct LogsOptions {
 };
 int run_logs(const Globals& globals, const LogsOptions& options);
 
+struct DoctorOptions {
+  bool pairs = false;
+  std::string output;  // a file for the whole report; empty: none
+};
+// 0: nothing has failed; 1: something has; 3, 4: the coordinator could not be asked, or refused.
+int run_doctor(const Globals& globals, const DoctorOptions& options);
+
 enum class WorkerVerb { kDrain, kResume, kRemove };
 int run_workers_act(const Globals& globals, const std::string& worker, WorkerVerb verb);
 

@@ -22,7 +22,7 @@ void on_interrupt(int) {
 
 }  // namespace
 
-Result<std::unique_ptr<client::Client>> Globals::connect() const {
+Result<client::Credentials> Globals::credentials() const {
   auto chosen = client::choose_context(client::config_path(), context);
   if (!chosen) return fail(chosen.error());
   auto credentials = client::read_credentials(*chosen);
@@ -32,6 +32,12 @@ Result<std::unique_ptr<client::Client>> Globals::connect() const {
     if (status.code == Code::kNotFound) status.code = Code::kUnavailable;
     return fail(std::move(status));
   }
+  return credentials;
+}
+
+Result<std::unique_ptr<client::Client>> Globals::connect() const {
+  auto credentials = this->credentials();
+  if (!credentials) return fail(credentials.error());
   return client::Client::create(*credentials, timeout.value_or(kCallTimeout));
 }
 

@@ -17,6 +17,8 @@ struct Globals {
   std::string context;              // --context; empty: the current one
   std::optional<Duration> timeout;  // --timeout: of the whole command
 
+  // Of the chosen context.
+  [[nodiscard]] Result<client::Credentials> credentials() const;
   // The client of the chosen context. Each call waits at most as long as --timeout, else 15 s.
   [[nodiscard]] Result<std::unique_ptr<client::Client>> connect() const;
 };

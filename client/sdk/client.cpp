@@ -2,8 +2,15 @@
 
 #include "client/sdk/client_impl.h"
 #include "common/rpc/channel.h"
+#include "common/wire/convert.h"
 
 namespace overwinter::client {
+namespace {
+
+// For the answer to arrive, behind the time that the coordinator takes for it.
+constexpr Duration kAnswerMargin{3000};
+
+}  // namespace
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::~Client() = default;
@@ -83,6 +90,21 @@ Result<v1::ExplainJobResponse> Client::explain(const std::string& name) {
 Result<v1::ClusterStatus> Client::status() {
   return impl_->call(*impl_->admin, &v1::AdminService::Stub::GetClusterStatus,
                      v1::GetClusterStatusRequest());
+}
+
+Result<v1::ClusterDiagnosis> Client::diagnose() {
+  return impl_->call(*impl_->admin, &v1::AdminService::Stub::DiagnoseCluster,
+                     v1::DiagnoseClusterRequest());
+}
+
+Result<v1::ProbeWorkersResponse> Client::probe_workers(const v1::ProbeWorkersRequest& request) {
+  const auto within = wire::from_proto(request.within());
+  if (!within) return fail(within.error());
+  v1::ProbeWorkersResponse response;
+  const grpc::Status status = impl_->attempt(*impl_->admin, &v1::AdminService::Stub::ProbeWorkers,
+                                             request, response, *within + kAnswerMargin, false);
+  if (!status.ok()) return fail(impl_->explained(status));
+  return response;
 }
 
 Result<v1::ListWorkersResponse> Client::list_workers() {

@@ -65,6 +65,11 @@ class Client {
   [[nodiscard]] Result<v1::ReadCurveResponse> read_curve(const v1::ReadCurveRequest& request);
 
   [[nodiscard]] Result<v1::ClusterStatus> status();
+  [[nodiscard]] Result<v1::ClusterDiagnosis> diagnose();
+  // Takes as long as the coordinator takes, at most the request's `within` (which is to be set):
+  // not bound by the time of a single call, and not made twice.
+  [[nodiscard]] Result<v1::ProbeWorkersResponse> probe_workers(
+      const v1::ProbeWorkersRequest& request);
   [[nodiscard]] Result<v1::ListWorkersResponse> list_workers();
   [[nodiscard]] Result<v1::Worker> get_worker(const std::string& name);
   [[nodiscard]] Result<v1::Worker> drain_worker(const std::string& name);

@@ -1,15 +1,18 @@
-// AdminService: workers, projects, tokens, join files. Methods as in admin.proto.
+// AdminService: workers, projects, tokens, join files, questions of `overwinter doctor`. Methods as
+// in admin.proto.
 #pragma once
 
 #include "coordinator/rpc/login_codes.h"
 #include "coordinator/rpc/service_context.h"
+#include "coordinator/rpc/worker_probes.h"
 #include "overwinter/v1/admin.grpc.pb.h"
 
 namespace overwinter::rpc {
 
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  explicit AdminService(ServiceContext& context) : context_(context) {}
+  AdminService(ServiceContext& context, WorkerProbes& probes)
+      : context_(context), probes_(probes) {}
   using Call = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
@@ -24,6 +27,10 @@ class AdminService final : public v1::AdminService::CallbackService {
                         v1::Worker* worker) override;
   Reactor* RemoveWorker(Call* call, const v1::RemoveWorkerRequest* request,
                         v1::Worker* worker) override;
+  Reactor* DiagnoseCluster(Call* call, const v1::DiagnoseClusterRequest* request,
+                           v1::ClusterDiagnosis* response) override;
+  Reactor* ProbeWorkers(Call* call, const v1::ProbeWorkersRequest* request,
+                        v1::ProbeWorkersResponse* response) override;
   Reactor* CreateProject(Call* call, const v1::CreateProjectRequest* request,
                          v1::Project* project) override;
   Reactor* ListProjects(Call* call, const v1::ListProjectsRequest* request,
@@ -44,6 +51,7 @@ class AdminService final : public v1::AdminService::CallbackService {
   Status hand_over(const std::string& token, TokenId id, v1::CreateTokenResponse& response);
 
   ServiceContext& context_;
+  WorkerProbes& probes_;
   LoginCodes codes_;
 };
 

@@ -30,6 +30,8 @@ constexpr std::array kPeople{
     needs("/overwinter.v1.AdminService/DrainWorker", Permission::kActOnWorkers),
     needs("/overwinter.v1.AdminService/ResumeWorker", Permission::kActOnWorkers),
     needs("/overwinter.v1.AdminService/RemoveWorker", Permission::kActOnWorkers),
+    needs("/overwinter.v1.AdminService/DiagnoseCluster", Permission::kReadWorkers),
+    needs("/overwinter.v1.AdminService/ProbeWorkers", Permission::kActOnWorkers),
     needs("/overwinter.v1.AdminService/CreateProject", Permission::kManageProjects),
     needs("/overwinter.v1.AdminService/ListProjects", Permission::kReadJobs),
     needs("/overwinter.v1.AdminService/CreateToken", Permission::kManageTokens),

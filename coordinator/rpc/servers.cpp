@@ -19,6 +19,7 @@
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/log_service.h"
 #include "coordinator/rpc/secret_service.h"
+#include "coordinator/rpc/worker_probes.h"
 #include "coordinator/rpc/worker_service.h"
 #include "coordinator/rpc/worker_sessions.h"
 
@@ -106,9 +107,17 @@ struct Servers::Impl {
                 {}},
         sessions(
             need.queue, need.views, streams, need.signer, need.now,
-            {config.host_id, config.descriptor_socket, config.generation, config.heartbeat_every}),
+            {config.host_id, config.descriptor_socket, config.generation, config.heartbeat_every,
+             [this](WorkerId worker, const v1::WorkerMessage& message) {
+               probes.take(worker, message);
+             }}),
+        probes(
+            [this](WorkerId worker, Incarnation incarnation, v1::CoordinatorMessage message) {
+              return sessions.say(worker, incarnation, std::move(message));
+            },
+            system_wall_time),
         jobs(context, need.telemetry),
-        admin(context),
+        admin(context, probes),
         billing(context),
         artifacts(context, need.tiles, need.archives, need.signer.verifier()),
         worker_artifacts(context, need.tiles, need.archives, need.signer.verifier()),
@@ -129,6 +138,7 @@ struct Servers::Impl {
   std::shared_ptr<const Authorizer> authorizer;
   ServiceContext context;
   WorkerSessions sessions;
+  WorkerProbes probes;
   JobService jobs;
   AdminService admin;
   BillingService billing;
@@ -229,6 +239,7 @@ Status Servers::start() {
 void Servers::stop(Duration grace) {
   const Status status = error(Code::kUnavailable, "the coordinator is stopping");
   impl_->streams.end_everything(status);
+  impl_->probes.stop();
   impl_->sessions.end_all(status);
   const auto deadline = std::chrono::system_clock::now() + grace;
   if (impl_->people_server) impl_->people_server->Shutdown(deadline);

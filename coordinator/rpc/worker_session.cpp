@@ -81,6 +81,10 @@ Status WorkerSession::take(const v1::ConnectRequest& batch) {
     if (!incarnation_.valid()) {
       return error(Code::kInvalidArgument, "the first message of a stream is a Hello");
     }
+    if (message.has_host_described() || message.has_peer_probed()) {
+      sessions_.config_.answered(worker_, message);
+      continue;
+    }
     auto event = event_of({worker_, incarnation_}, message);
     if (!event) return event.error();
     sessions_.queue_.post_vital(std::move(*event));

@@ -199,6 +199,14 @@ void WorkerSessions::launch(const core::LaunchGang& effect) {
   }
 }
 
+bool WorkerSessions::say(WorkerId worker, Incarnation incarnation, v1::CoordinatorMessage message) {
+  const auto session = find(worker, incarnation);
+  if (!session) return false;
+  session->put(std::move(message));
+  session->write_if_idle();
+  return true;
+}
+
 void WorkerSessions::flush() {
   for (const auto& session : to_flush_) session->write_if_idle();
   to_flush_.clear();

@@ -3,6 +3,7 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -26,6 +27,10 @@ struct WorkerSessionsConfig {
   std::string descriptor_socket;
   std::uint64_t generation = 1;
   Duration heartbeat_every{1000};
+  // What a worker answers to questions that say() asked: HostDescribed, PeerProbed. From gRPC's
+  // threads; must not block.
+  std::function<void(WorkerId, const v1::WorkerMessage&)> answered =
+      [](WorkerId, const v1::WorkerMessage&) {};
 };
 
 // Thread-safe.
@@ -39,6 +44,9 @@ class WorkerSessions final : public runtime::WorkerLink {
   void launch(const core::LaunchGang& effect) override;
   void flush() override;
   void end_principal(const core::EndPrincipal& effect) override;
+
+  // Puts a message beside the loop's orders. False: this incarnation is not connected.
+  bool say(WorkerId worker, Incarnation incarnation, v1::CoordinatorMessage message);
 
   using Reactor = grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>;
   // The reactor of a new stream of this worker; it owns itself.

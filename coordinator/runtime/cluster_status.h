@@ -1,6 +1,7 @@
 // The cluster at a glance, the same over gRPC and as JSON.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "common/base/result.h"
@@ -12,10 +13,13 @@
 
 namespace overwinter::runtime {
 
-// Since when this process serves, and where its page is. Written once, before anybody is served.
+// Since when this process serves, where its page is, and its files. Written once, before anybody is
+// served.
 struct Serving {
   Time started{};
   std::string dashboard;
+  std::filesystem::path data_dir;
+  std::filesystem::path leaf_dir;  // of its certificate (leaf_store.h)
 };
 
 // For `caller`: jobs of its project alone; money of machines where it may see that, else of its

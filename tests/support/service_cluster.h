@@ -81,6 +81,7 @@ class ServiceCluster {
   }
   ~ServiceCluster() {
     streams.end_everything(error(Code::kUnavailable, "stopping"));
+    probes.stop();
     if (server_) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
     loop.stop();
     requests.fail_all();
@@ -141,7 +142,17 @@ class ServiceCluster {
   runtime::CoordinatorLoop loop{
       stored_.scheduler(), clock_, stored_.cluster.now, queue, sink_, effects_, views};
   runtime::Costs costs{views, stored_.store()};
-  const runtime::Serving serving{stored_.cluster.now, "https://box:7601"};
+  const runtime::Serving serving{stored_.cluster.now, "https://box:7601", stored_.folder(),
+                                 stored_.folder() / "leaf"};
+  // What workers are asked: a test answers by probes.take(). Nobody is connected until it is set.
+  rpc::WorkerProbes::Send asks = [](WorkerId, Incarnation, const v1::CoordinatorMessage&) {
+    return false;
+  };
+  rpc::WorkerProbes probes{
+      [this](WorkerId worker, Incarnation incarnation, v1::CoordinatorMessage message) {
+        return asks(worker, incarnation, std::move(message));
+      },
+      [] { return Time(system_clock().wall()); }};
 
  private:
   CertificateAuthority authority_ = std::move(
@@ -187,7 +198,7 @@ class ServiceCluster {
   rpc::SecretService secret_service{context, *secrets, signer.verifier()};
 
  private:
-  rpc::AdminService admin_service_{context};
+  rpc::AdminService admin_service_{context, probes};
   rpc::BillingService billing_service_{context};
   rpc::LogService log_service_{context, *telemetry, signer.verifier()};
   rpc::CheckpointService checkpoint_service_{context, *checkpoints, signer.verifier(), {}};

@@ -262,6 +262,7 @@ int work(const Options& options, const Settings& settings) {
   SessionConfig session_config =
       session_config_of(options, settings, machine_of(options, settings, devices, *network, gangs));
   session_config.seed = incarnation->value() ^ settings.worker;
+  session_config.asked = [&gangs](const v1::CoordinatorMessage& question) { gangs.ask(question); };
   std::atomic<bool> dismissed = false;
   session_config.dismissed = [&loop, &dismissed, &settings](const Status& status) {
     Status said = status;

@@ -1,5 +1,6 @@
 #include "worker/app/gangs.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <utility>
@@ -8,8 +9,15 @@
 #include "common/base/log.h"
 #include "common/security/encoding.h"
 #include "common/security/file_io.h"
+#include "common/security/leaf_store.h"
+#include "common/security/tls_credentials.h"
+#include "common/wire/convert.h"
 #include "overwinter/v1/job.pb.h"
 #include "worker/programs/exec_work.h"
+#include "worker/programs/gang_layout.h"
+#include "worker/rpc/join.h"
+#include "worker/runtime/gang_members.h"
+#include "worker/runtime/host_facts.h"
 #include "worker/runtime/rank_work.h"
 
 namespace overwinter::worker {
@@ -67,6 +75,38 @@ std::unique_ptr<PeerServer> open_peer_port(const Options& options, const Setting
   return nullptr;
 }
 
+// The last of each range that a gang of several machines needs: firewalls open ranges, and a gang
+// begins at the first.
+std::vector<StandInPort> stand_in_ports() {
+  const auto last_of = [](const char* what, int first, int last) {
+    return StandInPort{static_cast<std::uint16_t>(last),
+                       fmt::format("{}, {} to {}", what, first, last)};
+  };
+  return {
+      last_of("ranks of Open MPI", kMpiPortFirst, kMpiPortFirst + kMpiPorts - 1),
+      last_of("mpirun", kMpirunPortFirst, kMpirunPortLast),
+      last_of("MASTER_PORT of programs", kMasterPortFirst, kMasterPortFirst + kMasterPorts - 1)};
+}
+
+v1::HostFacts describe_host(const std::filesystem::path& data_dir, const GangPlaces& places) {
+  v1::HostFacts out;
+  const auto now = system_wall_time();
+  *out.mutable_time() = wire::to_proto(now);
+  const DiskSpace shared = space_in("/dev/shm");
+  out.set_shared_memory_free_bytes(shared.free_bytes);
+  out.set_shared_memory_total_bytes(shared.total_bytes);
+  const DiskSpace jobs = space_for(places.jobs);
+  out.set_job_disk_free_bytes(jobs.free_bytes);
+  out.set_job_disk_total_bytes(jobs.total_bytes);
+  out.set_no_open_mpi(why_no_open_mpi(gang_programs()));
+  if (const auto leaf = load_leaf(leaf_folder(data_dir))) {
+    if (const auto info = read_certificate(leaf->leaf.cert_chain_pem)) {
+      *out.mutable_certificate_expire_time() = wire::to_proto(info->not_after);
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Gangs::Gangs(const Options& options, const Settings& settings, const PeerNetwork& network,
@@ -93,6 +133,16 @@ Gangs::Gangs(const Options& options, const Settings& settings, const PeerNetwork
   };
   seats_ = std::make_unique<GangSeats>(std::move(parts), places_, gang_programs(), *calls_);
   port_ = open_peer_port(options, settings, network, seats_->launcher());
+  PeerProberParts prober;
+  prober.leaf_dir = calls.leaf_dir;
+  prober.ports = stand_in_ports();
+  prober.describe = [data_dir = options.data_dir, places = places_] {
+    return describe_host(data_dir, places);
+  };
+  prober.tell = [&session](const v1::WorkerMessage& answer) {
+    if (session) session->tell(answer);
+  };
+  prober_ = std::make_unique<PeerProber>(std::move(prober));
 }
 
 Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const GangKey& key,
@@ -128,6 +178,7 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
 }
 
 void Gangs::end() {
+  prober_.reset();
   port_.reset();
   seats_.reset();
 }

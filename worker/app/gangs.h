@@ -12,6 +12,7 @@
 #include "worker/rpc/log_pusher.h"
 #include "worker/rpc/output_sender.h"
 #include "worker/rpc/peer_client.h"
+#include "worker/rpc/peer_prober.h"
 #include "worker/rpc/peer_server.h"
 #include "worker/rpc/secret_reader.h"
 #include "worker/rpc/session.h"
@@ -32,6 +33,8 @@ class Gangs {
   [[nodiscard]] const PeerServer* port() const { return port_.get(); }  // null: none
   // How programs of users run here.
   [[nodiscard]] const ProgramSite& site() const { return site_; }
+  // A question of the coordinator about this machine or the way to another. Never blocks.
+  void ask(const v1::CoordinatorMessage& question) { prober_->ask(question); }
   // Ends all gangs here and waits. May be called twice.
   void end();
 
@@ -53,6 +56,7 @@ class Gangs {
   std::unique_ptr<PeerClient> calls_;
   std::unique_ptr<GangSeats> seats_;
   std::unique_ptr<PeerServer> port_;
+  std::unique_ptr<PeerProber> prober_;
 };
 
 }  // namespace overwinter::worker

@@ -208,6 +208,8 @@ Result<Input> input_from(const v1::CoordinatorMessage& m) {
       return as_input(launch_from(m.launch_gang()));
     case v1::CoordinatorMessage::kAcknowledge:
       return Input(Acknowledge{m.acknowledge().report()});
+    case v1::CoordinatorMessage::kDescribeHost:
+    case v1::CoordinatorMessage::kProbePeer:
     case v1::CoordinatorMessage::MESSAGE_NOT_SET:
       break;
   }
@@ -233,6 +235,10 @@ v1::WorkerMessage to_proto(const Output& message, const MachineInfo& machine) {
 Result<Orders> from_proto(const v1::ConnectResponse& response) {
   Orders orders;
   for (const v1::CoordinatorMessage& message : response.messages()) {
+    if (message.has_describe_host() || message.has_probe_peer()) {
+      orders.questions.push_back(message);
+      continue;
+    }
     auto input = input_from(message);
     if (!input) {
       if (input.error().code == Code::kUnimplemented) continue;

@@ -18,6 +18,8 @@ struct Orders {
   std::vector<Input> inputs;
   std::string descriptor_socket;  // of a Welcome
   bool welcome = false;
+  // DescribeHost and ProbePeer: no business of the core's.
+  std::vector<v1::CoordinatorMessage> questions;
 };
 // INVALID_ARGUMENT when a message makes no sense. A kind that is not known (a newer coordinator's)
 // is left out.

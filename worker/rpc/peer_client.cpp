@@ -9,10 +9,7 @@
 #include <utility>
 
 #include "common/base/mutex.h"
-#include "common/rpc/channel.h"
-#include "common/security/tls_credentials.h"
-#include "common/wire/status_grpc.h"
-#include "overwinter/v1/peer.grpc.pb.h"
+#include "worker/rpc/peer_dial.h"
 
 namespace overwinter::worker {
 namespace {
@@ -20,30 +17,6 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr Duration kEndWithin{3000};
-constexpr std::size_t kProbeBytesMax = std::size_t{1} << 20;
-
-struct Dialed {
-  std::shared_ptr<PeerRefusal> refusal = std::make_shared<PeerRefusal>();
-  std::unique_ptr<v1::PeerService::Stub> stub;
-
-  // What a person should read: this side's own reason first.
-  [[nodiscard]] Status status(const grpc::Status& ended) const {
-    Status status = wire::from_grpc(ended);
-    if (!refusal->reason().empty()) {
-      status = error(Code::kUnauthenticated, refusal->reason());
-    }
-    return status;
-  }
-};
-
-Result<Dialed> dial(const std::filesystem::path& leaf_dir, const std::string& address,
-                    WorkerId worker) {
-  Dialed out;
-  auto credentials = peer_client_credentials(leaf_dir, std::to_string(worker.value()), out.refusal);
-  if (!credentials) return fail(credentials.error());
-  out.stub = v1::PeerService::NewStub(make_channel(address, *credentials));
-  return out;
-}
 
 // The client's end of one launch. Kept by itself until gRPC is done with it.
 class LaunchCall final : public grpc::ClientBidiReactor<v1::LaunchRequest, v1::LaunchResponse>,
@@ -52,7 +25,7 @@ class LaunchCall final : public grpc::ClientBidiReactor<v1::LaunchRequest, v1::L
   using Ended = std::function<void(const PeerLaunchEnd&)>;
   using Done = std::function<void(LaunchCall*)>;
 
-  LaunchCall(const PeerClientConfig& config, Dialed dialed, Ended ended, Done done)
+  LaunchCall(const PeerClientConfig& config, DialedPeer dialed, Ended ended, Done done)
       : config_(config),
         dialed_(std::move(dialed)),
         done_(std::move(done)),
@@ -173,7 +146,7 @@ class LaunchCall final : public grpc::ClientBidiReactor<v1::LaunchRequest, v1::L
   }
 
   const PeerClientConfig& config_;
-  const Dialed dialed_;
+  const DialedPeer dialed_;
   const Done done_;
   grpc::ClientContext context_;
   v1::LaunchRequest outgoing_;
@@ -231,7 +204,7 @@ PeerClient::~PeerClient() {
 
 std::unique_ptr<PeerLaunches::Launch> PeerClient::launch(
     const PeerLaunchOrder& order, std::function<void(const PeerLaunchEnd&)> ended) {
-  auto dialed = dial(shared_->config.leaf_dir, order.address, order.worker);
+  auto dialed = dial_peer(shared_->config.leaf_dir, order.address, order.worker);
   if (!dialed) {
     ended({false, true, 255, dialed.error().message});
     return std::make_unique<LaunchHandle>(nullptr);
@@ -248,35 +221,6 @@ std::unique_ptr<PeerLaunches::Launch> PeerClient::launch(
   }
   call->begin(order);
   return std::make_unique<LaunchHandle>(std::move(call));
-}
-
-Result<PeerProbe> PeerClient::probe(const std::string& address, WorkerId worker, std::size_t bytes,
-                                    Duration within) const {
-  auto dialed = dial(shared_->config.leaf_dir, address, worker);
-  if (!dialed) return fail(dialed.error());
-  const auto ask = [&](std::size_t size, Duration& took) {
-    v1::ProbeRequest request;
-    v1::ProbeResponse response;
-    request.set_payload(std::string(std::min(size, kProbeBytesMax), 'x'));
-    request.set_echo(true);
-    grpc::ClientContext context;
-    set_deadline(context, within);
-    const auto begin = SteadyClock::now();
-    const grpc::Status status = dialed->stub->Probe(&context, request, &response);
-    took = std::chrono::ceil<Duration>(SteadyClock::now() - begin);
-    if (status.ok()) return Status::success();
-    Status failed = dialed->status(status);
-    if (failed.code == Code::kDeadlineExceeded) failed.code = Code::kUnavailable;
-    return failed;
-  };
-  Duration took{0};
-  if (Status dialing = ask(0, took); !dialing.ok()) return fail(dialing);
-  PeerProbe probe;
-  if (Status small = ask(0, probe.round_trip); !small.ok()) return fail(small);
-  if (Status large = ask(bytes, took); !large.ok()) return fail(large);
-  probe.bytes_per_second = 2.0 * static_cast<double>(std::min(bytes, kProbeBytesMax)) /
-                           (1e-3 * static_cast<double>(took.count()));
-  return probe;
 }
 
 }  // namespace overwinter::worker

@@ -1,11 +1,10 @@
-// PeerClient: asks other hosts' daemons to start ranks, and whether they can be reached.
+// PeerClient: asks other hosts' daemons to start ranks. Whether they can be reached: peer_probe.h.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 #include <string>
 
-#include "common/base/result.h"
 #include "common/base/time.h"
 #include "worker/runtime/gang_ports.h"
 
@@ -18,11 +17,6 @@ struct PeerClientConfig {
   Duration lost_after{4000};
 };
 
-struct PeerProbe {
-  Duration round_trip{0};
-  double bytes_per_second = 0;  // there and back
-};
-
 // Thread-safe.
 class PeerClient final : public PeerLaunches {
  public:
@@ -31,10 +25,6 @@ class PeerClient final : public PeerLaunches {
 
   [[nodiscard]] std::unique_ptr<Launch> launch(
       const PeerLaunchOrder& order, std::function<void(const PeerLaunchEnd&)> ended) override;
-
-  // Blocks. Sends `bytes` (at most 1 MiB) there and back. UNAVAILABLE says what is in the way.
-  [[nodiscard]] Result<PeerProbe> probe(const std::string& address, WorkerId worker,
-                                        std::size_t bytes, Duration within) const;
 
  private:
   struct Shared;

@@ -103,6 +103,15 @@ void Session::send(std::vector<Output> messages) {
   if (stream) stream->send(std::move(out));
 }
 
+void Session::tell(const v1::WorkerMessage& message) {
+  std::shared_ptr<CommandStream> stream;
+  {
+    const MutexLock lock(impl_->mutex);
+    if (impl_->welcomed) stream = impl_->stream;
+  }
+  if (stream) stream->send({message});
+}
+
 std::shared_ptr<ArtifactClient> Session::artifacts() const {
   const MutexLock lock(impl_->mutex);
   return impl_->client;
@@ -213,6 +222,7 @@ bool Session::Impl::received(const v1::ConnectResponse& response) {
     socket = orders->descriptor_socket;
     if (!std::exchange(welcomed, true)) log_info("connected to the coordinator");
   }
+  for (const v1::CoordinatorMessage& question : orders->questions) config.asked(question);
   if (orders->inputs.empty()) return true;
   return post(std::move(orders->inputs));
 }

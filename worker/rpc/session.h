@@ -17,6 +17,10 @@ namespace overwinter {
 class ArtifactClient;
 class CheckpointClient;
 }  // namespace overwinter
+namespace overwinter::v1 {
+class CoordinatorMessage;
+class WorkerMessage;
+}  // namespace overwinter::v1
 namespace grpc {
 class Channel;
 }  // namespace grpc
@@ -36,6 +40,8 @@ struct SessionConfig {
   // too far apart: the field is "version"): called once, from the session's thread, which dials no
   // more.
   std::function<void(const Status&)> dismissed = [](const Status&) {};
+  // A question that is no order (DescribeHost, ProbePeer). From gRPC's threads; must not block.
+  std::function<void(const v1::CoordinatorMessage&)> asked = [](const v1::CoordinatorMessage&) {};
 };
 
 class Session final : public CoordinatorLink {
@@ -54,6 +60,9 @@ class Session final : public CoordinatorLink {
 
   // Thread-safe; any thread.
   void send(std::vector<Output> messages) override;
+
+  // The answer to such a question. Dropped when there is no stream. Any thread.
+  void tell(const v1::WorkerMessage& message);
 
   // For artifacts: a client of the address that is in use now.
   [[nodiscard]] std::shared_ptr<ArtifactClient> artifacts() const;

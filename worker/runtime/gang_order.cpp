@@ -143,8 +143,8 @@ std::vector<std::string> mpirun_command(const GangOrder& order, const GangProgra
   // A rank that waits gives its core away: measured beside other work, 3 to 6 times the rate.
   set("mpi_yield_when_idle", "1");
   set("oob_tcp_static_ipv4_ports", std::to_string(order.oob_port));
-  set("btl_tcp_port_min_v4", "7620");
-  set("btl_tcp_port_range_v4", "180");
+  set("btl_tcp_port_min_v4", std::to_string(kMpiPortFirst));
+  set("btl_tcp_port_range_v4", std::to_string(kMpiPorts));
   set("oob_tcp_keepalive_time", "5");
   set("oob_tcp_keepalive_intvl", "2");
   set("oob_tcp_keepalive_probes", "3");

@@ -17,6 +17,10 @@
 
 namespace overwinter::worker {
 
+// Where ranks hear each other (INTERFACE §1).
+inline constexpr std::uint16_t kMpiPortFirst = 7620;
+inline constexpr std::uint16_t kMpiPorts = 180;
+
 // One host of a gang: several workers of one machine are one host, and one of their daemons starts
 // all its ranks (Open MPI takes equal addresses for one host, FACTS §1).
 struct GangHost {

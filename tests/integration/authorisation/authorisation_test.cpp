@@ -51,6 +51,8 @@ const std::map<std::string, Names>& people_may() {
       {"AdminService/DrainWorker", kOperators},
       {"AdminService/ResumeWorker", kOperators},
       {"AdminService/RemoveWorker", kOperators},
+      {"AdminService/DiagnoseCluster", kSeers},
+      {"AdminService/ProbeWorkers", kOperators},
       {"AdminService/CreateProject", kAdmins},
       {"AdminService/ListProjects", kReaders},
       {"AdminService/CreateToken", kAdmins},

@@ -23,6 +23,7 @@
 #include "common/security/leaf_store.h"
 #include "common/security/process.h"
 #include "worker/rpc/peer_client.h"
+#include "worker/rpc/peer_probe.h"
 #include "worker/rpc/peer_server.h"
 #include "worker/runtime/gang_launcher.h"
 
@@ -154,7 +155,8 @@ GangOrder order_of(const json& from) {
 class Host {
  public:
   explicit Host(const json& settings)
-      : client_({settings.at("leaf").get<std::string>()}),
+      : leaf_(settings.at("leaf").get<std::string>()),
+        client_({leaf_}),
         launcher_(places_of(settings), programs_of(settings), client_, reporter_) {
     reporter_.launcher = &launcher_;
     PeerServerConfig config;
@@ -175,8 +177,11 @@ class Host {
     } else if (line.contains("end_ms")) {
       launcher_.end(key_of(line), Duration(line["end_ms"].get<int>()));
     } else if (line.contains("probe")) {
-      const auto probe = client_.probe(line["probe"], WorkerId(line["worker"].get<int>()), kMiB,
-                                       Duration(line.value("within_ms", 5000)));
+      PeerProbeWish wish;
+      wish.within = Duration(line.value("within_ms", 5000));
+      wish.bytes_max = 4 * kMiB;
+      const auto probe =
+          probe_peer(leaf_, line["probe"], WorkerId(line["worker"].get<int>()), wish);
       say({{"event", "probe"},
            {"ok", probe.has_value()},
            {"message", probe ? "" : probe.error().message},
@@ -217,6 +222,7 @@ class Host {
     }));
   }
 
+  const std::filesystem::path leaf_;
   Reporter reporter_;
   PeerClient client_;
   GangLauncher launcher_;
