@@ -56,9 +56,10 @@ if(OVERWINTER_TESTS)
   add_dependencies(unit_worker_exec overwinter-keeper)
 endif()
 room(worker/local USES common/base common/domain overwinter/proto)
-room(worker/gang USES worker/train worker/collective worker/kernels worker/memory worker/local common/plan common/formats common/base common/domain
+room(worker/gang USES worker/exec worker/train worker/collective worker/kernels worker/memory worker/local common/plan common/formats common/base common/domain
      overwinter/proto)
 room_program(worker/gang overwinter-launch-agent MAIN agent_main.cpp)
+room_program(worker/gang overwinter-program-rank MAIN program_rank_main.cpp)
 if(MPI_C_FOUND)
   room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
 endif()

@@ -14,7 +14,7 @@ packages_numpy=(python3 python3-numpy)
 packages_tests=(
   libgtest-dev libgmock-dev clang-format-14 openssl
   python3 python3-numpy python3-grpcio python3-protobuf sqlite3 iproute2 iptables
-  python3-torch libopenblas0-openmp
+  python3-torch libopenblas0-openmp python3-mpi4py
 )
 
 # 16: the first one here that knows std::source_location.

@@ -39,9 +39,10 @@ void print_worker(const v1::Worker& worker) {
   print_line(
       fmt::format("state        {}{}", v1::Worker::State_Name(worker.state()),
                   worker.state_reason().empty() ? "" : "  " + printable(worker.state_reason())));
-  print_line(fmt::format("machine      {}  host {}, {} worker{} on it",
+  print_line(fmt::format("machine      {}  host {}, {} worker{} on it, {}, {} processors",
                          printable(worker.host_name()), worker.host_id(), worker.workers_on_host(),
-                         worker.workers_on_host() == 1 ? "" : "s"));
+                         worker.workers_on_host() == 1 ? "" : "s",
+                         format_bytes(worker.host_memory_bytes()), worker.host_cpus()));
   print_line(fmt::format("version      {}", worker.version()));
   print_line(worker.peer_address().empty()
                  ? "gangs        of this machine alone"

@@ -7,6 +7,7 @@
 
 #include "common/base/money.h"
 #include "common/base/time.h"
+#include "common/domain/host_size.h"
 #include "common/domain/ids.h"
 
 namespace overwinter {
@@ -39,6 +40,7 @@ struct Demand {
   std::uint32_t seats_per_worker = 1;
   std::uint32_t retries = 3;           // own failures; a lost worker is none
   bool runs_user_code = false;         // needs a worker that offers exec
+  HostSize host = {};                  // that each worker's machine has at least
   Duration stall_timeout{30 * 60000};  // without a step, a checkpoint or output
   Duration start_timeout{30000};       // from the launch until all its ranks are up
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/domain/host_size.h"
 #include "common/domain/ids.h"
 
 namespace overwinter {
@@ -36,6 +37,7 @@ struct MachineInfo {
   std::string no_exec;  // why it runs no program of users ("--no-exec", "cannot confine: …");
                         // empty: it does
   std::string memory_limit;  // how it limits such a program: "cgroup2", "cgroup1", "watchdog"
+  HostSize host = {};
   friend bool operator==(const MachineInfo&, const MachineInfo&) = default;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/base/bytes.h"
 #include "overwinter/v1/job.pb.h"
 
 namespace overwinter::plan {
@@ -27,6 +28,12 @@ std::string unsuitable(const WorkerOffer& worker, const DeviceInfo& device,
     return "is not a spot worker; the job says spot: only";
   if (filter.device != "any" && filter.device != device.kind)
     return "is a " + device.kind + " device; the job asks for " + filter.device;
+  if (worker.host.memory_bytes < filter.host.memory_bytes)
+    return "is on a machine with " + format_bytes(worker.host.memory_bytes) +
+           " of memory; host.memory is " + format_bytes(filter.host.memory_bytes);
+  if (worker.host.cpus < filter.host.cpus)
+    return "is on a machine with " + std::to_string(worker.host.cpus) +
+           " processors; host.cpus is " + std::to_string(filter.host.cpus);
   if (filter.runs_user_code)
     return worker.no_exec.empty() ? std::string() : "runs no program of users: " + worker.no_exec;
   // Other kinds of device have no kernels in this release.

@@ -31,6 +31,7 @@ struct CandidateFilter {
   SpotUse spot = SpotUse::kAllowed;
   Precision precision = Precision::kFp32;
   bool runs_user_code = false;  // on any kind of device, but not on every worker
+  HostSize host = {};           // that its machine has at least
 };
 
 struct Candidates {

@@ -24,6 +24,7 @@ struct WorkerOffer {
   std::string host_id;
   std::string network;  // empty: takes part in none beyond its host
   std::string no_exec;  // why it runs no program of users; empty: it does
+  HostSize host = {};
   // Why no seat may be placed there now ("drains", "serves other projects"); empty: it may. Such a
   // worker is listed as ruled out.
   std::string unavailable;

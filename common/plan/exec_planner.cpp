@@ -11,19 +11,25 @@ namespace overwinter::plan {
 namespace {
 
 constexpr std::uint64_t kProgramMemoryWhenUnknown = 512 * kMiB;
+// Above what was measured: two runs of a program are not alike.
+constexpr std::uint64_t kMarginShare = 4;  // a quarter
+constexpr std::uint64_t kMarginLeast = 64 * kMiB;
 constexpr Duration kStopGrace{90'000};  // when the specification says nothing
 
 class ExecPlanner {
  public:
-  ExecPlanner(const v1::JobSpec& spec, const ClusterOffer& offer, const Limits& limits)
-      : spec_(spec), offer_(offer), limits_(limits) {
+  ExecPlanner(const v1::JobSpec& spec, std::uint64_t measured_bytes, const ClusterOffer& offer,
+              const Limits& limits)
+      : spec_(spec), measured_(measured_bytes), offer_(offer), limits_(limits) {
     const std::uint32_t asked = std::max(limits.workers_max, limits.workers_min);
     workers_most_ = std::min(asked, kSeatsMax / limits.per_worker);
   }
 
   PlanOutcome run() {
-    found_ = find_candidates(
-        offer_, {.device = limits_.device, .spot = limits_.spot, .runs_user_code = true});
+    found_ = find_candidates(offer_, {.device = limits_.device,
+                                      .spot = limits_.spot,
+                                      .runs_user_code = true,
+                                      .host = limits_.host});
     outcome_.ruled_out = found_.ruled_out;
     if (found_.devices.empty() && found_.away.empty()) {
       plan_for_unknown();
@@ -50,10 +56,14 @@ class ExecPlanner {
 
  private:
   void plan_with(const std::vector<Candidate>& devices) {
-    GangGroups groups(offer_, devices, limits_.memory_bytes, limits_.per_worker);
+    std::uint64_t memory = limits_.memory_bytes != 0 ? limits_.memory_bytes : proposed();
+    GangGroups groups(offer_, devices, memory, limits_.per_worker);
+    if (groups.largest() == 0 && limits_.memory_bytes == 0) {
+      memory = 0;  // it may do with the whole of a device that is smaller
+      groups = GangGroups(offer_, devices, memory, limits_.per_worker);
+    }
     if (groups.largest() == 0) return;
     const std::size_t least = std::min<std::size_t>(limits_.workers_min, groups.largest());
-    std::uint64_t memory = limits_.memory_bytes;
     if (memory == 0) {
       memory = groups.smallest_device(least);
       groups = GangGroups(offer_, devices, memory, limits_.per_worker);
@@ -63,17 +73,34 @@ class ExecPlanner {
     if (workers < limits_.workers_min)
       price *= static_cast<double>(limits_.workers_min) / static_cast<double>(workers);
     add(memory, price, groups.largest());
-    if (limits_.memory_bytes == 0)
-      outcome_.alternatives.back().plan.add_warnings(
-          "What the program needs is not known: a seat has the whole of the smallest device that "
-          "suits it, " +
-          format_bytes(memory) + "; memory_per_device says otherwise.");
+    if (limits_.memory_bytes == 0) tell_memory(memory, outcome_.alternatives.back().plan);
+  }
+
+  // With its margin; 0: nothing was measured.
+  [[nodiscard]] std::uint64_t proposed() const {
+    if (measured_ == 0) return 0;
+    const std::uint64_t bytes = measured_ + std::max(measured_ / kMarginShare, kMarginLeast);
+    return (bytes + kMiB - 1) / kMiB * kMiB;
+  }
+
+  void tell_memory(std::uint64_t memory, v1::Plan& plan) const {
+    if (memory == proposed()) {
+      plan.mutable_exec()->set_measured(true);
+      plan.add_warnings("An earlier run of this program took " + format_bytes(measured_) +
+                        " of a device: a seat has " + format_bytes(memory) +
+                        "; memory_per_device says otherwise.");
+      return;
+    }
+    plan.add_warnings(
+        "What the program needs is not known: a seat has the whole of the smallest device that "
+        "suits it, " +
+        format_bytes(memory) + "; memory_per_device says otherwise.");
   }
 
   // No device of the wanted kind is there: the job may come before its workers.
   void plan_for_unknown() {
-    const std::uint64_t memory =
-        limits_.memory_bytes != 0 ? limits_.memory_bytes : kProgramMemoryWhenUnknown;
+    std::uint64_t memory = limits_.memory_bytes != 0 ? limits_.memory_bytes : proposed();
+    if (memory == 0) memory = kProgramMemoryWhenUnknown;
     add(memory, 0, limits_.workers_min);
     outcome_.alternatives.back().plan.add_warnings(
         "No worker with a device of kind " + limits_.device +
@@ -144,6 +171,7 @@ class ExecPlanner {
   }
 
   const v1::JobSpec& spec_;
+  const std::uint64_t measured_;
   const ClusterOffer& offer_;
   const Limits& limits_;
   std::uint32_t workers_most_ = 1;
@@ -153,8 +181,9 @@ class ExecPlanner {
 
 }  // namespace
 
-PlanOutcome plan_exec(const v1::JobSpec& spec, const ClusterOffer& offer, const Limits& limits) {
-  return ExecPlanner(spec, offer, limits).run();
+PlanOutcome plan_exec(const v1::JobSpec& spec, std::uint64_t measured_bytes,
+                      const ClusterOffer& offer, const Limits& limits) {
+  return ExecPlanner(spec, measured_bytes, offer, limits).run();
 }
 
 }  // namespace overwinter::plan

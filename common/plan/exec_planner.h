@@ -6,7 +6,8 @@
 
 namespace overwinter::plan {
 
-[[nodiscard]] PlanOutcome plan_exec(const v1::JobSpec& spec, const ClusterOffer& offer,
-                                    const Limits& limits);
+// measured_bytes: the peak of a device in an earlier run; 0: none is known.
+[[nodiscard]] PlanOutcome plan_exec(const v1::JobSpec& spec, std::uint64_t measured_bytes,
+                                    const ClusterOffer& offer, const Limits& limits);
 
 }  // namespace overwinter::plan

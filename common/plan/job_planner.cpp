@@ -53,7 +53,7 @@ Result<PlanOutcome> plan_job(const v1::JobSpec& spec, const JobInputs& inputs,
         return fail(Code::kInvalidArgument, "The data are not known.", "workload.train.data");
       return plan_train(spec, *inputs.train, offer, *limits);
     case v1::JobSpec::kExec:
-      return plan_exec(spec, offer, *limits);
+      return plan_exec(spec, inputs.exec_peak_bytes, offer, *limits);
     case v1::JobSpec::kNoop:
       return plan_noop(spec, offer, *limits);
     case v1::JobSpec::WORKLOAD_NOT_SET:

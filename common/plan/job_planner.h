@@ -35,10 +35,12 @@ struct TrainProblem {
   std::uint64_t input_bytes = 0;          // of all of these, for each worker
 };
 
-// That of the workload must be given; not owned.
+// Matrices or data must be given for workloads that have such; not owned.
 struct JobInputs {
   const MatmulProblem* matmul = nullptr;
   const TrainProblem* train = nullptr;
+  // Of a device, of an earlier run of the same program; 0: none is known.
+  std::uint64_t exec_peak_bytes = 0;
 };
 
 // spec: validated (common/spec). Products run elastic, training and programs as gangs, whose

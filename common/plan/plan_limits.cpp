@@ -94,6 +94,7 @@ Result<Limits> limits_of(const v1::JobSpec& spec) {
   if (spec.priority() == "high") limits.priority = Priority::kHigh;
   if (spec.spot() == "never") limits.spot = SpotUse::kNever;
   if (spec.spot() == "only") limits.spot = SpotUse::kOnly;
+  limits.host = {spec.host().memory_bytes(), spec.host().cpus()};
   if (limits.transport == Transport::kElastic) return limits;
   if (limits.workers_min > kSeatsMax / limits.per_worker)
     return fail(Code::kInvalidArgument,
@@ -120,6 +121,7 @@ Demand base_demand(const v1::JobSpec& spec, const Limits& limits) {
   // A gang is done when its ranks are: one unit, by their word.
   demand.units = 1;
   demand.landing = Landing::kReport;
+  demand.host = limits.host;
   if (spec.has_retries()) demand.retries = spec.retries();
   if (spec.has_stall_timeout()) demand.stall_timeout = duration_of(spec.stall_timeout());
   return demand;

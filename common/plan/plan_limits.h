@@ -28,6 +28,7 @@ struct Limits {
   std::optional<Duration> time_limit;
   Priority priority = Priority::kNormal;
   SpotUse spot = SpotUse::kAllowed;
+  HostSize host = {};
 };
 
 // INVALID_ARGUMENT with the field: a transport that such a workload does not run over, a device

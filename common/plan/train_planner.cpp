@@ -51,7 +51,8 @@ class TrainPlanner {
       : spec_(spec), problem_(problem), offer_(offer), limits_(limits) {}
 
   Result<PlanOutcome> run() {
-    found_ = find_candidates(offer_, {.device = limits_.device, .spot = limits_.spot});
+    found_ = find_candidates(
+        offer_, {.device = limits_.device, .spot = limits_.spot, .host = limits_.host});
     outcome_.ruled_out = found_.ruled_out;
     const bool none = found_.devices.empty() && found_.away.empty();
     threads_ = none ? kRankThreadsWhenUnknown : 1;

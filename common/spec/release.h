@@ -15,6 +15,6 @@ struct Release {
   [[nodiscard]] constexpr bool gangs() const { return train || exec; }
 };
 
-inline constexpr Release kThisRelease{.train = true, .exec = true, .mpi = false};
+inline constexpr Release kThisRelease{.train = true, .exec = true, .mpi = true};
 
 }  // namespace overwinter::spec

@@ -240,7 +240,7 @@ Status Coordinator::Impl::start_loop() {
     return last_metrics(*telemetry, project, id);
   });
   costs.emplace(*views, *store);
-  planner.emplace(*views, links, *blobs, *results, pool, queue);
+  planner.emplace(*views, links, *blobs, *results, store->history(), pool, queue);
   keeper.emplace(*views, *blobs, *results, pool, queue);
   tiles.emplace(*results, *keeper, pool, queue, artifacts::TileSinkConfig{});
 

@@ -50,6 +50,7 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
   c.network = worker.machine.network;
   c.has_peer_port = !worker.machine.peer_address.empty();
   c.no_exec = worker.machine.no_exec;
+  c.host = worker.machine.host;
   c.spot = worker.spot;
   c.device = &worker.machine.devices[device];
   c.memory_used = worker.use[device].memory_bytes;

@@ -23,6 +23,7 @@ struct Shape {
   std::uint32_t gang_seats_min = 0;
   std::uint32_t seats_per_worker = 0;
   bool runs_user_code = false;
+  HostSize host = {};
   friend auto operator<=>(const Shape&, const Shape&) = default;
 };
 
@@ -32,6 +33,7 @@ struct Shape {
     shape.gang_seats_min = demand.seats_min;
     shape.seats_per_worker = demand.seats_per_worker;
     shape.runs_user_code = demand.runs_user_code;
+    shape.host = demand.host;
   }
   return shape;
 }

@@ -44,6 +44,11 @@ std::string sentence(const Want& want, const Candidate& candidate, const Verdict
       return "is kept free for a job that has waited longer";
     case Why::kNoExec:
       return "runs no program of users: " + std::string(candidate.no_exec);
+    case Why::kHostMemory:
+      return "is on a machine with " + format_bytes(verdict.has) + " of memory; host.memory is " +
+             format_bytes(verdict.needs);
+    case Why::kHostCpus:
+      return "is on a machine with " + has + " processors; host.cpus is " + needs;
     case Why::kOtherProject:
       return "is taken by a gang of another project";
     case Why::kNetworkTaken:
@@ -73,6 +78,8 @@ int distance(Why why) {
     case Why::kMemoryTotal:
       return 4;
     case Why::kThreadsTotal:
+    case Why::kHostMemory:
+    case Why::kHostCpus:
       return 5;
     case Why::kSpot:
       return 6;
@@ -114,6 +121,10 @@ std::string help(const Want& want, const Candidate& nearest, const Verdict& verd
       return "spot: allowed in the job, or another worker";
     case Why::kProject:
       return "a worker for project \"" + std::string(want.project) + "\"";
+    case Why::kHostMemory:
+      return "a larger machine, or a host.memory of at most " + format_bytes(verdict.has);
+    case Why::kHostCpus:
+      return "a larger machine, or host.cpus of at most " + std::to_string(verdict.has);
     case Why::kNoExec:
       return "a worker that runs programs of users";
     case Why::kOtherProject:

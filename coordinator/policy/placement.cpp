@@ -33,6 +33,10 @@ Verdict could_hold(const Want& want, const Candidate& candidate) {
     return {Why::kSpot};
   }
   if (demand.runs_user_code && !candidate.no_exec.empty()) return {Why::kNoExec};
+  const HostSize& host = demand.host;
+  if (candidate.host.memory_bytes < host.memory_bytes)
+    return {Why::kHostMemory, candidate.host.memory_bytes, host.memory_bytes};
+  if (candidate.host.cpus < host.cpus) return {Why::kHostCpus, candidate.host.cpus, host.cpus};
   if (demand.device_kind != "any" && demand.device_kind != device.kind) return {Why::kKind};
   const SeatSize size = seat_size(demand, device);
   if (size.memory_bytes > device.memory_bytes) {

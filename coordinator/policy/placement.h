@@ -40,7 +40,8 @@ struct Candidate {
   std::string_view host_id;
   std::string_view network;  // empty: none but its own host
   bool has_peer_port = false;
-  std::string_view no_exec;    // why it runs no program of users; empty: it does
+  std::string_view no_exec;  // why it runs no program of users; empty: it does
+  HostSize host = {};
   bool other_project = false;  // a gang of another project is on this worker
   bool network_taken = false;  // … or on its network, and one of them does not share it
 };
@@ -59,6 +60,8 @@ enum class Why : std::uint8_t {
   kAvoided,
   kHeld,
   kNoExec,
+  kHostMemory,  // of the worker's machine
+  kHostCpus,
   kOtherProject,
   kNetworkTaken,
 };

@@ -237,6 +237,8 @@ Unary* JobService::PlanJob(Call* call, const v1::PlanJobRequest* request,
                           if (Status status = complete(context_, caller, spec); !status.ok()) {
                             return status;
                           }
+                          if (Status status = check_named(context_, spec); !status.ok())
+                            return status;
                           const auto outcome =
                               context_.planner.plan(caller, spec, not_stored(*request));
                           if (!outcome) return outcome.error();

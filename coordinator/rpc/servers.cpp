@@ -101,6 +101,7 @@ struct Servers::Impl {
                 need.costs,
                 need.serving,
                 need.store,
+                need.secrets,
                 config.allow_test_workloads,
                 need.authority,
                 {},

@@ -19,6 +19,7 @@
 #include "coordinator/runtime/resources.h"
 #include "coordinator/runtime/result_keeper.h"
 #include "coordinator/runtime/views.h"
+#include "coordinator/secrets/secret_store.h"
 
 namespace overwinter::rpc {
 
@@ -37,7 +38,8 @@ struct ServiceContext {
   std::function<Status()> disk_room;
   const runtime::Costs& costs;
   const runtime::Serving& serving;
-  store::Store& store;  // its history: on the pool alone
+  store::Store& store;                  // its history: on the pool alone
+  const secrets::SecretStore& secrets;  // on the pool alone
   bool allow_test_workloads = false;
 
   // What join files and login lines say, and who signs.

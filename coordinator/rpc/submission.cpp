@@ -14,6 +14,8 @@ constexpr std::size_t kRequestIdBytesMax = 128;
 // On the pool.
 void plan_and_post(const ServiceContext& context, const Principal& caller, const v1::JobSpec& spec,
                    std::string request_id, std::function<void(Result<runtime::JobViewPtr>)> done) {
+  if (Status status = check_named(context, spec); !status.ok())
+    return done(fail(std::move(status)));
   auto outcome = context.planner.plan(caller, spec, {});
   if (!outcome) return done(fail(outcome.error()));
   if (outcome->alternatives.empty()) {
@@ -49,6 +51,17 @@ Status complete(const ServiceContext& context, const Principal& caller, v1::JobS
     return status;
   }
   return check_project(context, caller, spec.project());
+}
+
+Status check_named(const ServiceContext& context, const v1::JobSpec& spec) {
+  for (const std::string& name : spec.exec().secrets()) {
+    auto secret = context.secrets.read(spec.project(), name);
+    if (secret) continue;
+    Status why = std::move(secret.error());
+    why.field = "workload.exec.secrets";
+    return why;
+  }
+  return Status::success();
 }
 
 void submit(const ServiceContext& context, const Principal& caller,

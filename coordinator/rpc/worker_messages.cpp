@@ -217,6 +217,7 @@ Result<core::WorkerHello> hello_event(WorkerId worker, const v1::Hello& hello,
   event.machine.shared_network = hello.shared_network();
   event.machine.no_exec = hello.no_exec();
   event.machine.memory_limit = hello.memory_limit();
+  event.machine.host = {hello.host_memory_bytes(), hello.host_cpus()};
   for (const auto& message : hello.devices()) {
     auto device = wire::from_proto(message);
     if (!device) return fail(device.error());

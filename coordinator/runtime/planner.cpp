@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/verify/freivalds.h"
+#include "coordinator/runtime/measured_memory.h"
 #include "coordinator/runtime/resources.h"
 
 namespace overwinter::runtime {
@@ -55,6 +56,7 @@ plan::ClusterOffer offer_to(const Views& views, const LinkMeter& links, const Pr
     one.host_id = worker->machine.host_id;
     if (!worker->machine.peer_address.empty()) one.network = worker->machine.network;
     one.no_exec = worker->machine.no_exec;
+    one.host = worker->machine.host;
     one.unavailable = why_unavailable(*worker, project);
     one.may_return = worker->state != core::WorkerState::kReady && serves(*worker, project);
     for (std::size_t i = 0; i < worker->machine.devices.size(); ++i) {
@@ -100,12 +102,14 @@ void rule_out_large_sketches(plan::PlanOutcome& outcome, std::uint64_t bytes_max
 }
 
 Planner::Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
-                 const artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue)
+                 const artifacts::ResultStore& results, store::History& history, BlockingPool& pool,
+                 EventQueue& queue)
     : views_(views),
       links_(links),
       blobs_(blobs),
       train_inputs_(blobs),
       results_(results),
+      history_(history),
       pool_(pool),
       queue_(queue) {}
 
@@ -145,6 +149,8 @@ Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSp
         open_input(blobs_, spec.project(), spec.exec().workdir(), "workload.exec.workdir");
     if (!workdir) return fail(workdir.error());
   }
+  if (spec.has_exec())
+    return plan::plan_job(spec, {.exec_peak_bytes = measured_peak(history_, spec)}, offer);
   if (!spec.has_matmul()) return plan::plan_job(spec, {}, offer);
   const auto a = factor(spec, "a", spec.matmul().a(), not_stored);
   if (!a) return fail(a.error());

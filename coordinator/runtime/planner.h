@@ -18,6 +18,7 @@
 #include "coordinator/runtime/ports.h"
 #include "coordinator/runtime/train_inputs.h"
 #include "coordinator/runtime/views.h"
+#include "coordinator/store/history.h"
 
 namespace overwinter::runtime {
 
@@ -46,7 +47,8 @@ struct NotStored {
 class Planner final : public ReplanPort {
  public:
   Planner(const Views& views, const LinkMeter& links, const artifacts::BlobStore& blobs,
-          const artifacts::ResultStore& results, BlockingPool& pool, EventQueue& queue);
+          const artifacts::ResultStore& results, store::History& history, BlockingPool& pool,
+          EventQueue& queue);
 
   // `spec` is validated. Blocks for a few reads of headers, and once for all of a table whose
   // classes are to be counted. NOT_FOUND with the field when an input is not stored in the project
@@ -68,6 +70,7 @@ class Planner final : public ReplanPort {
   const artifacts::BlobStore& blobs_;
   const TrainInputs train_inputs_;
   const artifacts::ResultStore& results_;
+  store::History& history_;
   BlockingPool& pool_;
   EventQueue& queue_;
 };

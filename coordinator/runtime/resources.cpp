@@ -192,6 +192,8 @@ v1::Worker worker_resource(const Views& views, const Principal& caller, const Wo
   out.set_network(worker.machine.network);
   out.set_no_exec(worker.machine.no_exec);
   out.set_memory_limit(worker.machine.memory_limit);
+  out.set_host_memory_bytes(worker.machine.host.memory_bytes);
+  out.set_host_cpus(worker.machine.host.cpus);
   for (const DeviceInfo& device : worker.machine.devices) {
     *out.add_devices() = wire::to_proto(device);
   }

@@ -56,6 +56,8 @@ void put(const Demand& demand, v1::FactDemand* out) {
   out->set_runs_user_code(demand.runs_user_code);
   out->set_stall_timeout_ms(demand.stall_timeout.count());
   out->set_start_timeout_ms(demand.start_timeout.count());
+  out->set_host_memory_bytes(demand.host.memory_bytes);
+  out->set_host_cpus(demand.host.cpus);
 }
 
 void put(const SeatExit& exit, v1::FactSeatExit* out) {
@@ -85,6 +87,8 @@ void put(const MachineInfo& machine, v1::FactMachine* out) {
   out->set_shared_network(machine.shared_network);
   out->set_no_exec(machine.no_exec);
   out->set_memory_limit(machine.memory_limit);
+  out->set_host_memory_bytes(machine.host.memory_bytes);
+  out->set_host_cpus(machine.host.cpus);
 }
 
 void put(const ledger::PriceEntry& entry, v1::FactPriceEntry* out) {
@@ -185,6 +189,7 @@ Demand demand(const v1::FactDemand& in, Check& check) {
   out.runs_user_code = in.runs_user_code();
   if (in.has_stall_timeout_ms()) out.stall_timeout = Duration(in.stall_timeout_ms());
   if (in.has_start_timeout_ms()) out.start_timeout = Duration(in.start_timeout_ms());
+  out.host = {in.host_memory_bytes(), in.host_cpus()};
   return out;
 }
 
@@ -224,6 +229,7 @@ MachineInfo machine(const v1::FactMachine& in) {
   out.shared_network = in.shared_network();
   out.no_exec = in.no_exec();
   out.memory_limit = in.memory_limit();
+  out.host = {in.host_memory_bytes(), in.host_cpus()};
   return out;
 }
 

@@ -21,7 +21,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 8> kSuites{{
+constexpr std::array<Suite, 9> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",
@@ -32,6 +32,7 @@ constexpr std::array<Suite, 8> kSuites{{
     {"verify", "sketches and checks of tiles as a share of the product", run_verify},
     {"train", "steps of a small GPT by 2 ranks beside PyTorch DDP, start of a gang, checkpoints",
      run_train},
+    {"exec", "start of a program of the user's, and its memory limit", run_exec},
     {"store", "commits of turns beside plain SQLite", run_store},
 }};
 

@@ -24,6 +24,7 @@ struct Suite {
   Result<SuiteReport> (*run)(const Settings&);
 };
 
+[[nodiscard]] Result<SuiteReport> run_exec(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_gemm(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_idle(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_latency(const Settings& settings);

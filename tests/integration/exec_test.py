@@ -115,6 +115,25 @@ class Exec(unittest.TestCase):
         self.assertNotIn("too far", done.stdout)
         self.assertRegex(self.cluster.job()["stateReason"], r"memory.*64\.0 MiB")
 
+    def test_the_next_plan_proposes_what_was_measured(self):
+        text = "x = bytearray(100 << 20); x[::4096] = b'1' * len(x[::4096]); import threading; threading.Event().wait(0.5)"
+        job = {"name": "held", "workload": {"exec": {"command": ["python3", "-c", text]}}}
+        with open(self.cluster.path("held.json"), "w", encoding="utf-8") as f:
+            json.dump(job, f)
+        first = self.cluster.json("submit", self.cluster.path("held.json"))["name"]
+        self.assertEqual(self.end_of(first)["plan"]["memoryBytes"], str(512 * MIB))
+        peak = int(self.cluster.job(first)["memoryPeakBytes"])
+        self.assertTrue(100 * MIB < peak < 160 * MIB, peak)
+        def planned():
+            plan = self.cluster.json("plan", self.cluster.path("held.json"))["alternatives"][0]
+            return plan if plan["exec"]["measured"] else None
+        plan = wait_until("the history has that job", planned, 10)
+        self.assertTrue(peak + 63 * MIB < int(plan["memoryBytes"]) < peak + 66 * MIB, plan)
+        self.assertIn("memory_per_device says otherwise", self.cluster.run("plan", self.cluster.path("held.json")).stdout)
+        again = self.cluster.json("submit", self.cluster.path("held.json"))["name"]
+        self.assertEqual(self.end_of(again)["state"], "SUCCEEDED")
+        self.assertEqual(self.cluster.job(again)["plan"]["memoryBytes"], plan["memoryBytes"])
+
     def test_what_it_may_not_see(self):
         keys = os.path.join(self.cluster.dir, "worker-1")
         text = (f"import os\ntry:\n    print(os.listdir({keys!r}), 'SEEN')\nexcept OSError as e:\n    print('kept out:', e)\n"

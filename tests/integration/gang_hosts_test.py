@@ -94,26 +94,26 @@ class FourHosts(unittest.TestCase):
         self.assertEqual((attempt["worker"], attempt["signal"]), ("w3", 9))
         self.trains(name, 2, 4)
 
-        self.daemons["w4"].kill()
-        self.figure("daemon killed", self.steps_again(name, 3, time.monotonic()))
-        self.assertEqual(self.reason(name, 2)[1]["worker"], "w4")
-        self.trains(name, 3, 3)
-        self.assertFalse(self.machines.programs("w4", "overwinter-rank"))
-
         os.kill(self.rank("w2"), signal.SIGSTOP)
         since = time.monotonic()
-        self.figure("rank frozen", self.steps_again(name, 4, since))
-        why, attempt = self.reason(name, 3)
+        self.figure("rank frozen", self.steps_again(name, 3, since))
+        why, attempt = self.reason(name, 2)
         self.assertRegex(why, r"^rank \d .*frozen")
         self.assertEqual(attempt["worker"], "w2")
-        self.trains(name, 4, 3)
+        self.trains(name, 3, 4)
 
         self.machines.link("w3", "down")
-        self.figure("machine cut off", self.steps_again(name, 5, time.monotonic()))
-        self.assertEqual(self.reason(name, 4)[1]["worker"], "w3")
-        self.trains(name, 5, 2)
+        self.figure("machine cut off", self.steps_again(name, 4, time.monotonic()))
+        self.assertEqual(self.reason(name, 3)[1]["worker"], "w3")
+        self.trains(name, 4, 3)
         wait_until("the one that is cut off ends its rank itself", lambda: not self.machines.programs(
             "w3", "overwinter-rank"), 30)
+
+        self.daemons["w4"].kill()
+        self.figure("daemon killed", self.steps_again(name, 5, time.monotonic()))
+        self.assertEqual(self.reason(name, 4)[1]["worker"], "w4")
+        self.trains(name, 5, 2)
+        self.assertFalse(self.machines.programs("w4", "overwinter-rank"))
         self.machines.link("w3", "up")
 
         self.machines.command("jobs", "cancel", name)

@@ -85,6 +85,17 @@ class Secrets(unittest.TestCase):
             self.assertNotIn("xxx", done.stderr)
         self.run_secrets("set", "KEY", "--project", "nowhere", code=5, stdin=CANARIES[2])
         self.run_secrets("set", code=2)
+        os.mkdir(self.cluster.path("empty"))
+        for command in ("run", "plan"):
+            arguments = ["--workdir", self.cluster.path("empty"), "--secret", "HF_TOKN", "--", "true"]
+            if command == "plan":
+                with open(self.cluster.path("job.yaml"), "w", encoding="ascii") as f:
+                    f.write("name: s\nworkload: { exec: { command: 'true', secrets: [HF_TOKN] } }\n")
+                arguments = [self.cluster.path("job.yaml")]
+            done = self.cluster.call(command, *arguments)
+            self.assertEqual(done.returncode, 5, done.stderr)
+            self.assertIn("project default has no secret HF_TOKN", done.stderr)
+            self.assertIn("overwinter secrets set HF_TOKN", done.stderr)
 
     def test_3_damage_and_another_key(self):
         self.run_secrets("set", "DAMAGED", stdin=CANARIES[3])

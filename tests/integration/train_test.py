@@ -115,6 +115,9 @@ class Train(unittest.TestCase):
         self.assertEqual(model["wte.weight"].shape, (256, 32))
         self.assertTrue(all(np.isfinite(t).all() for t in model.values()))
         self.assertFalse([pid for pid in own if alive(pid)])
+        logs = self.cluster.run("logs", job).stdout
+        self.assertRegex(logs, r"step 2400 of 2400, loss \d\.\d{4}, learning rate .*, validation loss \d\.\d{4}, \d+ tokens")
+        self.assertIn("checkpoint of step 2400 is stored", logs)
 
     def check_the_lines_of_the_readme(self, model):
         """They load what `get` wrote: NumPy arrays, and so PyTorch's tensors."""

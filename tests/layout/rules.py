@@ -59,7 +59,8 @@ MAY_USE = {
                      DOMAIN, "proto"},
     "worker/exec": {FORMATS, BASE, DOMAIN, "proto"},
     "worker/local": {BASE, DOMAIN, "proto"},
-    "worker/gang": {"worker/train", "worker/matmul", "worker/collective", "worker/kernels",
+    # exec: a rank that is a program of the user's.
+    "worker/gang": {"worker/exec", "worker/train", "worker/matmul", "worker/collective", "worker/kernels",
                     "worker/memory", "worker/local", PLAN, FORMATS, BASE, DOMAIN, "proto"},
     "worker/runtime": {
         "worker/core", "worker/matmul", "worker/train", "worker/exec", "worker/local",

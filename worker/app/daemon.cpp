@@ -65,13 +65,18 @@ std::string host_name() {
   return name.data();
 }
 
+HostSize this_host() {
+  return {static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+              static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)),
+          std::max(1U, std::thread::hardware_concurrency())};
+}
+
 // What --device leaves open, filled in: all threads; 80 % of the memory, shared by those that do
 // not say.
 std::vector<DeviceSpec> filled(std::vector<DeviceSpec> devices) {
   if (devices.empty()) devices.emplace_back();
-  const std::uint64_t memory = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
-                               static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 10 * 8;
-  const std::uint32_t threads = std::max(1U, std::thread::hardware_concurrency());
+  const HostSize host = this_host();
+  const std::uint64_t memory = host.memory_bytes / 10 * 8;
   const auto open = [&](auto member) {
     return std::count_if(devices.begin(), devices.end(),
                          [member](const DeviceSpec& d) { return d.*member == 0; });
@@ -80,7 +85,7 @@ std::vector<DeviceSpec> filled(std::vector<DeviceSpec> devices) {
   const auto open_threads = static_cast<std::uint32_t>(open(&DeviceSpec::threads));
   for (DeviceSpec& device : devices) {
     if (device.memory_bytes == 0) device.memory_bytes = memory / open_memory / kMiB * kMiB;
-    if (device.threads == 0) device.threads = std::max(1U, threads / open_threads);
+    if (device.threads == 0) device.threads = std::max(1U, host.cpus / open_threads);
   }
   return devices;
 }
@@ -156,6 +161,7 @@ MachineInfo machine_of(const Options& options, const Settings& settings, const C
   machine.host_id = host_id(settings.cluster);
   machine.host_name = host_name();
   machine.version = version_of(options);
+  machine.host = this_host();
   for (const auto& device : devices) machine.devices.push_back(device->info());
   if (const PeerServer* peers = gangs.port()) {
     machine.peer_address = network.address + ":" + std::to_string(peers->port());

@@ -15,6 +15,7 @@
 #include "overwinter/v1/job.pb.h"
 #include "worker/programs/exec_work.h"
 #include "worker/programs/gang_layout.h"
+#include "worker/programs/mpi_work.h"
 #include "worker/rpc/join.h"
 #include "worker/runtime/gang_members.h"
 #include "worker/runtime/host_facts.h"
@@ -31,6 +32,7 @@ GangPrograms gang_programs() {
   GangPrograms programs;
   programs.agent = folder / "overwinter-launch-agent";
   programs.rank = folder / "overwinter-rank";
+  programs.program_rank = folder / "overwinter-program-rank";
   return programs;
 }
 
@@ -163,7 +165,7 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
     return std::make_shared<RankWork>(key, parts, observer);
   }
   if (spec.has_exec()) {
-    ExecWorkParts parts;
+    ProgramWorkParts parts;
     parts.site = &site_;
     parts.worker = worker_;
     parts.address = network_.address;
@@ -172,6 +174,9 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
     parts.log = &log_;
     parts.secrets = &secrets_;
     parts.outputs = &outputs_;
+    if (spec.exec().launcher() == "mpi") {
+      return std::make_shared<MpiWork>(key, parts, network_.network, launcher, observer);
+    }
     return std::make_shared<ExecWork>(key, parts, observer);
   }
   return fail(Code::kUnimplemented, "this worker runs no such gang", "workload");

@@ -2,13 +2,12 @@
 // of its daemon's socket (OVERWINTER_GANG_SOCKET).
 #include <unistd.h>
 
-#include <cstdlib>
-#include <optional>
 #include <string>
 
 #include "common/base/log.h"
 #include "worker/gang/mpi_collective.h"
 #include "worker/gang/rank_port.h"
+#include "worker/gang/rank_start.h"
 #include "worker/gang/rank_task.h"
 
 namespace overwinter::worker {
@@ -20,11 +19,6 @@ constexpr Duration kLastWordWithin{2000};
 
 // Exit codes beside 0: the daemon has the sentence, or sees by these that there is none.
 enum Exit : int { kTaskFailed = 1, kNoDaemon = 3, kNoMpi = 4 };
-
-std::uint32_t number_of(const char* variable) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? 0 : static_cast<std::uint32_t>(std::strtoul(text, nullptr, 10));
-}
 
 Status run_task(SocketRankPort& port) {
   auto collective = MpiCollective::make();
@@ -53,27 +47,14 @@ v1::RankEnded last_word(const Status& status, std::uint64_t step) {
 }
 
 int rank_main() {
-  // Of several workers of a host each has its ranks' own socket.
-  const std::string own =
-      "OVERWINTER_GANG_SOCKET_" + std::to_string(number_of("OMPI_COMM_WORLD_RANK"));
-  const char* socket = std::getenv(own.c_str());
-  if (socket == nullptr) socket = std::getenv("OVERWINTER_GANG_SOCKET");
-  if (socket == nullptr) {
-    log_error("overwinter-rank is started by a worker's daemon, in a gang; not by hand");
-    return kNoDaemon;
-  }
-  auto channel = LocalChannel::connect(socket);
+  auto channel = rank_channel();
   if (!channel) {
-    log_error("{}", channel.error().message);
+    log_error("overwinter-rank: {}", channel.error().message);
     return kNoDaemon;
   }
   // Without a daemon nobody limits or bills this rank: it ends, and Open MPI ends the others.
   SocketRankPort port(std::move(*channel), kLifeEvery, [](const Status&) { ::_exit(kNoDaemon); });
-  v1::RankHello hello;
-  hello.set_rank(number_of("OMPI_COMM_WORLD_RANK"));
-  hello.set_world_size(number_of("OMPI_COMM_WORLD_SIZE"));
-  hello.set_local_rank(number_of("OMPI_COMM_WORLD_LOCAL_RANK"));
-  hello.set_pid(::getpid());
+  const v1::RankHello hello = rank_hello();
   if (!port.hello(hello).ok()) return kNoDaemon;
 
   int level = 0;

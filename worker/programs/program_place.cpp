@@ -48,7 +48,8 @@ Digest digest_of_workdir(const v1::ExecSpec& exec) {
 }  // namespace
 
 std::optional<uid_t> ProgramPlace::owner() const {
-  return uid_ ? std::optional(uid_->uid) : std::nullopt;
+  if (!site_.confinement.own_uid) return std::nullopt;
+  return uid_ ? uid_->uid : wish_.owner;
 }
 
 Result<std::unique_ptr<ProgramPlace>> ProgramPlace::make(
@@ -62,7 +63,7 @@ Result<std::unique_ptr<ProgramPlace>> ProgramPlace::make(
     place->archive_ = place->own_folder() / "workdir";
     if (status.ok()) status = place->unpack_workdir(place->job_.work());
   }
-  if (status.ok()) status = place->restore(checkpoints, access, stop);
+  if (status.ok()) status = place->restore(checkpoints, access, line, stop);
   if (status.ok()) status = place->set_up(line, stop);
   if (status.ok()) status = place->take_caches();
   if (!status.ok()) return fail(status);
@@ -73,11 +74,12 @@ Status ProgramPlace::make_folder() {
   if (!site_.confinement.can()) return error(Code::kUnimplemented, site_.confinement.why_not);
   const std::map<std::string, std::string> wanted(wish_.exec.mounts().begin(),
                                                   wish_.exec.mounts().end());
-  auto mounts =
-      exec::resolve_mounts(site_.mounts, wish_.project, wanted, site_.confinement.own_uid);
+  // Bind mounts are made by a keeper that is root; that of a rank of Open MPI is not.
+  const bool can_bind = site_.confinement.own_uid && !wish_.owner;
+  auto mounts = exec::resolve_mounts(site_.mounts, wish_.project, wanted, can_bind);
   if (!mounts) return mounts.error();
   mounts_ = std::move(*mounts);
-  if (site_.confinement.own_uid) {
+  if (site_.confinement.own_uid && !wish_.owner) {
     auto lease = exec::take_uid(site_.uids);
     if (!lease) return lease.error();
     uid_.emplace(std::move(*lease));
@@ -109,7 +111,7 @@ Status ProgramPlace::unpack_workdir(const fs::path& into) const {
 
 // Before anything of the user's runs, so nobody moves the folder meanwhile.
 Status ProgramPlace::restore(CheckpointPort& checkpoints, const CheckpointAccess& access,
-                             const std::stop_token& stop) {
+                             const LineSeen& line, const std::stop_token& stop) {
   if (wish_.exec.checkpoint_dir().empty()) return Status::success();
   const fs::path folder = job_.work() / wish_.exec.checkpoint_dir();
   std::error_code failed;
@@ -118,8 +120,10 @@ Status ProgramPlace::restore(CheckpointPort& checkpoints, const CheckpointAccess
   if (wish_.restore) {
     auto restored = checkpoints.restore(access, folder, stop);
     if (!restored) return restored.error();
-    for (const std::string& skipped : restored->skipped)
-      log_warning("job {}: {}", wish_.key.job.value(), skipped);
+    for (const std::string& passed_over : fallback_lines(*restored)) {
+      log_warning("job {}: {}", wish_.key.job.value(), passed_over);
+      line(true, passed_over);
+    }
     if (restored->manifest) restored_step_ = restored->manifest->step;
   }
   if (!owner()) return Status::success();
@@ -180,7 +184,10 @@ Status ProgramPlace::run_setup(const LineSeen& line, const std::stop_token& stop
   for (const auto& [name, value] : setup_->environment(true)) user[name] = value;
   process.environment = exec::launch_environment(exec::Launcher::kNone, alone, names, user, 0);
   order.processes.push_back(std::move(process));
-  const Status ran = run_to_end(order, site_.keeper, line, stop);
+  const LineSeen said = [&line](bool error, std::string_view text) {
+    line(error, fmt::format("setup: {}", text));
+  };
+  const Status ran = run_to_end(order, site_.keeper, said, stop);
   if (ran.ok()) return setup_->finish();
   // Only what the setup itself did is remembered.
   if (ran.code != Code::kFailedPrecondition) return ran;

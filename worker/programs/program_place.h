@@ -20,7 +20,7 @@
 
 namespace overwinter::worker {
 
-// Lines of a setup.
+// For the job's log: lines of a setup, what of its checkpoints could not be used.
 using LineSeen = std::function<void(bool error, std::string_view text)>;
 
 // One thread.
@@ -31,7 +31,8 @@ class ProgramPlace {
     WorkerId worker;      // whose folder it is: several workers may be on one machine
     std::string project;  // whose caches and setups
     v1::ExecSpec exec;
-    bool restore = false;  // there is a checkpoint to go on from
+    bool restore = false;        // there is a checkpoint to go on from
+    std::optional<uid_t> owner;  // who it runs as; nothing: a user id of its own is leased
   };
 
   // Blocks: for the workdir and the checkpoint to come, for the setup to end. CANCELLED after a
@@ -59,7 +60,7 @@ class ProgramPlace {
   ProgramPlace(const ProgramSite& site, Wish wish) : site_(site), wish_(std::move(wish)) {}
   Status make_folder();
   Status unpack_workdir(const std::filesystem::path& into) const;
-  Status restore(CheckpointPort& checkpoints, const CheckpointAccess& access,
+  Status restore(CheckpointPort& checkpoints, const CheckpointAccess& access, const LineSeen& line,
                  const std::stop_token& stop);
   Status set_up(const LineSeen& line, const std::stop_token& stop);
   Status run_setup(const LineSeen& line, const std::stop_token& stop);

@@ -6,7 +6,7 @@
 
 #include "common/base/mutex.h"
 #include "worker/exec/process_tree.h"
-#include "worker/programs/tree_verdict.h"
+#include "worker/exec/tree_verdict.h"
 
 namespace overwinter::worker {
 namespace {
@@ -22,7 +22,7 @@ class Waiter final : public exec::TreeObserver {
     line_(stream == exec::Stream::kErrors, text);
   }
   void dropped(std::size_t, exec::Stream stream, std::uint64_t bytes) override {
-    line_(stream == exec::Stream::kErrors, dropped_text(bytes));
+    line_(stream == exec::Stream::kErrors, exec::dropped_text(bytes));
   }
   void finished(const exec::TreeEnd& end) override {
     const MutexLock lock(mutex_);
@@ -59,7 +59,7 @@ Status run_to_end(const exec::TreeOrder& order, const std::filesystem::path& kee
     end = waiter.wait();
   }
   if (stop.stop_requested()) return error(Code::kCancelled, "given up");
-  const TreeVerdict verdict = judge(end);
+  const exec::TreeVerdict verdict = exec::judge(end);
   if (verdict.good) return Status::success();
   return error(Code::kFailedPrecondition, waiter.last_line().empty()
                                               ? verdict.message

@@ -33,6 +33,8 @@ void fill(const SendHello& hello, const MachineInfo& machine, v1::Hello& out) {
   out.set_shared_network(machine.shared_network);
   out.set_no_exec(machine.no_exec);
   out.set_memory_limit(machine.memory_limit);
+  out.set_host_memory_bytes(machine.host.memory_bytes);
+  out.set_host_cpus(machine.host.cpus);
 }
 
 v1::SeatEnded::End to_proto(SeatEnd end) {

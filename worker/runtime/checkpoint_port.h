@@ -26,6 +26,9 @@ struct RestoredCheckpoint {
   std::vector<std::string> skipped;
 };
 
+// What the user is told of each that was passed over, for the job's log.
+[[nodiscard]] std::vector<std::string> fallback_lines(const RestoredCheckpoint& restored);
+
 // Thread-safe. Calls block for as long as the transfer takes and are tried again with back-off
 // while the coordinator cannot be reached or is full: not for a thread that must not wait. The
 // files that are sent must not change meanwhile. ABORTED: the seat has ended; FAILED_PRECONDITION:

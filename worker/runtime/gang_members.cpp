@@ -80,6 +80,22 @@ std::map<SeatKey, std::uint32_t> ranks_of(const std::vector<GangMember>& members
   return out;
 }
 
+Result<GangOrder> order_of(const GangKey& key, const LaunchGang& launch, WorkerId worker,
+                           const std::string& network) {
+  auto order = order_from_members(launch.members, worker, network, launch.token);
+  if (!order) return order;
+  order->key = key;
+  order->uid = gang_user(key);
+  order->gid = ::geteuid() == 0 ? order->uid : ::getegid();
+  order->oob_port = kMpirunPortFirst;
+  if (order->leads()) {
+    auto port = free_mpirun_port(key);
+    if (!port) return fail(port.error());
+    order->oob_port = *port;
+  }
+  return order;
+}
+
 uid_t gang_user(const GangKey& key) {
   if (::geteuid() != 0) return ::geteuid();
   return kUserFirst + static_cast<uid_t>((key.job.value() * 64 + key.attempt) % kUsers);

@@ -7,6 +7,7 @@
 
 #include "common/base/result.h"
 #include "common/domain/gang.h"
+#include "worker/core/input.h"
 #include "worker/runtime/gang_order.h"
 
 namespace overwinter::worker {
@@ -25,6 +26,10 @@ inline constexpr std::uint16_t kMpirunPortLast = 7819;
 // Rank by seat, of this worker's seats.
 [[nodiscard]] std::map<SeatKey, std::uint32_t> ranks_of(const std::vector<GangMember>& members,
                                                         WorkerId worker);
+
+// That order with its key, its user and a free port of mpirun; what is left are its tasks.
+[[nodiscard]] Result<GangOrder> order_of(const GangKey& key, const LaunchGang& launch,
+                                         WorkerId worker, const std::string& network);
 
 // What a gang runs as: a user of its own where this process is root, else this process's own.
 [[nodiscard]] uid_t gang_user(const GangKey& key);

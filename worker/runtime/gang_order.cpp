@@ -148,7 +148,8 @@ std::vector<std::string> mpirun_command(const GangOrder& order, const GangProgra
   set("oob_tcp_keepalive_time", "5");
   set("oob_tcp_keepalive_intvl", "2");
   set("oob_tcp_keepalive_probes", "3");
-  if (!memory_can_be_copied()) set("btl_vader_single_copy_mechanism", "none");
+  // What confines a program keeps it from the memory of others, too.
+  if (order.programs || !memory_can_be_copied()) set("btl_vader_single_copy_mechanism", "none");
   if (order.deadlines.run > Duration(0)) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(order.deadlines.run).count();
     out.insert(out.end(), {"--timeout", std::to_string(seconds)});
@@ -157,9 +158,9 @@ std::vector<std::string> mpirun_command(const GangOrder& order, const GangProgra
   for (const GangHost& host : order.hosts) {
     hosts += fmt::format("{}{}:{}", hosts.empty() ? "" : ",", host.mpi_address, host.slots);
   }
-  out.insert(out.end(),
-             {"--host", hosts, "-np", std::to_string(order.ranks()), "--oversubscribe", "--bind-to",
-              "none", "--tag-output", "--wdir", "/", programs.rank.string()});
+  out.insert(out.end(), {"--host", hosts, "-np", std::to_string(order.ranks()), "--oversubscribe",
+                         "--bind-to", "none", "--tag-output", "--wdir", "/",
+                         (order.programs ? programs.program_rank : programs.rank).string()});
   return out;
 }
 

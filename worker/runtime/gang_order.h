@@ -53,6 +53,7 @@ struct GangOrder {
   uid_t uid = 0;               // what it runs as; this process's own: nothing changes
   gid_t gid = 0;
   std::vector<v1::RankTask> tasks;  // of this daemon's ranks, in their order
+  bool programs = false;            // the ranks are programs of the user's
   GangDeadlines deadlines;
   // Not the first host: which launch to expect. One, once, from the first host's daemon.
   Digest token_hash;
@@ -77,8 +78,9 @@ Status check_order(const GangOrder& order);
 struct GangPrograms {
   std::filesystem::path mpirun = "/usr/bin/mpirun";
   std::filesystem::path orted = "/usr/bin/orted";
-  std::filesystem::path agent;  // overwinter-launch-agent
-  std::filesystem::path rank;   // overwinter-rank
+  std::filesystem::path agent;         // overwinter-launch-agent
+  std::filesystem::path rank;          // overwinter-rank
+  std::filesystem::path program_rank;  // overwinter-program-rank
 };
 
 // The command line of FACTS §1.

@@ -372,6 +372,8 @@ void GangPart::rank_ended(GangRank& rank, std::uint32_t number, const v1::RankEn
   GangFault fault =
       make_fault(GangFaultKind::kTaskFailed, number, order_.self, ended.message(), ended.step());
   fault.tensor = ended.tensor();
+  if (ended.has_exit_code()) fault.exit_code = ended.exit_code();
+  if (ended.signal() != 0) fault.signal = ended.signal();
   note_fault(std::move(fault));
   // It ends the others itself (MPI_Abort); nobody waits longer for that.
   kill_at_ = std::chrono::steady_clock::now() + kOthersEndWithin;

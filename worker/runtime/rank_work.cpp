@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "worker/runtime/gang_outcome.h"
 
 namespace overwinter::worker {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kRestored = "restored";
+// Of the lines that tell how a training goes: all steps are in its curves.
+constexpr std::chrono::seconds kLineEvery{5};
 
 Duration from_proto(const google::protobuf::Duration& d) {
   return Duration(d.seconds() * 1000 + d.nanos() / 1'000'000);
@@ -31,29 +34,6 @@ Status give_away(const fs::path& folder, uid_t uid) {
   }
   if (failed) return error(Code::kInternal, "cannot read " + folder.string());
   return Status::success();
-}
-
-// What a fault of the gang says of this worker's seats.
-GangOutcome outcome_of(const GangFault& fault) {
-  switch (fault.kind) {
-    case GangFaultKind::kHostLost:
-    case GangFaultKind::kUnreachable:
-      return GangOutcome::kPeerLost;
-    case GangFaultKind::kRankLost:
-      // How it ended is known to whoever started it.
-      return fault.signal || fault.exit_code ? GangOutcome::kFailed : GangOutcome::kPeerLost;
-    case GangFaultKind::kNone:
-    case GangFaultKind::kTaskFailed:
-    case GangFaultKind::kRankFrozen:
-    case GangFaultKind::kStalled:
-    case GangFaultKind::kNotReady:
-    case GangFaultKind::kLauncherKilled:
-    case GangFaultKind::kRankKilled:
-    case GangFaultKind::kLauncherFailed:
-    case GangFaultKind::kCannotStart:
-      break;
-  }
-  return GangOutcome::kFailed;
 }
 
 Result<CheckpointManifest> manifest_of(const GangKey& key, std::uint32_t world_size,
@@ -153,7 +133,10 @@ Status RankWork::fetch_checkpoint(const OfferSeat& offer, const std::stop_token&
   const fs::path into = folder_->path() / kRestored;
   auto restored = parts_.checkpoints->restore(observer_.access(), into, stop);
   if (!restored) return restored.error();
-  for (const std::string& skipped : restored->skipped) log_warning("{}: {}", offer.job, skipped);
+  for (const std::string& line : fallback_lines(*restored)) {
+    log_warning("{}: {}", offer.job, line);
+    log_line(true, line);
+  }
   if (!restored->manifest) return Status::success();
   task_.set_first_step(restored->manifest->step);
   for (const CheckpointFile& file : restored->manifest->files) {
@@ -168,17 +151,8 @@ Status RankWork::fetch_checkpoint(const OfferSeat& offer, const std::stop_token&
 // ---- launched
 
 Status RankWork::start(const LaunchGang& launch, const std::vector<RankSeat>& seats) {
-  auto order = order_from_members(launch.members, parts_.worker, parts_.network, launch.token);
+  auto order = order_of(key_, launch, parts_.worker, parts_.network);
   if (!order) return order.error();
-  order->key = key_;
-  order->uid = gang_user(key_);
-  order->gid = ::geteuid() == 0 ? order->uid : ::getegid();
-  order->oob_port = kMpirunPortFirst;
-  if (order->leads()) {
-    auto port = free_mpirun_port(key_);
-    if (!port) return port.error();
-    order->oob_port = *port;
-  }
   if (spec_.has_stall_timeout()) order->deadlines.progress = from_proto(spec_.stall_timeout());
   for (const RankSeat& seat : seats) {
     v1::RankTask task = task_;
@@ -222,7 +196,10 @@ void RankWork::heard(const GangEvent& event) {
 }
 
 void RankWork::progressed(std::uint32_t rank, const v1::RankProgress& progress) {
-  if (rank == 0) tell_points(progress);
+  if (rank == 0) {
+    tell_points(progress);
+    tell_line(progress);
+  }
   {
     const MutexLock lock(mutex_);
     step_ = std::max(step_, progress.step());
@@ -246,6 +223,28 @@ void RankWork::tell_points(const v1::RankProgress& progress) {
   if (progress.has_validation_loss()) tell("validation_loss", progress.validation_loss());
 }
 
+void RankWork::tell_line(const v1::RankProgress& progress) {
+  if (!progress.has_loss() && !progress.has_validation_loss()) return;
+  const auto now = std::chrono::steady_clock::now();
+  const bool last = progress.step() == task_.steps();
+  if (now < next_line_ && !last && !progress.has_validation_loss()) return;
+  next_line_ = now + kLineEvery;
+  std::string text = fmt::format("step {} of {}", progress.step(), task_.steps());
+  if (progress.has_loss())
+    text += fmt::format(", loss {:.4f}, learning rate {:.3g}", progress.loss(),
+                        progress.learning_rate());
+  if (progress.has_validation_loss())
+    text += fmt::format(", validation loss {:.4f}", progress.validation_loss());
+  if (progress.tokens_per_second() > 0)
+    text += fmt::format(", {:.0f} tokens a second", progress.tokens_per_second());
+  log_line(false, std::move(text));
+}
+
+void RankWork::log_line(bool error, std::string text) const {
+  const CheckpointAccess of = observer_.access();
+  parts_.log->line({of.seat, of.capability()}, 0, error, std::move(text));
+}
+
 void RankWork::store(std::uint32_t rank, const v1::RankCheckpoint& checkpoint) {
   std::uint32_t world_size = 0;
   {
@@ -255,6 +254,9 @@ void RankWork::store(std::uint32_t rank, const v1::RankCheckpoint& checkpoint) {
   const auto answer = [this, rank, step = checkpoint.step()](const Status& kept) {
     v1::CheckpointKept message;
     message.set_step(step);
+    log_line(!kept.ok(), kept.ok() ? fmt::format("checkpoint of step {} is stored", step)
+                                   : fmt::format("checkpoint of step {} is not stored: {}", step,
+                                                 kept.message));
     if (!kept.ok()) message.set_error(kept.message);
     parts_.launcher->checkpoint_kept(key_, rank, message);
   };
@@ -265,23 +267,11 @@ void RankWork::store(std::uint32_t rank, const v1::RankCheckpoint& checkpoint) {
 }
 
 void RankWork::ended(const GangEnded& ended) {
-  GangSeatExited how;
-  how.message = ended.fault.message;
-  how.exit.rank = ended.fault.rank;
-  how.exit.step = ended.fault.step;
-  how.exit.signal = ended.fault.signal.value_or(0);
-  how.exit.exit_code = ended.fault.exit_code.value_or(0);
-  // The same numbers give the same one that is none.
-  how.exit.repeats = !ended.fault.tensor.empty();
-  if (ended.fault.kind != GangFaultKind::kNone) {
-    how.outcome = outcome_of(ended.fault);
-  } else {
+  GangSeatExited how = seat_exit_of(ended);
+  if (ended.fault.kind == GangFaultKind::kNone) {
     const MutexLock lock(mutex_);
     how.exit.step = step_;
-    const bool to_the_end = ended.clean && (!stop_asked_ || step_ >= task_.steps());
-    how.outcome = to_the_end    ? GangOutcome::kCompleted
-                  : stop_asked_ ? GangOutcome::kStopped
-                                : GangOutcome::kPeerLost;
+    if (stop_asked_ && (!ended.clean || step_ < task_.steps())) how.outcome = GangOutcome::kStopped;
   }
   if (ended.fault.kind == GangFaultKind::kUnreachable) {
     WorkerId unreachable;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -48,6 +49,8 @@ class RankWork final : public GangWork {
   void add_file(const std::string& name, v1::LocalFile& into) const;
   void progressed(std::uint32_t rank, const v1::RankProgress& progress);
   void tell_points(const v1::RankProgress& progress);
+  void tell_line(const v1::RankProgress& progress);
+  void log_line(bool error, std::string text) const;
   void store(std::uint32_t rank, const v1::RankCheckpoint& checkpoint);
   void ended(const GangEnded& ended);
 
@@ -59,6 +62,7 @@ class RankWork final : public GangWork {
   v1::JobSpec spec_;
   v1::RankTask task_;  // what all ranks have in common
 
+  std::chrono::steady_clock::time_point next_line_;  // of the gang's thread
   Mutex mutex_;
   std::vector<GangHost> hosts_ OW_GUARDED_BY(mutex_);
   std::uint64_t step_ OW_GUARDED_BY(mutex_) = 0;  // the furthest of a rank of this worker

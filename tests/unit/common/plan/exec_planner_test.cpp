@@ -34,8 +34,9 @@ v1::JobSpec a_program(std::uint32_t workers = 1, const std::string& device = "an
   return spec;
 }
 
-PlanOutcome plan_of(const v1::JobSpec& spec, const ClusterOffer& offer) {
-  auto outcome = plan_job(spec, {}, offer);
+PlanOutcome plan_of(const v1::JobSpec& spec, const ClusterOffer& offer,
+                    std::uint64_t measured = 0) {
+  auto outcome = plan_job(spec, {.exec_peak_bytes = measured}, offer);
   EXPECT_TRUE(outcome.has_value()) << (outcome ? "" : outcome.error().message);
   return outcome ? *outcome : PlanOutcome{};
 }
@@ -143,6 +144,51 @@ TEST(ExecPlanner, WaitsForItsFirstWorkerAndIsNoElasticJob) {
   v1::JobSpec spec = a_program();
   spec.set_transport("elastic");
   EXPECT_EQ(plan_job(spec, {}, {}).error().field, "transport");
+}
+
+TEST(ExecPlanner, ProposesWhatAnEarlierRunTookAndAQuarterMore) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 8 * kGiB)};
+  const auto outcome = plan_of(a_program(), offer, kGiB - 100);
+  ASSERT_EQ(outcome.alternatives.size(), 1u);
+  const Alternative& best = outcome.alternatives.front();
+  EXPECT_EQ(best.demand.memory_bytes, 1280 * kMiB);
+  EXPECT_TRUE(best.plan.exec().measured());
+  EXPECT_NE(warnings_of(best).find("took 1.0 GiB"), std::string::npos) << warnings_of(best);
+  EXPECT_EQ(plan_of(a_program(), offer, kMiB).alternatives.front().demand.memory_bytes, 65 * kMiB)
+      << "never less than a margin of 64 MiB";
+  auto asked = a_program();
+  asked.set_memory_per_device_bytes(3 * kGiB);
+  const auto said = plan_of(asked, offer, kGiB);
+  EXPECT_EQ(said.alternatives.front().demand.memory_bytes, 3 * kGiB);
+  EXPECT_FALSE(said.alternatives.front().plan.exec().measured());
+}
+
+TEST(ExecPlanner, TakesAWholeDeviceWhereTheMeasuredPeakHasNoRoom) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("a", 2 * kGiB)};
+  const auto outcome = plan_of(a_program(), offer, 2 * kGiB);
+  ASSERT_EQ(outcome.alternatives.size(), 1u);
+  EXPECT_EQ(outcome.alternatives.front().demand.memory_bytes, 2 * kGiB);
+  EXPECT_FALSE(outcome.alternatives.front().plan.exec().measured());
+}
+
+TEST(ExecPlanner, AMachineHasWhatTheJobAsksForBesideItsDevices) {
+  ClusterOffer offer;
+  offer.workers = {a_worker("small", 8 * kGiB), a_worker("large", 8 * kGiB)};
+  offer.workers[0].host = {16 * kGiB, 4};
+  offer.workers[1].host = {64 * kGiB, 32};
+  auto spec = a_program();
+  spec.mutable_host()->set_memory_bytes(32 * kGiB);
+  const auto outcome = plan_of(spec, offer);
+  ASSERT_EQ(outcome.ruled_out.size(), 1u);
+  EXPECT_EQ(outcome.ruled_out[0].what(), "small");
+  EXPECT_EQ(outcome.ruled_out[0].why(),
+            "is on a machine with 16.0 GiB of memory; host.memory is 32.0 GiB");
+  EXPECT_EQ(outcome.alternatives.front().demand.host, (HostSize{32 * kGiB, 0}));
+  spec.mutable_host()->set_cpus(64);
+  EXPECT_EQ(plan_of(spec, offer).ruled_out[1].why(),
+            "is on a machine with 32 processors; host.cpus is 64");
 }
 
 }  // namespace

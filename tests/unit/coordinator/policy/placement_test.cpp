@@ -55,6 +55,15 @@ TEST(Placement, EachHardConstraintSaysItsNumbers) {
   f.demand.device_kind = "H100";
   EXPECT_EQ(f.verdict(f.candidate()).why, Why::kKind);
   f.demand.device_kind = "cpu";
+  c = f.candidate();
+  c.host = {8 * kGiB, 4};
+  f.demand.host = {16 * kGiB, 0};
+  EXPECT_EQ(f.verdict(c).why, Why::kHostMemory);
+  EXPECT_EQ(f.verdict(c).has, 8 * kGiB);
+  f.demand.host = {8 * kGiB, 5};
+  EXPECT_EQ(f.verdict(c).why, Why::kHostCpus);
+  EXPECT_EQ(f.verdict(c).needs, 5U);
+  f.demand.host = {};
   f.demand.memory_bytes = 5 * kGiB;
   Verdict v = f.verdict(f.candidate());
   EXPECT_EQ(v.why, Why::kMemoryTotal);

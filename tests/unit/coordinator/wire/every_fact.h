@@ -53,6 +53,7 @@ inline Demand some_demand() {
   out.runs_user_code = true;
   out.stall_timeout = Duration(77'000);
   out.start_timeout = Duration(55'000);
+  out.host = {1ULL << 37, 48};
   return out;
 }
 
@@ -93,7 +94,8 @@ inline WorkerConnected full(Tag<WorkerConnected>) {
            "10.0.0.0/24",
            true,
            "--no-exec",
-           "cgroup2"}};
+           "cgroup2",
+           {1ULL << 36, 24}}};
 }
 inline WorkerStateChanged full(Tag<WorkerStateChanged>) {
   return {WorkerId(12), WorkerState::kDraining, "because", 14, true};

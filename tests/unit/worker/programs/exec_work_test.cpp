@@ -224,7 +224,7 @@ class ExecWorkTest : public testing::Test {
   }
 
   Status prepare(std::optional<std::uint64_t> from_step = std::nullopt) {
-    ExecWorkParts parts;
+    ProgramWorkParts parts;
     parts.site = &site_;
     parts.worker = WorkerId(1);
     parts.address = "127.0.0.1";

@@ -7,7 +7,7 @@
 
 #include "worker/exec/process_tree.h"
 
-namespace overwinter::worker {
+namespace overwinter::worker::exec {
 
 struct TreeVerdict {
   bool good = false;                   // all processes ended with 0
@@ -17,10 +17,10 @@ struct TreeVerdict {
   std::string message;  // one sentence with the numbers; empty when good
 };
 // `first`: the process that was seen to fail first; others then ended because of it.
-[[nodiscard]] TreeVerdict judge(const exec::TreeEnd& end,
+[[nodiscard]] TreeVerdict judge(const TreeEnd& end,
                                 std::optional<std::size_t> first = std::nullopt);
 
 // What stands in a log where lines are missing.
 [[nodiscard]] std::string dropped_text(std::uint64_t bytes);
 
-}  // namespace overwinter::worker
+}  // namespace overwinter::worker::exec

@@ -1,4 +1,4 @@
-#include "worker/programs/tree_verdict.h"
+#include "worker/exec/tree_verdict.h"
 
 #include <fmt/core.h>
 
@@ -6,7 +6,7 @@
 
 #include "common/base/bytes.h"
 
-namespace overwinter::worker {
+namespace overwinter::worker::exec {
 namespace {
 
 std::string signal_text(int signal) {
@@ -16,7 +16,7 @@ std::string signal_text(int signal) {
 
 }  // namespace
 
-TreeVerdict judge(const exec::TreeEnd& end, std::optional<std::size_t> first) {
+TreeVerdict judge(const TreeEnd& end, std::optional<std::size_t> first) {
   TreeVerdict verdict;
   for (std::size_t i = 0; i < end.processes.size() && !first; ++i)
     if (!end.processes[i].succeeded()) first = i;
@@ -46,4 +46,4 @@ std::string dropped_text(std::uint64_t bytes) {
   return fmt::format("[overwinter: {} of output were left out here]", format_bytes(bytes));
 }
 
-}  // namespace overwinter::worker
+}  // namespace overwinter::worker::exec

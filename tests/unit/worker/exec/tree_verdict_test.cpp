@@ -1,12 +1,12 @@
-#include "worker/programs/tree_verdict.h"
+#include "worker/exec/tree_verdict.h"
 
 #include <gtest/gtest.h>
 
-namespace overwinter::worker {
+namespace overwinter::worker::exec {
 namespace {
 
-exec::ProcessEnd ended(std::optional<int> code, int signal = 0) {
-  exec::ProcessEnd end;
+ProcessEnd ended(std::optional<int> code, int signal = 0) {
+  ProcessEnd end;
   end.started = true;
   end.exit_code = code;
   end.signal = signal;
@@ -14,7 +14,7 @@ exec::ProcessEnd ended(std::optional<int> code, int signal = 0) {
 }
 
 TEST(TreeVerdict, SaysWhatCameFirst) {
-  exec::TreeEnd end;
+  TreeEnd end;
   EXPECT_FALSE(judge(end).good) << "no process is no success";
   end.processes = {ended(0), ended(0)};
   EXPECT_TRUE(judge(end).good);
@@ -41,4 +41,4 @@ TEST(TreeVerdict, NamesWhatIsMissingFromALog) {
 }
 
 }  // namespace
-}  // namespace overwinter::worker
+}  // namespace overwinter::worker::exec

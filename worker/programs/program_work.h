@@ -1,0 +1,135 @@
+// ProgramWork: what all launchers have in common: the place of the attempt, what the program says,
+// its checkpoints, its outputs, and how it is told to stop. How its processes are started, told and
+// ended is the launcher's (exec_work.h, mpi_work.h).
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "overwinter/v1/job.pb.h"
+#include "worker/exec/launch_environment.h"
+#include "worker/exec/progress_lines.h"
+#include "worker/programs/checkpoint_collector.h"
+#include "worker/programs/program_place.h"
+#include "worker/programs/program_site.h"
+#include "worker/runtime/gang_work.h"
+#include "worker/runtime/ports.h"
+
+namespace overwinter::worker {
+
+struct ProgramWorkParts {
+  const ProgramSite* site = nullptr;
+  WorkerId worker;      // this one
+  std::string address;  // IPv4, by which other members reach this machine
+  JobFiles* files = nullptr;
+  CheckpointPort* checkpoints = nullptr;
+  JobLog* log = nullptr;
+  JobSecrets* secrets = nullptr;
+  JobOutputs* outputs = nullptr;
+};
+
+// How a signal reaches the program, by the specification.
+[[nodiscard]] int stop_signal(const v1::StopSpec& stop);
+[[nodiscard]] std::chrono::milliseconds stop_grace(const v1::StopSpec& stop);
+
+class ProgramWork : public GangWork {
+ public:
+  ProgramWork(const ProgramWork&) = delete;
+  ProgramWork& operator=(const ProgramWork&) = delete;
+
+  [[nodiscard]] Status prepare(const OfferSeat& offer, const std::stop_token& stop) override;
+  void wind_down() override;
+  void kill() override;
+
+ protected:
+  ProgramWork(GangKey key, ProgramWorkParts parts, GangWorkObserver& observer);
+
+  // ---- of the launcher. From the thread beside the program, while it runs.
+  virtual void stop_program(int signal, std::chrono::milliseconds grace) = 0;
+  [[nodiscard]] virtual std::vector<pid_t> processes() const = 0;
+  virtual void look() {}  // twice a second
+  // From any thread.
+  virtual void kill_program() = 0;
+  // Whose uid the attempt has; nothing: one is leased.
+  [[nodiscard]] virtual std::optional<uid_t> owner() const { return std::nullopt; }
+
+  // ---- for the launcher
+  // What its processes are told beside their places: `user` variables win over defaults.
+  struct Told {
+    std::vector<std::string> command;
+    exec::JobNames names;
+    exec::Environment user;
+  };
+  [[nodiscard]] Result<Told> told() const;
+  // Before the program starts: its ranks here, of `world_size`. `first`: this worker's checkpoints
+  // and outputs are the job's (under DDP its first rank writes them).
+  void set_ranks(std::vector<std::uint32_t> ranks, std::uint32_t world_size, bool first);
+  // Once it runs: begins the thread beside it.
+  void watch_program();
+  // Ends that thread without a word. Call in the destructor, after the program has ended.
+  void forget_program();
+  // A line of a rank.
+  void said(std::uint32_t rank, bool error, std::string_view text);
+  void log_line(std::uint32_t rank, bool error, std::string_view text) const;
+  // Every process has ended; `how` without the step. What it left is kept, then over() is told.
+  // Where it was told to stop, or killed, `how` says what the processes' ends alone say.
+  void program_over(GangSeatExited how, std::uint64_t memory_peak_bytes, bool by_itself);
+  [[nodiscard]] bool killed() const { return killed_; }
+
+  const GangKey key_;
+  const ProgramWorkParts parts_;
+  GangWorkObserver& observer_;
+  // Set before the program starts and not changed after.
+  v1::JobSpec spec_;
+  exec::Launcher launcher_ = exec::Launcher::kEnv;
+  std::unique_ptr<ProgramPlace> place_;
+  std::vector<std::uint32_t> ranks_;  // of this worker's seats, in their order
+
+ private:
+  struct Over {
+    GangSeatExited how;
+    bool by_itself = false;
+  };
+  Status note_metrics();
+  void take_progress(std::uint32_t rank, const exec::ProgressLine& progress);
+  [[nodiscard]] std::optional<std::uint64_t> step() const;
+  void watch();
+  void look_for_checkpoint();
+  void stop_when_due();
+  void close(const Over& over);
+  void keep_last_checkpoint();
+  [[nodiscard]] Status keep_outputs();
+  void keep_workdir();
+  [[nodiscard]] GangSeatExited verdict(const Over& over) const;
+
+  std::string job_;  // resource name
+  std::vector<exec::NamedPattern> patterns_;
+  exec::Environment secrets_;
+  bool first_ = false;
+
+  std::atomic<bool> killed_{false};
+  std::stop_source given_up_;
+  mutable Mutex mutex_;
+  Condition changed_;
+  bool ending_ OW_GUARDED_BY(mutex_) = false;  // this object is being destroyed
+  std::optional<std::chrono::steady_clock::time_point> stop_asked_ OW_GUARDED_BY(mutex_);
+  std::uint64_t taken_when_asked_ OW_GUARDED_BY(mutex_) = 0;
+  bool signalled_ OW_GUARDED_BY(mutex_) = false;
+  std::optional<std::uint64_t> step_ OW_GUARDED_BY(mutex_);
+  std::uint64_t values_ OW_GUARDED_BY(mutex_) = 0;  // told without a step
+  std::uint64_t memory_peak_ OW_GUARDED_BY(mutex_) = 0;
+  std::optional<Over> over_ OW_GUARDED_BY(mutex_);
+  CheckpointSending sending_;
+  std::unique_ptr<CheckpointCollector> collector_;  // null: this worker collects none
+  std::jthread watch_;                              // last: it uses the rest
+};
+
+}  // namespace overwinter::worker
