@@ -239,6 +239,13 @@ void check_workers(const v1::DoctorReport& report, FindingList& out) {
   }
 }
 
+// Whether that had to be answered: an older coordinator does not know every question, and machines
+// are asked only on the side.
+bool had_to(const v1::DoctorReport& report, const v1::Unanswered& one) {
+  if (one.question() == "probes") return report.pairs();
+  return one.question() != "diagnosis" || static_cast<Code>(one.code()) != Code::kUnimplemented;
+}
+
 void note_refusals(const v1::DoctorReport& report, FindingList& out) {
   for (const v1::Unanswered& one : report.unanswered()) {
     if (one.question() == "profile" || one.question() == "status") continue;
@@ -252,10 +259,10 @@ void note_refusals(const v1::DoctorReport& report, FindingList& out) {
     const char* check = one.question() == "probes"    ? (report.pairs() ? "pairs" : "machines")
                         : one.question() == "workers" ? "workers"
                                                       : "coordinator";
-    if (one.question() == "probes" && !report.pairs()) {
-      out.warning(check, what + one.message(), or_else(one.hint(), next));
-    } else {
+    if (had_to(report, one)) {
       out.failure(check, what + one.message(), or_else(one.hint(), next));
+    } else {
+      out.warning(check, what + one.message(), or_else(one.hint(), next));
     }
   }
 }
@@ -285,7 +292,7 @@ int doctor_exit_code(const v1::DoctorReport& report) {
     return exit_code_of(error(static_cast<Code>(one.code()), one.message()));
   };
   for (const v1::Unanswered& one : report.unanswered()) {
-    if (one.question() != "probes" || report.pairs()) return code_of(one);
+    if (had_to(report, one)) return code_of(one);
   }
   for (const v1::Finding& one : report.findings()) {
     if (one.severity() == v1::Finding::FAILURE) return kJobFailed;

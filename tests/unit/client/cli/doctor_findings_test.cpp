@@ -159,11 +159,11 @@ TEST(DoctorFindings, JudgingTwiceSaysItOnce) {
 
 TEST(DoctorFindings, WhoReachesNobodyIsToldThatAlone) {
   const auto cut_off = [](v1::DoctorReport& report) {
-    v1::DoctorReport only;
-    *only.mutable_time() = report.time();
-    *only.mutable_root_expire_time() = report.root_expire_time();
-    not_answered(only, "status", Code::kUnavailable);
-    report = only;
+    v1::DoctorReport little;
+    *little.mutable_time() = report.time();
+    *little.mutable_root_expire_time() = report.root_expire_time();
+    not_answered(little, "status", Code::kUnavailable);
+    report = little;
   };
   EXPECT_TRUE(only(wrong_after(cut_off), "FAILURE coordinator ", "because"));
   EXPECT_EQ(exit_code_after(cut_off), 3);
@@ -355,6 +355,12 @@ TEST(DoctorFindings, WhatMayNotBeAskedFailsOnlyWhereItWasWanted) {
   EXPECT_EQ(exit_code_after(refused), 4);
   EXPECT_TRUE(only(wrong_after(alone), "WARNING machines ", "operator"));
   EXPECT_EQ(exit_code_after(alone), 0);
+  const auto older = [](v1::DoctorReport& r) {
+    r.clear_diagnosis();
+    not_answered(r, "diagnosis", Code::kUnimplemented);
+  };
+  EXPECT_TRUE(only(wrong_after(older), "WARNING coordinator ", "upgrade the coordinator"));
+  EXPECT_EQ(exit_code_after(older), 0);
 }
 
 }  // namespace

@@ -5,13 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <deque>
 #include <filesystem>
 #include <memory>
-#include <optional>
+#include <utility>
 
+#include "common/base/mutex.h"
 #include "common/security/ca.h"
 #include "common/security/leaf_store.h"
 #include "common/security/tls_credentials.h"
