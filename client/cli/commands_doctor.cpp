@@ -43,8 +43,7 @@ void ask_diagnosis(client::Client& client, v1::DoctorReport& report) {
   *report.mutable_diagnosis() = std::move(*diagnosis);
   const std::int64_t half = (after - before).count() / 2;
   const std::int64_t there = TimeUtil::TimestampToMilliseconds(report.diagnosis().wall_time());
-  *report.mutable_clock_offset() =
-      TimeUtil::MillisecondsToDuration(there - unix_ms(before) - half);
+  *report.mutable_clock_offset() = TimeUtil::MillisecondsToDuration(there - unix_ms(before) - half);
   *report.mutable_clock_uncertainty() = TimeUtil::MillisecondsToDuration(half + 1);
 }
 
@@ -57,13 +56,13 @@ void ask_workers(const Globals& globals, client::Client& client, v1::DoctorRepor
   }
   v1::ProbeWorkersRequest request;
   request.set_pairs(report.pairs());
-  const Duration within = std::clamp(
-      globals.timeout.value_or(report.pairs() ? kWaysWithin : kMachinesWithin), kWithinLeast,
-      kWithinMost);
+  const Duration within =
+      std::clamp(globals.timeout.value_or(report.pairs() ? kWaysWithin : kMachinesWithin),
+                 kWithinLeast, kWithinMost);
   *request.mutable_within() = TimeUtil::MillisecondsToDuration(within.count());
   if (report.pairs()) {
-    say(globals.output, "every worker tries every other machine, at most for " +
-                            format_duration(within));
+    say(globals.output,
+        "every worker tries every other machine, at most for " + format_duration(within));
   }
   auto probes = client.probe_workers(request);
   if (probes) {
@@ -80,7 +79,8 @@ void gather(const Globals& globals, v1::DoctorReport& report) {
   if (!credentials) return note_unanswered(report, "profile", credentials.error());
   report.set_address(credentials->address);
   if (const auto root = read_certificate(credentials->root_pem)) {
-    *report.mutable_root_expire_time() = TimeUtil::MillisecondsToTimestamp(unix_ms(root->not_after));
+    *report.mutable_root_expire_time() =
+        TimeUtil::MillisecondsToTimestamp(unix_ms(root->not_after));
   }
   auto client = globals.connect();
   if (!client) return note_unanswered(report, "profile", client.error());
@@ -123,7 +123,8 @@ std::string ports_text(const v1::LinkFacts& link) {
     const char* answer = port.answer() == v1::PortFacts::SILENT     ? " silent"
                          : port.answer() == v1::PortFacts::REJECTED ? " refused"
                                                                     : nullptr;
-    if (answer != nullptr) out += fmt::format("{}{}{}", out.empty() ? "" : ", ", port.port(), answer);
+    if (answer != nullptr)
+      out += fmt::format("{}{}{}", out.empty() ? "" : ", ", port.port(), answer);
   }
   return out.empty() && link.ports_size() > 0 ? "open" : out;
 }
@@ -132,8 +133,7 @@ void print_ways(const OutputOptions& options, const v1::ProbeWorkersResponse& pr
   Table table({"FROM", "TO", "PEER PORT", "ROUND TRIP", "RATE", "OTHER PORTS"});
   for (const v1::PairProbe& pair : probes.pairs()) {
     const v1::LinkFacts& link = pair.link();
-    const auto micros =
-        static_cast<double>(TimeUtil::DurationToMicroseconds(link.round_trip()));
+    const auto micros = static_cast<double>(TimeUtil::DurationToMicroseconds(link.round_trip()));
     table.add({short_name(pair.from()), short_name(pair.to()),
                !pair.has_link()   ? "-"
                : link.reachable() ? "open"

@@ -51,14 +51,14 @@ bool check_coordinator(const v1::DoctorReport& report, FindingList& out) {
   if (const auto* none = unanswered(report, "status")) {
     const bool refused = static_cast<Code>(none->code()) == Code::kUnauthenticated ||
                          static_cast<Code>(none->code()) == Code::kPermissionDenied;
-    out.failure(refused ? "token" : "coordinator", none->message(),
-                or_else(none->hint(), refused ? "ask an admin for another: `overwinter tokens create`"
-                                              : "look at the coordinator's log"));
+    out.failure(
+        refused ? "token" : "coordinator", none->message(),
+        or_else(none->hint(), refused ? "ask an admin for another: `overwinter tokens create`"
+                                      : "look at the coordinator's log"));
     return false;
   }
-  out.ok("coordinator",
-         fmt::format("{} at {} answers, up since {}", report.status().cluster(), report.address(),
-                     time_text(report.status().started())));
+  out.ok("coordinator", fmt::format("{} at {} answers, up since {}", report.status().cluster(),
+                                    report.address(), time_text(report.status().started())));
   return true;
 }
 
@@ -110,12 +110,12 @@ void check_clocks(const v1::DoctorReport& report, FindingList& out) {
   if (!known.has_now() || !known.has_wall_time()) return;
   const std::int64_t ahead = TimeUtil::DurationToMilliseconds(known.now() - known.wall_time());
   if (std::abs(ahead) <= kClockWarningMs) return;
-  out.warning("clock",
-              fmt::format("cluster time is {} {} the coordinator's clock: that clock has jumped",
-                          format_duration(Duration(std::abs(ahead))),
-                          ahead > 0 ? "ahead of" : "behind"),
-              "let NTP keep it; bills and deadlines stay with cluster time, which comes nearer by "
-              "itself");
+  out.warning(
+      "clock",
+      fmt::format("cluster time is {} {} the coordinator's clock: that clock has jumped",
+                  format_duration(Duration(std::abs(ahead))), ahead > 0 ? "ahead of" : "behind"),
+      "let NTP keep it; bills and deadlines stay with cluster time, which comes nearer by "
+      "itself");
 }
 
 void check_token(const v1::DoctorReport& report, FindingList& out) {
@@ -126,12 +126,12 @@ void check_token(const v1::DoctorReport& report, FindingList& out) {
                  "ask an admin for another: `overwinter tokens create`")) {
     return;
   }
-  out.ok("token",
-         fmt::format("{} of {}{}", known.role(),
-                     known.project().empty() ? "all projects" : "project " + known.project(),
-                     known.has_token_expire_time()
-                         ? ", until " + time_text(known.token_expire_time())
-                         : ", without end"));
+  out.ok(
+      "token",
+      fmt::format("{} of {}{}", known.role(),
+                  known.project().empty() ? "all projects" : "project " + known.project(),
+                  known.has_token_expire_time() ? ", until " + time_text(known.token_expire_time())
+                                                : ", without end"));
 }
 
 // How many minor versions lie between; nothing when one of them cannot be read, or the major ones
@@ -205,7 +205,8 @@ void check_workers(const v1::DoctorReport& report, FindingList& out) {
   std::size_t there = 0;
   for (const v1::Worker& worker : report.workers()) {
     const std::string name = short_name(worker.name());
-    const auto silent = format_duration(Duration(TimeUtil::DurationToMilliseconds(worker.silent())));
+    const auto silent =
+        format_duration(Duration(TimeUtil::DurationToMilliseconds(worker.silent())));
     if (worker.state() != v1::Worker::REMOVED) ++there;
     switch (worker.state()) {
       case v1::Worker::READY:
@@ -238,6 +239,13 @@ void check_workers(const v1::DoctorReport& report, FindingList& out) {
   }
 }
 
+// Whether that had to be answered: an older coordinator does not know every question, and machines
+// are asked only on the side.
+bool had_to(const v1::DoctorReport& report, const v1::Unanswered& one) {
+  if (one.question() == "probes") return report.pairs();
+  return one.question() != "diagnosis" || static_cast<Code>(one.code()) != Code::kUnimplemented;
+}
+
 void note_refusals(const v1::DoctorReport& report, FindingList& out) {
   for (const v1::Unanswered& one : report.unanswered()) {
     if (one.question() == "profile" || one.question() == "status") continue;
@@ -245,16 +253,16 @@ void note_refusals(const v1::DoctorReport& report, FindingList& out) {
     const std::string what = one.question() == "probes"    ? "the workers were not asked: "
                              : one.question() == "workers" ? "workers could not be listed: "
                                                            : "the coordinator does not say more: ";
-    const char* next = code == Code::kPermissionDenied  ? "an operator's token may"
-                       : code == Code::kUnimplemented   ? "upgrade the coordinator"
-                                                        : "ask again; then look at its log";
+    const char* next = code == Code::kPermissionDenied ? "an operator's token may"
+                       : code == Code::kUnimplemented  ? "upgrade the coordinator"
+                                                       : "ask again; then look at its log";
     const char* check = one.question() == "probes"    ? (report.pairs() ? "pairs" : "machines")
                         : one.question() == "workers" ? "workers"
                                                       : "coordinator";
-    if (one.question() == "probes" && !report.pairs()) {
-      out.warning(check, what + one.message(), or_else(one.hint(), next));
-    } else {
+    if (had_to(report, one)) {
       out.failure(check, what + one.message(), or_else(one.hint(), next));
+    } else {
+      out.warning(check, what + one.message(), or_else(one.hint(), next));
     }
   }
 }
@@ -284,7 +292,7 @@ int doctor_exit_code(const v1::DoctorReport& report) {
     return exit_code_of(error(static_cast<Code>(one.code()), one.message()));
   };
   for (const v1::Unanswered& one : report.unanswered()) {
-    if (one.question() != "probes" || report.pairs()) return code_of(one);
+    if (had_to(report, one)) return code_of(one);
   }
   for (const v1::Finding& one : report.findings()) {
     if (one.severity() == v1::Finding::FAILURE) return kJobFailed;

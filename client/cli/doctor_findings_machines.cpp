@@ -57,9 +57,10 @@ void check_shared_memory(const v1::HostProbe& host, const std::string& name, Fin
 void check_host(const v1::HostProbe& host, FindingList& out) {
   const std::string name = short_name(host.worker());
   if (!host.has_facts()) {
-    out.warning("machines", host.message(),
-                "`overwinter workers get " + name + "`; a worker older than this release says nothing",
-                host.worker());
+    out.warning(
+        "machines", host.message(),
+        "`overwinter workers get " + name + "`; a worker older than this release says nothing",
+        host.worker());
     return;
   }
   const v1::HostFacts& facts = host.facts();
@@ -107,8 +108,8 @@ bool check_way(const v1::PairProbe& pair, FindingList& out) {
   const std::string from = short_name(pair.from());
   const std::string to = short_name(pair.to());
   const v1::LinkFacts& link = pair.link();
-  const bool all_blocked = link.ports_size() > 0 &&
-                           std::all_of(link.ports().begin(), link.ports().end(), is_blocked);
+  const bool all_blocked =
+      link.ports_size() > 0 && std::all_of(link.ports().begin(), link.ports().end(), is_blocked);
   if (!link.reachable()) {
     std::string text = fmt::format("from {} to {}: {}", from, to, link.message());
     if (all_blocked) text += "; its other ports are silent too";
@@ -126,8 +127,9 @@ bool check_way(const v1::PairProbe& pair, FindingList& out) {
   for (const v1::PortFacts& port : link.ports()) {
     if (!is_blocked(port)) continue;
     free = false;
-    const std::string text = fmt::format("from {} to {}: {}: {} on port {}", from, to,
-                                         port.stands_for(), answer_text(port.answer()), port.port());
+    const std::string text =
+        fmt::format("from {} to {}: {}: {} on port {}", from, to, port.stands_for(),
+                    answer_text(port.answer()), port.port());
     if (pair.same_network()) {
       out.failure("pairs", text,
                   fmt::format("let {}'s machine reach these ports of {}'s", from, to), pair.to());
@@ -208,7 +210,8 @@ void check_programs(const v1::DoctorReport& report, FindingList& out) {
     if (worker.no_exec() == "--no-exec") {
       wanted_so.insert(name);
     } else if (!worker.no_exec().empty()) {
-      out.warning("programs", fmt::format("{} runs no program of users: {}", name, worker.no_exec()),
+      out.warning("programs",
+                  fmt::format("{} runs no program of users: {}", name, worker.no_exec()),
                   "exec jobs go to other workers; that sentence says what its machine would need",
                   worker.name());
     } else if (worker.memory_limit().empty()) {
@@ -262,8 +265,7 @@ void check_networks(const v1::DoctorReport& report, FindingList& out) {
                           network, joined(names[network]));
   }
   if (groups.empty()) {
-    out.warning("gangs",
-                "no two machines share a private network: no gang spans several of them",
+    out.warning("gangs", "no two machines share a private network: no gang spans several of them",
                 "put them on one (WireGuard will do) and start the workers with --peer-address");
   } else {
     out.ok("gangs", groups);

@@ -327,8 +327,8 @@ Status Coordinator::Impl::open_ports() {
   if (Status status = open_dashboard(); !status.ok()) return status;
   const std::string host =
       config.names.empty() ? host_of(config.listen_dashboard) : config.names.front();
-  serving = {loop->now(), "https://" + host + ":" + std::to_string(https->port()),
-             config.data_dir, folder.leaf()};
+  serving = {loop->now(), "https://" + host + ":" + std::to_string(https->port()), config.data_dir,
+             folder.leaf()};
   Status status = servers->start();
   ready = status.ok();
   return status;

@@ -46,8 +46,8 @@ Result<std::vector<ProbedWorker>> probed_workers(const runtime::Views& views,
   std::vector<ProbedWorker> out;
   bool others = false;
   for (const auto& view : views.workers()) {
-    const bool there = view->state == core::WorkerState::kReady ||
-                       view->state == core::WorkerState::kDraining;
+    const bool there =
+        view->state == core::WorkerState::kReady || view->state == core::WorkerState::kDraining;
     if (!there || !runtime::sees_worker(caller, *view)) continue;
     if (!caller.project.empty() && view->projects != std::vector{caller.project}) {
       others = true;

@@ -1,4 +1,5 @@
-// AdminService: workers, projects, tokens, join files, questions of `overwinter doctor`. Methods as in admin.proto.
+// AdminService: workers, projects, tokens, join files, questions of `overwinter doctor`. Methods as
+// in admin.proto.
 #pragma once
 
 #include "coordinator/rpc/login_codes.h"

@@ -1,5 +1,5 @@
-// WorkerProbes: asks workers over their streams what they find (probe_plan.h says whom and when) and
-// gathers the answers. One run at a time; nothing of it is kept.
+// WorkerProbes: asks workers over their streams what they find (probe_plan.h says whom and when)
+// and gathers the answers. One run at a time; nothing of it is kept.
 #pragma once
 
 #include <functional>

@@ -199,8 +199,7 @@ void WorkerSessions::launch(const core::LaunchGang& effect) {
   }
 }
 
-bool WorkerSessions::say(WorkerId worker, Incarnation incarnation,
-                         v1::CoordinatorMessage message) {
+bool WorkerSessions::say(WorkerId worker, Incarnation incarnation, v1::CoordinatorMessage message) {
   const auto session = find(worker, incarnation);
   if (!session) return false;
   session->put(std::move(message));

@@ -58,8 +58,7 @@ class Flood {
   };
 
   void send(Slot& slot) OW_REQUIRES(mutex_) {
-    if (stopped_ || sent_ >= wish_.bytes_max ||
-        steady_clock::now() - began_ >= wish_.rate_within) {
+    if (stopped_ || sent_ >= wish_.bytes_max || steady_clock::now() - began_ >= wish_.rate_within) {
       return;
     }
     const std::uint64_t bytes = std::min(std::clamp(arrived_, kPayloadMin, kPayloadMax),

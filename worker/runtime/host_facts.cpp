@@ -26,7 +26,7 @@ std::string why_no_open_mpi(const GangPrograms& programs) {
     if (::access(program.c_str(), X_OK) != 0)
       return "Open MPI is not installed: no " + program.string();
   }
-  for (const auto& program : {programs.rank, programs.agent}) {
+  for (const auto& program : {programs.rank, programs.program_rank, programs.agent}) {
     if (::access(program.c_str(), X_OK) != 0)
       return program.filename().string() + " is missing beside overwinter-worker";
   }

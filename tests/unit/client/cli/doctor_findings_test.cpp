@@ -159,11 +159,11 @@ TEST(DoctorFindings, JudgingTwiceSaysItOnce) {
 
 TEST(DoctorFindings, WhoReachesNobodyIsToldThatAlone) {
   const auto cut_off = [](v1::DoctorReport& report) {
-    v1::DoctorReport only;
-    *only.mutable_time() = report.time();
-    *only.mutable_root_expire_time() = report.root_expire_time();
-    not_answered(only, "status", Code::kUnavailable);
-    report = only;
+    v1::DoctorReport little;
+    *little.mutable_time() = report.time();
+    *little.mutable_root_expire_time() = report.root_expire_time();
+    not_answered(little, "status", Code::kUnavailable);
+    report = little;
   };
   EXPECT_TRUE(only(wrong_after(cut_off), "FAILURE coordinator ", "because"));
   EXPECT_EQ(exit_code_after(cut_off), 3);
@@ -176,29 +176,31 @@ TEST(DoctorFindings, WhoReachesNobodyIsToldThatAlone) {
 
 TEST(DoctorFindings, CertificatesAndTokensThatEndSoon) {
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_diagnosis()->mutable_certificate_expire_time()->set_seconds(kNow + kDay);
-             }),
-             "WARNING certificates ", "the coordinator"));
+                     r.mutable_diagnosis()->mutable_certificate_expire_time()->set_seconds(kNow +
+                                                                                           kDay);
+                   }),
+                   "WARNING certificates ", "the coordinator"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_diagnosis()->mutable_issuer_expire_time()->set_seconds(kNow - 1);
-             }),
-             "FAILURE certificates ", "root.key"));
+                     r.mutable_diagnosis()->mutable_issuer_expire_time()->set_seconds(kNow - 1);
+                   }),
+                   "FAILURE certificates ", "root.key"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_root_expire_time()->set_seconds(kNow + 100 * kDay);
-             }),
-             "WARNING certificates ", "the root"));
+                     r.mutable_root_expire_time()->set_seconds(kNow + 100 * kDay);
+                   }),
+                   "WARNING certificates ", "the root"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_diagnosis()->mutable_token_expire_time()->set_seconds(kNow + 13 * kDay);
-             }),
-             "WARNING token ", "tokens create"));
+                     r.mutable_diagnosis()->mutable_token_expire_time()->set_seconds(kNow +
+                                                                                     13 * kDay);
+                   }),
+                   "WARNING token ", "tokens create"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_probes()
-                   ->mutable_hosts(1)
-                   ->mutable_facts()
-                   ->mutable_certificate_expire_time()
-                   ->set_seconds(kNow + 14 * kDay);
-             }),
-             "WARNING certificates workers/w2 ", "w2"));
+                     r.mutable_probes()
+                         ->mutable_hosts(1)
+                         ->mutable_facts()
+                         ->mutable_certificate_expire_time()
+                         ->set_seconds(kNow + 14 * kDay);
+                   }),
+                   "WARNING certificates workers/w2 ", "w2"));
 }
 
 TEST(DoctorFindings, AClockIsJudgedByWhatIsSure) {
@@ -213,33 +215,35 @@ TEST(DoctorFindings, AClockIsJudgedByWhatIsSure) {
   EXPECT_TRUE(only(with(400, 0), "FAILURE clock ", "ahead of"));
   EXPECT_THAT(with(5, 4), IsEmpty());
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_diagnosis()->mutable_now()->set_seconds(kNow + 60);
-             }),
-             "WARNING clock ", "has jumped"));
+                     r.mutable_diagnosis()->mutable_now()->set_seconds(kNow + 60);
+                   }),
+                   "WARNING clock ", "has jumped"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_probes()->mutable_hosts(0)->mutable_clock_offset()->set_seconds(-7);
-             }),
-             "WARNING clock workers/w1 ", "w1's clock"));
+                     r.mutable_probes()->mutable_hosts(0)->mutable_clock_offset()->set_seconds(-7);
+                   }),
+                   "WARNING clock workers/w1 ", "w1's clock"));
 }
 
 TEST(DoctorFindings, VersionsApart) {
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(0)->set_version("0.2.3"); }),
-             "WARNING versions workers/w1 ", "0.2.3"));
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(0)->set_version("0.3.0"); }),
-             "FAILURE versions workers/w1 ", "0.1.0"));
+  EXPECT_TRUE(
+      only(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(0)->set_version("0.2.3"); }),
+           "WARNING versions workers/w1 ", "0.2.3"));
+  EXPECT_TRUE(
+      only(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(0)->set_version("0.3.0"); }),
+           "FAILURE versions workers/w1 ", "0.1.0"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.set_version("1.1.0"); }),
-             "FAILURE versions ", "this command"));
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.set_version("?"); }), "FAILURE versions ",
-             "this command"));
+                   "FAILURE versions ", "this command"));
+  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.set_version("?"); }),
+                   "FAILURE versions ", "this command"));
 }
 
 TEST(DoctorFindings, ADiskThatFills) {
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_diagnosis()->set_disk_free_bytes(kGiB);
-             }),
-             "WARNING disk ", "1.0 GiB of 50.0 GiB"));
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.mutable_status()->set_disk_full(true); }),
-             "FAILURE disk ", "refused"));
+  EXPECT_TRUE(only(
+      wrong_after([](v1::DoctorReport& r) { r.mutable_diagnosis()->set_disk_free_bytes(kGiB); }),
+      "WARNING disk ", "1.0 GiB of 50.0 GiB"));
+  EXPECT_TRUE(
+      only(wrong_after([](v1::DoctorReport& r) { r.mutable_status()->set_disk_full(true); }),
+           "FAILURE disk ", "refused"));
 }
 
 TEST(DoctorFindings, WorkersThatAreNotThere) {
@@ -255,47 +259,49 @@ TEST(DoctorFindings, WorkersThatAreNotThere) {
   EXPECT_TRUE(only(with(v1::Worker::JOINED), "WARNING workers workers/w3 ", "never connected"));
   EXPECT_THAT(with(v1::Worker::REMOVED), IsEmpty());
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.clear_workers();
-               r.clear_probes();
-             }),
-             "WARNING workers ", "tokens create --role worker"));
+                     r.clear_workers();
+                     r.clear_probes();
+                   }),
+                   "WARNING workers ", "tokens create --role worker"));
 }
 
 TEST(DoctorFindings, ProgramsAndMachines) {
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_workers(1)->set_no_exec("this kernel has no seccomp filters");
-             }),
-             "WARNING programs workers/w2 ", "seccomp"));
-  EXPECT_THAT(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(1)->set_no_exec("--no-exec"); }),
-              IsEmpty());
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(1)->clear_memory_limit(); }),
-             "WARNING programs workers/w2 ", "memory"));
+                     r.mutable_workers(1)->set_no_exec("this kernel has no seccomp filters");
+                   }),
+                   "WARNING programs workers/w2 ", "seccomp"));
+  EXPECT_THAT(
+      wrong_after([](v1::DoctorReport& r) { r.mutable_workers(1)->set_no_exec("--no-exec"); }),
+      IsEmpty());
+  EXPECT_TRUE(
+      only(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(1)->clear_memory_limit(); }),
+           "WARNING programs workers/w2 ", "memory"));
   const auto with = [](auto change) {
     return wrong_after([&](v1::DoctorReport& r) {
       change(*r.mutable_probes()->mutable_hosts(0)->mutable_facts());
     });
   };
   EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_shared_memory_free_bytes(64 * kMiB); }),
-             "WARNING machines workers/w1 ", "--shm-size"));
+                   "WARNING machines workers/w1 ", "--shm-size"));
   EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_shared_memory_total_bytes(0); }),
-             "FAILURE machines workers/w1 ", "/dev/shm"));
+                   "FAILURE machines workers/w1 ", "/dev/shm"));
   EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_job_disk_free_bytes(kMiB); }),
-             "WARNING machines workers/w1 ", "--job-dir"));
+                   "WARNING machines workers/w1 ", "--job-dir"));
   EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_no_open_mpi("no /usr/bin/mpirun"); }),
-             "WARNING machines workers/w1 ", "no /usr/bin/mpirun"));
+                   "WARNING machines workers/w1 ", "no /usr/bin/mpirun"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_probes()->mutable_hosts(0)->clear_facts();
-               r.mutable_probes()->mutable_hosts(0)->set_message("w1 gave no answer");
-             }),
-             "WARNING machines workers/w1 ", "w1 gave no answer"));
+                     r.mutable_probes()->mutable_hosts(0)->clear_facts();
+                     r.mutable_probes()->mutable_hosts(0)->set_message("w1 gave no answer");
+                   }),
+                   "WARNING machines workers/w1 ", "w1 gave no answer"));
 }
 
 TEST(DoctorFindings, MachinesThatShareNoNetwork) {
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-               r.mutable_workers(1)->set_network("192.168.7.0/24");
-               r.set_pairs(false);
-             }),
-             "WARNING gangs ", "share a private network"));
+                     r.mutable_workers(1)->set_network("192.168.7.0/24");
+                     r.set_pairs(false);
+                   }),
+                   "WARNING gangs ", "share a private network"));
   const auto found = wrong_after([](v1::DoctorReport& r) {
     *r.add_workers() = worker("w3", "");
     v1::PairProbe& none = *r.mutable_probes()->add_pairs();
@@ -313,24 +319,26 @@ TEST(DoctorFindings, AWayThatIsClosedIsNamedWithBothEnds) {
     link.set_message("no answer from 10.0.0.9:7610 within 2.0s");
     link.set_bytes_per_second(0);
   };
-  EXPECT_TRUE(only(wrong_after(silent), "FAILURE pairs workers/w1 ", "from w2 to w1: no answer from"));
+  EXPECT_TRUE(
+      only(wrong_after(silent), "FAILURE pairs workers/w1 ", "from w2 to w1: no answer from"));
   EXPECT_EQ(exit_code_after(silent), 1);
   EXPECT_TRUE(only(wrong_after([&](v1::DoctorReport& r) {
-               silent(r);
-               r.mutable_probes()->mutable_pairs(1)->set_same_network(false);
-             }),
-             "WARNING pairs workers/w1 ", "private network"));
+                     silent(r);
+                     r.mutable_probes()->mutable_pairs(1)->set_same_network(false);
+                   }),
+                   "WARNING pairs workers/w1 ", "private network"));
   const auto port = [](v1::PortFacts::Answer answer) {
     return wrong_after([answer](v1::DoctorReport& r) {
       r.mutable_probes()->mutable_pairs(0)->mutable_link()->mutable_ports(0)->set_answer(answer);
     });
   };
   EXPECT_TRUE(only(port(v1::PortFacts::SILENT), "FAILURE pairs workers/w2 ",
-             "from w1 to w2: ranks of Open MPI, 7620 to 7799: no answer on port 7799"));
+                   "from w1 to w2: ranks of Open MPI, 7620 to 7799: no answer on port 7799"));
   EXPECT_TRUE(only(port(v1::PortFacts::REJECTED), "FAILURE pairs workers/w2 ", "refused"));
   EXPECT_THAT(port(v1::PortFacts::ACCEPTED), IsEmpty());
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) { r.mutable_probes()->set_pairs_left_out(3); }),
-             "WARNING pairs ", "3 pairs"));
+  EXPECT_TRUE(
+      only(wrong_after([](v1::DoctorReport& r) { r.mutable_probes()->set_pairs_left_out(3); }),
+           "WARNING pairs ", "3 pairs"));
 }
 
 TEST(DoctorFindings, WhatMayNotBeAskedFailsOnlyWhereItWasWanted) {
@@ -347,6 +355,12 @@ TEST(DoctorFindings, WhatMayNotBeAskedFailsOnlyWhereItWasWanted) {
   EXPECT_EQ(exit_code_after(refused), 4);
   EXPECT_TRUE(only(wrong_after(alone), "WARNING machines ", "operator"));
   EXPECT_EQ(exit_code_after(alone), 0);
+  const auto older = [](v1::DoctorReport& r) {
+    r.clear_diagnosis();
+    not_answered(r, "diagnosis", Code::kUnimplemented);
+  };
+  EXPECT_TRUE(only(wrong_after(older), "WARNING coordinator ", "upgrade the coordinator"));
+  EXPECT_EQ(exit_code_after(older), 0);
 }
 
 }  // namespace

@@ -69,10 +69,9 @@ class AdminDoctorTest : public testing::Test {
   // From a thread of its own, as a worker's stream does.
   void everybody_answers() {
     services_.asks = [this](WorkerId worker, Incarnation, v1::CoordinatorMessage question) {
-      answers_.push_back(
-          std::async(std::launch::async, [this, worker, answer = answer_to(question)] {
-            services_.probes.take(worker, answer);
-          }));
+      answers_.push_back(std::async(
+          std::launch::async,
+          [this, worker, answer = answer_to(question)] { services_.probes.take(worker, answer); }));
       return true;
     };
   }
@@ -118,9 +117,8 @@ TEST_F(AdminDoctorTest, AnswersOfAnotherRunAreLetGo) {
   services_.asks = [this](WorkerId worker, Incarnation, v1::CoordinatorMessage question) {
     v1::WorkerMessage answer = answer_to(question);
     answer.mutable_host_described()->set_run(question.describe_host().run() + 1);
-    answers_.push_back(std::async(std::launch::async, [this, worker, answer] {
-      services_.probes.take(worker, answer);
-    }));
+    answers_.push_back(std::async(
+        std::launch::async, [this, worker, answer] { services_.probes.take(worker, answer); }));
     return true;
   };
   v1::ProbeWorkersRequest request;

@@ -5,13 +5,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <deque>
 #include <filesystem>
 #include <memory>
-#include <optional>
+#include <utility>
 
+#include "common/base/mutex.h"
 #include "common/security/ca.h"
 #include "common/security/leaf_store.h"
 #include "common/security/tls_credentials.h"
@@ -177,7 +180,8 @@ TEST_F(PeerProberTest, AClosedPortIsNamed) {
   const auto link = link_to(probe_of(at, 2), parts());
   EXPECT_FALSE(link.reachable());
   EXPECT_EQ(link.message(), "nothing listens at " + at);
-  for (const char* nonsense : {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "host:7610", "::1:7"}) {
+  for (const char* nonsense :
+       {"", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "host:7610", "::1:7"}) {
     const auto none = link_to(probe_of(nonsense, 2), parts());
     EXPECT_FALSE(none.reachable());
     EXPECT_FALSE(none.message().empty()) << nonsense;

@@ -22,7 +22,8 @@ TEST(HostFacts, AFolderThatIsNotThereHasNoSpaceButAPlace) {
 
 TEST(HostFacts, TheFirstProgramThatIsMissingIsNamed) {
   GangPrograms programs;
-  programs.mpirun = programs.orted = programs.rank = programs.agent = "/bin/sh";
+  programs.mpirun = programs.orted = programs.agent = "/bin/sh";
+  programs.rank = programs.program_rank = "/bin/sh";
   EXPECT_EQ(why_no_open_mpi(programs), "");
   programs.rank = "/nowhere/overwinter-rank";
   EXPECT_EQ(why_no_open_mpi(programs), "overwinter-rank is missing beside overwinter-worker");
