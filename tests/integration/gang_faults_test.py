@@ -10,7 +10,7 @@ import unittest
 
 from disk_test import MIB, WHY_NOT, filled, mount
 from harness import Cluster, main, wait_until
-from train_test import gpt, ranks, some_text
+from train_test import gpt, some_text
 
 JOBS = "/var/lib/overwinter/jobs"
 
@@ -158,7 +158,6 @@ class GangFaults(unittest.TestCase):
         self.assertEqual(int(found["progress"]["step"]), 3000)
         logs = self.cluster.run("logs", job).stdout
         self.assertRegex(logs, rf"a checkpoint is not whole: .*step {step}.* goes on from that of step {step // 100 * 100}")
-        self.assertFalse(ranks())
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class FourHosts(unittest.TestCase):
         spec = gpt(STEPS, 50, workers=workers)
         # Enough to compute that four machines are predicted to be faster than two.
         spec["workload"]["train"]["model"]["gpt"].update(width=64, context=64)
-        spec["workload"]["train"]["batch_size"] = 96
+        spec["workload"]["train"]["batch_size"] = 192
         with open(self.path("job.json"), "w", encoding="utf-8") as f:
             json.dump(spec, f)
         job = self.machines.json("submit", self.path("job.json"))

@@ -134,12 +134,13 @@ class Machines:
                      OVERWINTER_CA=os.path.join(data, "ca", "root.pem"))
 
     def join(self, *options):
-        """Every worker's machine joins; all are READY."""
+        """Every worker's machine joins, one after the other: each measures its speed, and plans follow from it."""
         c = self.cluster
         self.command("tokens", "create", "--role", "worker", "--uses", str(len(self.workers)), "-o", c.path("join.file"))
-        daemons = {name: self.start_worker(name, "--join", c.path("join.file"), "--name", name, *options)
-                   for name in self.workers}
-        wait_until("all are READY", lambda: len(self.ready()) == len(self.workers), 30)
+        daemons = {}
+        for name in self.workers:
+            daemons[name] = self.start_worker(name, "--join", c.path("join.file"), "--name", name, *options)
+            wait_until(f"{name} is READY", lambda: len(self.ready()) == len(daemons), 30)
         return daemons
 
     def start_worker(self, name, *options):

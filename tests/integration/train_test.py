@@ -152,9 +152,9 @@ class Train(unittest.TestCase):
         self.assertIn(charged, possible, json.dumps({s: sorted(u) for s, u in seats.items()}))
 
     def test_paused_and_resumed_to_the_same_bits(self):
-        whole = self.submit(gpt(300, 100))
+        whole = self.submit(gpt(1500, 500))
         self.end_of(whole)
-        job = self.submit(gpt(300, 100))
+        job = self.submit(gpt(1500, 500))
         wait_until("it trains", lambda: self.step(job) > 60, 60)
         self.cluster.run("jobs", "pause", job)
         paused = wait_until("it is paused", lambda: (lambda j: j if j["state"] == "PAUSED" else None)(self.cluster.job(job)))

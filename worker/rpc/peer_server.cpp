@@ -157,6 +157,9 @@ class LaunchStream final : public grpc::ServerBidiReactor<v1::LaunchRequest, v1:
       const MutexLock lock(mutex_);
       if (finished_) return;
       lost = SteadyClock::now() - heard_ > config_.lost_after;
+      // Here, where the call cannot be over: once it is finished gRPC may free its context at any
+      // moment, and without this a write that nobody reads would keep it from its end.
+      if (lost) context_.TryCancel();
       if (!lost) {
         if (outbox_.empty() && ordered_) outbox_.emplace_back().mutable_alive();
         write_more();
@@ -165,7 +168,6 @@ class LaunchStream final : public grpc::ServerBidiReactor<v1::LaunchRequest, v1:
     }
     if (!lost) return;
     lose("no sign of life from the first host's daemon for " + format_duration(config_.lost_after));
-    context_.TryCancel();
   }
 
   void write_more() OW_REQUIRES(mutex_) {

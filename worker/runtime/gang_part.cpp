@@ -22,7 +22,7 @@ constexpr Duration kTick{250};
 // Longer without a tick means that this process did not run.
 constexpr Duration kStall{2000};
 constexpr Duration kOthersEndWithin{2000};
-constexpr Duration kFirstHostSpeaksWithin{1500};
+constexpr Duration kFirstHostSpeaksWithin{3000};
 constexpr int kOutputEndTries = 20;
 constexpr int kOutputEndMs = 50;
 constexpr std::size_t kFaultsMax = 64;
@@ -162,11 +162,12 @@ void GangPart::run(const std::stop_token& stop) {
   finish();
 }
 
-// Where nothing more is known than that a rank is gone, the first host knows how: its word is heard
-// first, and then this host is told to end.
+// Where nothing more is known than that a rank is gone, or that this host is to end, the first host
+// knows why: its word is heard first, and then this daemon's own tells it to end.
 void GangPart::let_the_first_host_speak() {
   const SteadyTime until = std::chrono::steady_clock::now() + kFirstHostSpeaksWithin;
-  while (!order_.leads() && only_lost() && !told_ && std::chrono::steady_clock::now() < until) {
+  while (!order_.leads() && knows_no_cause() && !told_ &&
+         std::chrono::steady_clock::now() < until) {
     pollfd wait{wake_, POLLIN, 0};
     ::poll(&wait, 1, static_cast<int>(kTick.count()));
     std::uint64_t drained = 0;
@@ -264,10 +265,11 @@ void GangPart::program_ended(int status) {
       order_.self, program_name() + " ended with " + describe_wait_status(status)));
 }
 
-bool GangPart::only_lost() const {
-  return !faults_.empty() && std::all_of(faults_.begin(), faults_.end(), [](const GangFault& f) {
-    return f.kind == GangFaultKind::kRankLost;
-  });
+bool GangPart::knows_no_cause() const {
+  // Told by the first host to end, without a word why.
+  if (faults_.empty()) return ending_ && !ranks_.all_clean();
+  return std::all_of(faults_.begin(), faults_.end(),
+                     [](const GangFault& f) { return f.kind == GangFaultKind::kRankLost; });
 }
 
 void GangPart::note_fault(GangFault fault) {

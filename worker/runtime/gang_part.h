@@ -77,7 +77,7 @@ class GangPart final : private LocalServer::Handler {
   [[nodiscard]] std::string program_name() const;
   void program_ended(int status);
   void note_fault(GangFault fault);
-  [[nodiscard]] bool only_lost() const;
+  [[nodiscard]] bool knows_no_cause() const;
   void blame(GangFault fault);  // notes it and ends the gang here
   void kill_everything();
   void finish();
