@@ -1,5 +1,7 @@
 #include "worker/rpc/peer_dial.h"
 
+#include <grpcpp/grpcpp.h>
+
 #include "common/rpc/channel.h"
 #include "common/wire/status_grpc.h"
 
