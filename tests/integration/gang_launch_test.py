@@ -382,7 +382,7 @@ class ThreeHosts(Gangs):
     def test_rank_killed(self):
         self.begin()
         os.kill(self.pids[1], signal.SIGKILL)
-        faults = self.all_ended(time.monotonic(), 5)
+        faults = self.all_ended(time.monotonic(), 8)
         self.figure("rank killed: all three hosts clear", self.took)
         self.assertEqual((faults[0]["kind"], faults[0]["rank"], faults[0]["signal"]), ("rank_killed", 1, 9), faults)
         self.assertEqual((faults[1]["kind"], faults[1]["rank"]), ("rank_lost", 1), faults)

@@ -22,7 +22,7 @@ constexpr Duration kTick{250};
 // Longer without a tick means that this process did not run.
 constexpr Duration kStall{2000};
 constexpr Duration kOthersEndWithin{2000};
-constexpr Duration kFirstHostSpeaksWithin{3000};
+constexpr Duration kFirstHostSpeaksWithin{2000};
 constexpr int kOutputEndTries = 20;
 constexpr int kOutputEndMs = 50;
 constexpr std::size_t kFaultsMax = 64;
