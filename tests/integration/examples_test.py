@@ -15,7 +15,7 @@ import numpy as np
 from harness import SOURCE, Cluster, main, wait_until
 
 # Longer than in the file, so that something is left to do when the process is killed.
-DDP = "workload.exec.command=[python3, ddp.py, --steps, '1500']"
+DDP = "workload.exec.command=[python3, ddp.py, --steps, '4000']"
 QUADRATURE = "workload.exec.command=python3 quadrature.py --pieces 400"
 NOT_A_JOB = {"prices.yaml"}
 
