@@ -5,8 +5,8 @@ room(common/domain USES common/base)
 add_subdirectory(proto)
 
 room(common/wire JOIN USES common/base common/domain overwinter/proto LIBRARIES gRPC::grpc++ PCH messages)
-room(common/formats USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
-room(common/spec USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP PkgConfig::RE2 nlohmann_json::nlohmann_json PCH messages)
+room(common/formats JOIN USES common/base common/domain LIBRARIES OpenSSL::Crypto nlohmann_json::nlohmann_json)
+room(common/spec JOIN USES common/base overwinter/proto LIBRARIES PkgConfig::YAMLCPP PkgConfig::RE2 nlohmann_json::nlohmann_json PCH messages)
 room(common/plan JOIN USES common/formats common/base common/domain overwinter/proto)
 room(common/verify JOIN USES common/base common/domain common/plan)
 room(common/security JOIN USES common/base LIBRARIES gRPC::grpc++ OpenSSL::SSL OpenSSL::Crypto nlohmann_json::nlohmann_json)
@@ -45,7 +45,7 @@ room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConf
 file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp)
 set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi")
 room(worker/matmul JOIN USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
-room(worker/train USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
+room(worker/train JOIN USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
      overwinter/proto)
 # The user's own programs; its program stands between the daemon and them.
 room(worker/exec JOIN USES common/formats common/base common/domain LIBRARIES PkgConfig::SECCOMP)
@@ -56,9 +56,9 @@ if(OVERWINTER_TESTS)
   add_dependencies(unit_worker_exec overwinter-keeper)
 endif()
 # GPUs by their driver's library, which is loaded at run time: nothing of it is linked.
-room(worker/gpus USES common/base)
+room(worker/gpus JOIN USES common/base)
 room(worker/local USES common/base common/domain overwinter/proto)
-room(worker/gang USES worker/exec worker/train worker/collective worker/kernels worker/memory worker/local common/plan common/formats common/base common/domain
+room(worker/gang JOIN USES worker/exec worker/train worker/collective worker/kernels worker/memory worker/local common/plan common/formats common/base common/domain
      overwinter/proto)
 room_program(worker/gang overwinter-launch-agent MAIN agent_main.cpp)
 room_program(worker/gang overwinter-program-rank MAIN program_rank_main.cpp)
@@ -73,6 +73,7 @@ if(OVERWINTER_TESTS)
   add_dependencies(unit_worker_gpus fake-nvml fake-nvml-old)
 endif()
 room(worker/rpc JOIN USES worker/runtime common/wire common/rpc common/security common/base common/domain overwinter/proto PCH messages)
+# Not joined: worker_test compiles two of its files anew.
 room(worker/app USES worker/rpc worker/programs worker/runtime common/security LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
 room_program(worker/app overwinter-worker)
 

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kLeftOutNamed = 20;
-constexpr std::size_t kPieceBytes = 256 * 1024;
+constexpr std::size_t kPackPieceBytes = 256 * 1024;
 
 Result<IgnoreRules> rules_of(const fs::path& root) {
   for (const char* name : {".overwinterignore", ".gitignore"}) {
@@ -142,11 +142,11 @@ Status write_file(const FolderListing& listing, const ArchiveEntry& entry,
   if (!file)
     return error(Code::kFailedPrecondition,
                  fmt::format("cannot read {}: {}", path.string(), std::strerror(errno)));
-  std::string piece(kPieceBytes, '\0');
+  std::string piece(kPackPieceBytes, '\0');
   std::uint64_t left = entry.size_bytes;
   while (left > 0) {
     file.read(piece.data(),
-              static_cast<std::streamsize>(std::min<std::uint64_t>(left, kPieceBytes)));
+              static_cast<std::streamsize>(std::min<std::uint64_t>(left, kPackPieceBytes)));
     const auto got = static_cast<std::size_t>(file.gcount());
     if (got == 0) return changed();
     if (Status status = put(write, std::string_view(piece).substr(0, got)); !status.ok())

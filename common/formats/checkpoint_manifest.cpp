@@ -27,7 +27,7 @@ std::string sum_of(std::string_view body) {
   return to_hex(sha256(std::as_bytes(std::span(body))));
 }
 
-Status bad(std::string what, std::string field = {}) {
+Status bad_manifest(std::string what, std::string field = {}) {
   return error(Code::kInvalidArgument,
                fmt::format("The manifest of a checkpoint is damaged: {}.", what), std::move(field));
 }
@@ -71,8 +71,8 @@ class Members {
     if (wrong_.empty()) wrong_ = key;
   }
   [[nodiscard]] Status status() const {
-    if (!wrong_.empty()) return bad("\"" + wrong_ + "\" is missing or wrong", wrong_);
-    if (json_.size() != taken_) return bad("it has a key that this version does not know");
+    if (!wrong_.empty()) return bad_manifest("\"" + wrong_ + "\" is missing or wrong", wrong_);
+    if (json_.size() != taken_) return bad_manifest("it has a key that this version does not know");
     return Status::success();
   }
 
@@ -90,7 +90,7 @@ class Members {
 };
 
 Result<CheckpointFile> read_file(const Json& json) {
-  if (!json.is_object()) return fail(bad("a file of it is no object", "files"));
+  if (!json.is_object()) return fail(bad_manifest("a file of it is no object", "files"));
   Members members(json);
   CheckpointFile file;
   file.name = members.text("name");
@@ -127,14 +127,15 @@ Result<CheckpointManifest> read_body(const Json& json) {
   manifest.stored = stored.value_or(Time{});
   const Json& files = members.list("files");
   if (Status status = members.status(); !status.ok()) return fail(std::move(status));
-  if (files.size() > kCheckpointFilesMax) return fail(bad("it has too many files", "files"));
+  if (files.size() > kCheckpointFilesMax)
+    return fail(bad_manifest("it has too many files", "files"));
   for (const Json& entry : files) {
     Result<CheckpointFile> file = read_file(entry);
     if (!file) return fail(std::move(file.error()));
     manifest.files.push_back(std::move(*file));
   }
   if (Status status = check_checkpoint(manifest); !status.ok())
-    return fail(bad(status.message, status.field));
+    return fail(bad_manifest(status.message, status.field));
   return manifest;
 }
 
@@ -164,17 +165,18 @@ std::string write_checkpoint_manifest(const CheckpointManifest& manifest) {
 
 Result<CheckpointManifest> read_checkpoint_manifest(std::string_view text) {
   if (text.size() > kCheckpointManifestBytesMax)
-    return fail(bad(fmt::format("it has more than {}", format_bytes(kCheckpointManifestBytesMax))));
+    return fail(bad_manifest(
+        fmt::format("it has more than {}", format_bytes(kCheckpointManifestBytesMax))));
   const std::size_t around = kBeforeSum.size() + kSumDigits + kAfterSum.size();
   if (text.size() < around + kEnd.size() || !text.starts_with(kBeforeSum) ||
       text.substr(around - kAfterSum.size(), kAfterSum.size()) != kAfterSum ||
       !text.ends_with(kEnd))
-    return fail(bad("it is none, or cut short"));
+    return fail(bad_manifest("it is none, or cut short"));
   const std::string_view body = text.substr(around, text.size() - around - kEnd.size());
   if (text.substr(kBeforeSum.size(), kSumDigits) != sum_of(body))
-    return fail(bad("its checksum is another one"));
+    return fail(bad_manifest("its checksum is another one"));
   const Result<Json> json = parse_strict_object(body, kDepthMax);
-  if (!json) return fail(bad(json.error().message));
+  if (!json) return fail(bad_manifest(json.error().message));
   return read_body(*json);
 }
 

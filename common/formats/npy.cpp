@@ -44,7 +44,7 @@ const DtypeRow& row_of(Dtype dtype) {
   return *found;
 }
 
-tl::unexpected<Status> bad(std::string message, std::string_view hint = {}) {
+tl::unexpected<Status> bad_npy(std::string message, std::string_view hint = {}) {
   return fail(Code::kInvalidArgument, std::move(message), {}, std::string(hint));
 }
 
@@ -117,8 +117,8 @@ Result<NpyHeader> header_from(std::string_view text, std::uint64_t data_offset) 
   const Result<NpyDictionary> dictionary = parse_npy_dictionary(text);
   if (!dictionary) return fail(dictionary.error());
   if (dictionary->structured)
-    return bad(fmt::format("The .npy file holds structured records; {} are taken.", kTaken),
-               "Save one field of it as a matrix of numbers.");
+    return bad_npy(fmt::format("The .npy file holds structured records; {} are taken.", kTaken),
+                   "Save one field of it as a matrix of numbers.");
   const Result<Dtype> dtype = parse_dtype(dictionary->descriptor);
   if (!dtype) return fail(dtype.error());
   if (Status shape = check_shape(dictionary->shape, dtype_bytes(*dtype)); !shape.ok())
@@ -141,24 +141,24 @@ std::string_view dtype_descriptor(Dtype dtype) {
 
 Result<Dtype> parse_dtype(std::string_view descriptor) {
   const auto refuse = [](std::string_view what) {
-    return bad(fmt::format("The .npy file holds {}; {} are taken.", what, kTaken), kConvert);
+    return bad_npy(fmt::format("The .npy file holds {}; {} are taken.", what, kTaken), kConvert);
   };
-  if (descriptor.size() < 2) return bad("The .npy header is damaged: 'descr' names no type.");
+  if (descriptor.size() < 2) return bad_npy("The .npy header is damaged: 'descr' names no type.");
   const char order = descriptor[0];
   const bool has_order = order == '<' || order == '>' || order == '=' || order == '|';
   const std::string_view type = has_order ? descriptor.substr(1) : descriptor;
   if (const std::string_view kind = kind_name(type.empty() ? ' ' : type[0]); !kind.empty())
     return refuse(kind);
   if (order == '>')
-    return bad(
+    return bad_npy(
         fmt::format("The .npy file is big-endian ({}); only little-endian files are taken.",
                     quote_foreign(descriptor)),
         "Convert it first, for example: numpy.save(path, x.astype(x.dtype.newbyteorder('<'))).");
   for (const DtypeRow& row : kDtypes) {
     if (type != row.descriptor.substr(1)) continue;
     if (order == '<' || order == '=' || (order == '|' && row.bytes == 1)) return row.dtype;
-    return bad(fmt::format("The .npy header does not say the byte order of its elements ({}).",
-                           quote_foreign(descriptor)));
+    return bad_npy(fmt::format("The .npy header does not say the byte order of its elements ({}).",
+                               quote_foreign(descriptor)));
   }
   return refuse(fmt::format("elements of type {}", quote_foreign(descriptor)));
 }
@@ -167,22 +167,22 @@ Result<NpyPrefix> parse_npy_prefix(std::span<const std::byte> prefix) {
   const std::string_view text = as_text(prefix);
   const std::size_t compared = std::min(text.size(), kMagic.size());
   if (text.substr(0, compared) != kMagic.substr(0, compared))
-    return bad("The file is not a .npy file: it does not begin as NumPy writes it.",
-               "Write it with numpy.save.");
+    return bad_npy("The file is not a .npy file: it does not begin as NumPy writes it.",
+                   "Write it with numpy.save.");
   if (prefix.size() < kMagic.size() + 2) return NpyPrefix{std::nullopt, kMagic.size() + 2};
   const auto version = std::to_integer<unsigned>(prefix[6]);
   const auto minor = std::to_integer<unsigned>(prefix[7]);
   if (version < 1 || version > 3 || minor != 0)
-    return bad(fmt::format("The .npy file is of version {}.{}; 1.0, 2.0 and 3.0 are taken.",
-                           version, minor));
+    return bad_npy(fmt::format("The .npy file is of version {}.{}; 1.0, 2.0 and 3.0 are taken.",
+                               version, minor));
   const std::uint64_t length_bytes = version == 1 ? 2 : 4;
   const std::uint64_t text_offset = kMagic.size() + 2 + length_bytes;
   if (prefix.size() < text_offset) return NpyPrefix{std::nullopt, text_offset};
   const std::uint64_t data_offset =
       text_offset + little_endian(prefix.subspan(kMagic.size() + 2, length_bytes));
   if (data_offset > kNpyHeaderBytesMax)
-    return bad(fmt::format("The .npy header is {} long; the most is {}.", format_bytes(data_offset),
-                           format_bytes(kNpyHeaderBytesMax)));
+    return bad_npy(fmt::format("The .npy header is {} long; the most is {}.",
+                               format_bytes(data_offset), format_bytes(kNpyHeaderBytesMax)));
   if (prefix.size() < data_offset) return NpyPrefix{std::nullopt, data_offset};
   Result<NpyHeader> header =
       header_from(text.substr(text_offset, data_offset - text_offset), data_offset);
@@ -217,7 +217,7 @@ Result<NpyHeader> read_npy_header(std::uint64_t file_bytes, const ReadAt& read) 
       return *parsed->header;
     }
     if (parsed->bytes_needed > file_bytes)
-      return bad(
+      return bad_npy(
           fmt::format("The .npy file is cut short: its header alone takes {} bytes, and it has {}.",
                       parsed->bytes_needed, file_bytes));
     wanted = parsed->bytes_needed;

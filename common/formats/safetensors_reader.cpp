@@ -159,7 +159,7 @@ class HeaderEvents final : public RefusingEvents {
   std::unordered_set<std::string> names_;
 };
 
-Status bad(std::string what) {
+Status bad_file(std::string what) {
   return error(Code::kInvalidArgument, std::move(what));
 }
 
@@ -177,24 +177,24 @@ Result<std::vector<TensorInfo>> place(std::vector<Found> found, std::uint64_t da
     const Result<std::uint64_t> bytes = tensor_bytes(tensor.spec);
     if (!bytes) return fail(bytes.error());
     if (tensor.begin != at)
-      return fail(
-          bad(fmt::format("Tensor {} begins at byte {} of the data, where {} follows: the "
-                          "tensors {}.",
-                          name, tensor.begin, at, tensor.begin < at ? "overlap" : "leave a gap")));
+      return fail(bad_file(
+          fmt::format("Tensor {} begins at byte {} of the data, where {} follows: the "
+                      "tensors {}.",
+                      name, tensor.begin, at, tensor.begin < at ? "overlap" : "leave a gap")));
     if (tensor.end < tensor.begin || tensor.end - tensor.begin != *bytes)
-      return fail(bad(fmt::format("Tensor {} has {} bytes by its shape, and offsets {} to {}.",
-                                  name, *bytes, tensor.begin, tensor.end)));
+      return fail(bad_file(fmt::format("Tensor {} has {} bytes by its shape, and offsets {} to {}.",
+                                       name, *bytes, tensor.begin, tensor.end)));
     if (tensor.end > data_bytes)
       return fail(
-          bad(fmt::format("Tensor {} ends at byte {} of the data, and the file has {}: it "
-                          "is cut short.",
-                          name, tensor.end, data_bytes)));
+          bad_file(fmt::format("Tensor {} ends at byte {} of the data, and the file has {}: it "
+                               "is cut short.",
+                               name, tensor.end, data_bytes)));
     at = tensor.end;
     tensors.push_back({std::move(tensor.spec), data_offset + tensor.begin, *bytes});
   }
   if (at != data_bytes)
-    return fail(
-        bad(fmt::format("The file has {} bytes of data, and its tensors {}.", data_bytes, at)));
+    return fail(bad_file(
+        fmt::format("The file has {} bytes of data, and its tensors {}.", data_bytes, at)));
   return tensors;
 }
 
@@ -202,7 +202,7 @@ Result<std::vector<TensorInfo>> place(std::vector<Found> found, std::uint64_t da
 
 Result<SafetensorsHeader> read_safetensors_header(std::uint64_t file_bytes, const ReadAt& read) {
   if (file_bytes < kLengthBytes)
-    return fail(bad("It is no safetensors file: it is shorter than the length of a header."));
+    return fail(bad_file("It is no safetensors file: it is shorter than the length of a header."));
   std::array<std::byte, kLengthBytes> prefix{};
   if (Status status = read(0, prefix); !status.ok()) return fail(std::move(status));
   std::uint64_t length = 0;
@@ -210,20 +210,20 @@ Result<SafetensorsHeader> read_safetensors_header(std::uint64_t file_bytes, cons
     length |= std::to_integer<std::uint64_t>(prefix[i]) << (8 * i);
   if (length > kSafetensorsHeaderMax)
     return fail(
-        bad(fmt::format("It is no safetensors file, or its header of {} bytes is longer "
-                        "than {}.",
-                        length, format_bytes(kSafetensorsHeaderMax))));
+        bad_file(fmt::format("It is no safetensors file, or its header of {} bytes is longer "
+                             "than {}.",
+                             length, format_bytes(kSafetensorsHeaderMax))));
   if (length > file_bytes - kLengthBytes)
-    return fail(bad(fmt::format("The file has {} bytes, and its header alone {}: it is cut short.",
-                                file_bytes, length)));
+    return fail(bad_file(fmt::format(
+        "The file has {} bytes, and its header alone {}: it is cut short.", file_bytes, length)));
   std::string json(length, '\0');
   if (Status status = read(kLengthBytes, std::as_writable_bytes(std::span(json))); !status.ok())
     return fail(std::move(status));
   if (!json.starts_with('{'))
-    return fail(bad("It is no safetensors file: its header does not begin with {."));
+    return fail(bad_file("It is no safetensors file: its header does not begin with {."));
   HeaderEvents events;
   if (!nlohmann::json::sax_parse(json, &events))
-    return fail(bad(fmt::format("The safetensors header is wrong: {}.", events.trouble())));
+    return fail(bad_file(fmt::format("The safetensors header is wrong: {}.", events.trouble())));
   SafetensorsHeader header;
   header.metadata = std::move(events.metadata);
   header.data_offset = kLengthBytes + length;

@@ -63,16 +63,16 @@ struct GangAnswer {
 constexpr std::string_view kThreads = "each worker uses the threads of its device; leave it out.";
 constexpr std::string_view kCpus =
     "it is host: {cpus} here; each process uses the threads of its device.";
-constexpr std::string_view kCount = "it is COUNT in workers: {device: KIND:COUNT} here.";
+constexpr std::string_view kDeviceCount = "it is COUNT in workers: {device: KIND:COUNT} here.";
 constexpr std::string_view kRestarts = "a product's units are handed out again by themselves.";
 constexpr std::string_view kRetries = "it is retries here, the number of own failures it survives.";
 constexpr GangAnswer kOfGangs[] = {
     {"ntasks", "it is workers: {min, max} here; each worker uses the threads of its device.",
      "it is workers: {min, max, device: KIND:COUNT} here."},
-    {"ntasks_per_node", kThreads, kCount},
-    {"nproc_per_node", kThreads, kCount},
-    {"gpus_per_node", kThreads, kCount},
-    {"slots_per_worker", kThreads, kCount},
+    {"ntasks_per_node", kThreads, kDeviceCount},
+    {"nproc_per_node", kThreads, kDeviceCount},
+    {"gpus_per_node", kThreads, kDeviceCount},
+    {"slots_per_worker", kThreads, kDeviceCount},
     {"cpus_per_task", kThreads, kCpus},
     {"num_cpus", kThreads, kCpus},
     {"cpus", kThreads, kCpus},

@@ -8,7 +8,7 @@ namespace overwinter::spec {
 namespace {
 
 constexpr std::int64_t kDurationSecondsMax = 366LL * 24 * 3600;
-constexpr std::uint64_t kEntriesMax = 10'000;
+constexpr std::uint64_t kViolationsMax = 10'000;
 
 bool within(std::string_view path, std::string_view section) {
   return path.substr(0, section.size()) == section &&
@@ -77,7 +77,7 @@ void Violations::leaf(const v1::JobSpec& spec, const Key& key) {
         return refuse(name, name + " must hold whole numbers from 1 to 1000000.");
   } else if (key.kind == ValueKind::kDuration) {
     duration(name, to_message(value.duration));
-  } else if (value.texts.size() + value.pairs.size() > kEntriesMax) {
+  } else if (value.texts.size() + value.pairs.size() > kViolationsMax) {
     refuse(name, name + " has more than 10000 entries.");
   } else {
     // Text lists and lists of arguments: as the reader takes them, entry by entry.

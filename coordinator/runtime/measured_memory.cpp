@@ -5,12 +5,15 @@
 #include "common/base/log.h"
 
 namespace overwinter::runtime {
+namespace {
 
 bool same_program(const v1::JobSpec& a, const v1::JobSpec& b) {
   return a.has_exec() && b.has_exec() && a.exec().shell() == b.exec().shell() &&
          std::ranges::equal(a.exec().argv(), b.exec().argv()) &&
          a.exec().launcher() == b.exec().launcher() && a.workers().device() == b.workers().device();
 }
+
+}  // namespace
 
 std::uint64_t measured_peak(store::History& history, const v1::JobSpec& spec) {
   store::JobQuery query;

@@ -9,12 +9,9 @@
 namespace overwinter::runtime {
 
 // The peak of a device in the newest of the project's last kJobsLookedAt jobs that have succeeded
-// with the same command under the same launcher; 0: there is none, or the history cannot be read.
+// with the same command, launcher and device wish; 0: there is none, or the history cannot be read.
 // On the pool: it reads the store.
 inline constexpr std::size_t kJobsLookedAt = 200;
 [[nodiscard]] std::uint64_t measured_peak(store::History& history, const v1::JobSpec& spec);
-
-// Whether two specifications run the same: command, launcher and devices a worker.
-[[nodiscard]] bool same_program(const v1::JobSpec& a, const v1::JobSpec& b);
 
 }  // namespace overwinter::runtime

@@ -112,6 +112,8 @@ int list(void* device, unsigned* count, Process* to) {
   });
 }
 
+// Written out once more, from the documentation: with the loader's own a mistake there would be
+// made here too, and nobody see it.
 struct Memory {
   unsigned long long total, free, used;
 };

@@ -90,7 +90,7 @@ TEST_F(GpuTest, WhatIsUsedIsWhatNvidiaSmiSays) {
 
 // Takes memory of the first GPU that it sees, says so and holds it until it is told to go.
 constexpr const char* kProgram = R"(
-import ctypes, os, sys, time
+import ctypes, os, sys, threading
 cuda = ctypes.CDLL('libcuda.so.1')
 def ask(name, *args):
     code = getattr(cuda, name)(*args)
@@ -106,7 +106,7 @@ ask('cuCtxSetCurrent', context)
 ask('cuMemAlloc_v2', ctypes.byref(at), ctypes.c_size_t(1 << 30))
 print('sees', count.value, flush=True)
 while not os.path.exists('go'):
-    time.sleep(0.05)
+    threading.Event().wait(0.05)
 )";
 
 class Watched final : public exec::TreeObserver {

@@ -16,7 +16,7 @@ namespace overwinter::worker {
 namespace {
 
 constexpr std::uint64_t kElementsMax = std::uint64_t{1} << 28;
-constexpr Duration kAnswerWithin{60'000};
+constexpr Duration kSelfTestAnswerWithin{60'000};
 
 // What the rank puts in: whole numbers, so that the sum is exact in any order.
 float value_of(std::uint64_t step, std::size_t rank, std::size_t i) {
@@ -58,18 +58,18 @@ Status write_checkpoint(RankPort& port, std::size_t rank, std::uint64_t step) {
   file.set_size_bytes(text.size());
   if (Status written = write_synced(file.path(), text); !written.ok()) return written;
   if (Status sent = port.send_checkpoint(checkpoint); !sent.ok()) return sent;
-  const auto kept = port.wait_checkpoint_answer(kAnswerWithin);
+  const auto kept = port.wait_checkpoint_answer(kSelfTestAnswerWithin);
   if (!kept) return kept.error();
   if (!kept->error().empty()) return error(Code::kAborted, kept->error());
   return Status::success();
 }
 
 // What all ranks do after this step: the strongest that anybody was asked for.
-struct Agreed {
+struct AgreedStop {
   bool checkpoint = false;
   bool end = false;
 };
-Result<Agreed> agree(Collective& collective, RankPort& port, std::uint32_t& checkpoints_done) {
+Result<AgreedStop> agree(Collective& collective, RankPort& port, std::uint32_t& checkpoints_done) {
   const v1::RankStop::How how = port.stop_asked();
   // A checkpoint in passing was sent to every rank: it is taken once the last of them has heard of
   // it.
@@ -80,11 +80,11 @@ Result<Agreed> agree(Collective& collective, RankPort& port, std::uint32_t& chec
   if (Status summed = collective.all_reduce_sum(std::span<float>(asked)); !summed.ok()) {
     return fail(summed);
   }
-  if (asked[0] > 0) return Agreed{false, true};
-  if (asked[1] > 0) return Agreed{true, true};
+  if (asked[0] > 0) return AgreedStop{false, true};
+  if (asked[1] > 0) return AgreedStop{true, true};
   const bool all = asked[2] == static_cast<float>(collective.size());
   if (all) ++checkpoints_done;
-  return Agreed{all, false};
+  return AgreedStop{all, false};
 }
 
 Status first_step(RankPort& port, std::uint64_t& step) {

@@ -103,7 +103,8 @@ void ExecWork::finished(const exec::TreeEnd& end) {
   if (judged.process) how.exit.rank = rank_of(*judged.process);
   const bool by_itself = end.over_limit || !end.refused.ok() || (end.keeper_lost && !killed());
   // Counted for the whole tree, told for each device.
-  program_over(std::move(how), end.peak_bytes / ranks_.size(), by_itself);
+  used(end.peak_bytes / ranks_.size());
+  program_over(std::move(how), by_itself);
 }
 
 }  // namespace overwinter::worker

@@ -48,8 +48,6 @@ Status MpiWork::start(const LaunchGang& launch, const std::vector<RankSeat>& sea
     tree.processes.push_back(
         {all->command, exec::launch_environment(launcher_, *layout, all->names, all->user, 0)});
     v1::RankTask task;
-    task.set_memory_bytes(host_memory_of(*parts_.site, seat));
-    task.set_threads(seat.threads);
     task.mutable_program()->set_order(exec::encode_order(tree));
     task.mutable_program()->set_stop_signal(stop_signal(spec_.stop()));
     task.mutable_program()->set_stop_grace_ms(stop_grace(spec_.stop()).count());
@@ -58,10 +56,6 @@ Status MpiWork::start(const LaunchGang& launch, const std::vector<RankSeat>& sea
                    "command, variables and secrets take more than a megabyte together",
                    "workload.exec.env", "put large values into a file of the workdir");
     order->tasks.push_back(std::move(task));
-  }
-  {
-    const MutexLock lock(mutex_);
-    hosts_ = order->hosts;
   }
   if (Status started = launcher_of_ranks_.start(std::move(*order)); !started.ok()) return started;
   watch_program();
@@ -85,8 +79,7 @@ void MpiWork::heard(const GangEvent& event) {
     observer_.up(ready->rank);
   } else if (const auto* moved = std::get_if<GangRankProgress>(&event)) {
     // A program tells its steps by what it prints; this is what its keeper counted.
-    const MutexLock lock(mutex_);
-    memory_peak_ = std::max(memory_peak_, moved->progress.memory_peak_bytes());
+    used(moved->progress.memory_peak_bytes());
   } else if (const auto* output = std::get_if<GangOutput>(&event)) {
     // The first host hears all ranks; what is not its own is told in its name, and shows as well
     // that the job lives.
@@ -99,21 +92,9 @@ void MpiWork::heard(const GangEvent& event) {
 }
 
 void MpiWork::ended(const GangEnded& ended) {
-  if (ended.fault.kind == GangFaultKind::kUnreachable) {
-    WorkerId unreachable;
-    {
-      const MutexLock lock(mutex_);
-      if (ended.fault.host && *ended.fault.host < hosts_.size())
-        unreachable = hosts_[*ended.fault.host].worker;
-    }
-    observer_.unreachable(unreachable, ended.fault.message);
-  }
-  std::uint64_t peak = 0;
-  {
-    const MutexLock lock(mutex_);
-    peak = memory_peak_;
-  }
-  program_over(seat_exit_of(ended), peak, false);
+  if (ended.fault.kind == GangFaultKind::kUnreachable)
+    observer_.unreachable(ended.fault.worker, ended.fault.message);
+  program_over(seat_exit_of(ended), false);
 }
 
 }  // namespace overwinter::worker

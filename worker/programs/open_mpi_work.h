@@ -32,9 +32,6 @@ class MpiWork final : public ProgramWork {
 
   const std::string network_;
   GangLauncher& launcher_of_ranks_;
-  Mutex mutex_;
-  std::vector<GangHost> hosts_ OW_GUARDED_BY(mutex_);
-  std::uint64_t memory_peak_ OW_GUARDED_BY(mutex_) = 0;  // of the rank that used most
 };
 
 }  // namespace overwinter::worker

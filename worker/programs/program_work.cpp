@@ -231,12 +231,15 @@ void ProgramWork::take_progress(std::uint32_t rank, const exec::ProgressLine& pr
   for (const auto& [name, value] : progress.metrics) parts_.log->point(origin, name, at, value);
 }
 
-void ProgramWork::program_over(GangSeatExited how, std::uint64_t memory_peak_bytes,
-                               bool by_itself) {
+void ProgramWork::used(std::uint64_t memory_peak_bytes) {
+  const MutexLock lock(mutex_);
+  memory_peak_ = std::max(memory_peak_, memory_peak_bytes);
+}
+
+void ProgramWork::program_over(GangSeatExited how, bool by_itself) {
   {
     const MutexLock lock(mutex_);
     over_ = Over{std::move(how), by_itself};
-    memory_peak_ = std::max(memory_peak_, memory_peak_bytes);
   }
   changed_.notify_all();
 }

@@ -81,12 +81,14 @@ class ProgramWork : public GangWork {
   // Ends those threads without a word. Call in the destructor, before what processes() and
   // kill_program() use is gone.
   void forget_program();
+  // The most of the machine's memory that the processes of a seat had so far.
+  void used(std::uint64_t memory_peak_bytes);
   // A line of a rank.
   void said(std::uint32_t rank, bool error, std::string_view text);
   void log_line(std::uint32_t rank, bool error, std::string_view text) const;
   // Every process has ended; `how` without the step. What it left is kept, then over() is told.
   // Where it was told to stop, or killed, `how` says what the processes' ends alone say.
-  void program_over(GangSeatExited how, std::uint64_t memory_peak_bytes, bool by_itself);
+  void program_over(GangSeatExited how, bool by_itself);
   [[nodiscard]] bool killed() const { return killed_; }
 
   const GangKey key_;

@@ -43,6 +43,7 @@ struct GangFault {
   GangFaultKind kind = GangFaultKind::kNone;
   std::optional<std::uint32_t> rank;
   std::optional<std::size_t> host;  // of GangOrder::hosts
+  WorkerId worker;                  // whose daemon that host's is; of a verdict alone
   std::optional<int> signal;
   std::optional<int> exit_code;
   std::uint64_t step = 0;

@@ -502,6 +502,7 @@ GangFault GangPart::verdict() const {
       all.begin(), all.end(), [](const auto& a, const auto& b) { return a.kind < b.kind; });
   if (surest == all.end()) return {};
   GangFault fault = *surest;
+  if (fault.host) fault.worker = order_.hosts[*fault.host].worker;
   if (fault.kind == GangFaultKind::kLauncherFailed && !notice_.said().empty()) {
     fault.message += "; it said: " + notice_.said();
   }

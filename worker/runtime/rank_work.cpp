@@ -273,15 +273,8 @@ void RankWork::ended(const GangEnded& ended) {
     how.exit.step = step_;
     if (stop_asked_ && (!ended.clean || step_ < task_.steps())) how.outcome = GangOutcome::kStopped;
   }
-  if (ended.fault.kind == GangFaultKind::kUnreachable) {
-    WorkerId unreachable;
-    {
-      const MutexLock lock(mutex_);
-      if (ended.fault.host && *ended.fault.host < hosts_.size())
-        unreachable = hosts_[*ended.fault.host].worker;
-    }
-    observer_.unreachable(unreachable, ended.fault.message);
-  }
+  if (ended.fault.kind == GangFaultKind::kUnreachable)
+    observer_.unreachable(ended.fault.worker, ended.fault.message);
   observer_.over(how);
 }
 

@@ -9,8 +9,6 @@ namespace overwinter::worker {
 
 using plan::TrainPiece;
 
-constexpr std::size_t kLossStride = plan::kTrainAlignment / sizeof(double);
-
 Dense::Dense(const plan::TrainRank& rank, Arena& arena, Parameters& parameters, ComputeTeam& team)
     : team_(team),
       widths_(rank.shape.widths),

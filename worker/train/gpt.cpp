@@ -10,7 +10,6 @@ namespace overwinter::worker {
 
 using plan::TrainPiece;
 
-constexpr std::size_t kLossStride = plan::kTrainAlignment / sizeof(double);
 constexpr std::size_t kLayerTensors = 12;
 
 Gpt::Gpt(const plan::TrainRank& rank, Arena& arena, Parameters& parameters, ComputeTeam& team)

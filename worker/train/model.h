@@ -40,6 +40,9 @@ class ComputeTeam {
   std::function<void()> between_;
 };
 
+// From the sum of one thread to that of the next, in doubles: no two on one line of the cache.
+inline constexpr std::size_t kLossStride = plan::kTrainAlignment / sizeof(double);
+
 // Parameters, arena and team outlive the model. One caller at a time.
 class Model {
  public:
