@@ -78,7 +78,10 @@ Status ProgramWork::prepare(const OfferSeat& offer, const std::stop_token& stop)
   auto place = ProgramPlace::make(
       *parts_.site, wish, *parts_.files, *parts_.checkpoints, access,
       [this](bool error, std::string_view text) { log_line(0, error, text); }, stop);
-  if (!place) return place.error();
+  if (!place) {
+    parts_.log->flush(access.seat, kLastWordsWithin);  // what setup printed
+    return place.error();
+  }
   place_ = std::move(*place);
   return Status::success();
 }
@@ -300,6 +303,7 @@ void ProgramWork::close(const Over& over) {
     keep_workdir();
   }
   for (const std::uint32_t rank : ranks_) observer_.moved(rank, how.exit.step, peak_of(rank));
+  parts_.log->flush(observer_.access().seat, kLastWordsWithin);
   observer_.over(how);
 }
 

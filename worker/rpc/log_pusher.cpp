@@ -47,7 +47,7 @@ LogPusher::~LogPusher() {
   thread_.request_stop();
   changed_.notify_all();
   thread_.join();
-  flush(kLastCallWithin);
+  send_waiting(kLastCallWithin);
 }
 
 LogPusher::Waiting& LogPusher::of(const Origin& origin) {
@@ -97,13 +97,28 @@ void LogPusher::point(const Origin& origin, const std::string& metric, std::uint
   point.set_value(value);
 }
 
+void LogPusher::flush(const SeatKey& seat, Duration within) {
+  using std::chrono::steady_clock;
+  const auto until = steady_clock::now() + within;
+  const MutexLock lock(mutex_);
+  ++flushing_;
+  changed_.notify_all();
+  while (sending_ || waiting_.contains({seat.job, seat.attempt})) {
+    const auto left = std::chrono::duration_cast<Duration>(until - steady_clock::now());
+    if (left <= Duration(0)) break;
+    sent_.wait_for(mutex_, left);
+  }
+  --flushing_;
+}
+
 void LogPusher::run(const std::stop_token& stop) {
+  bool all_taken = true;
   while (!stop.stop_requested()) {
     {
       const MutexLock lock(mutex_);
-      changed_.wait_for(mutex_, every_);
+      if (flushing_ == 0 || waiting_.empty() || !all_taken) changed_.wait_for(mutex_, every_);
     }
-    if (!stop.stop_requested()) flush(kCallWithin);
+    if (!stop.stop_requested()) all_taken = send_waiting(kCallWithin);
   }
 }
 
@@ -131,22 +146,25 @@ v1::PushedLogs LogPusher::take(Waiting& waiting) {
   return out;
 }
 
-void LogPusher::flush(Duration within) {
+bool LogPusher::send_waiting(Duration within) {
   const auto channel = channel_();
-  if (!channel) return;
+  if (!channel) return false;
   std::vector<std::pair<Origin, v1::PushedLogs>> batches;
   {
     const MutexLock lock(mutex_);
+    sending_ = true;
     for (auto at = waiting_.begin(); at != waiting_.end();) {
       batches.emplace_back(at->second.origin, take(at->second));
       at = at->second.logs.lines().empty() ? waiting_.erase(at) : std::next(at);
     }
   }
+  bool all_taken = true;
   for (auto& [origin, logs] : batches) {
     const grpc::Status sent = send(*channel, origin, logs, within);
     if (sent.ok()) continue;
     log_debug("output of job {} was not taken: {}", origin.seat.job.value(), sent.error_message());
     if (sent.error_code() != grpc::StatusCode::UNAVAILABLE) continue;
+    all_taken = false;
     const MutexLock lock(mutex_);
     Waiting& waiting = of(origin);
     for (const v1::PushedLine& line : logs.lines()) waiting.bytes += line.text().size();
@@ -155,6 +173,12 @@ void LogPusher::flush(Duration within) {
     waiting.logs = std::move(logs);
     make_room(waiting);
   }
+  {
+    const MutexLock lock(mutex_);
+    sending_ = false;
+  }
+  sent_.notify_all();
+  return all_taken;
 }
 
 }  // namespace overwinter::worker

@@ -32,6 +32,7 @@ class LogPusher final : public JobLog {
   void line(const Origin& origin, std::uint32_t rank, bool error, std::string text) override;
   void point(const Origin& origin, const std::string& metric, std::uint64_t step,
              double value) override;
+  void flush(const SeatKey& seat, Duration within) override;
 
  private:
   using Attempt = std::pair<JobId, AttemptNumber>;
@@ -45,13 +46,16 @@ class LogPusher final : public JobLog {
   Waiting& of(const Origin& origin) OW_REQUIRES(mutex_);
   static void make_room(Waiting& waiting);
   void run(const std::stop_token& stop);
-  void flush(Duration within);
+  bool send_waiting(Duration within);  // true: all was taken
   [[nodiscard]] static v1::PushedLogs take(Waiting& waiting);
 
   const std::function<std::shared_ptr<grpc::Channel>()> channel_;
   const Duration every_;
   Mutex mutex_;
   Condition changed_;
+  Condition sent_;
+  int flushing_ OW_GUARDED_BY(mutex_) = 0;
+  bool sending_ OW_GUARDED_BY(mutex_) = false;
   std::map<Attempt, Waiting> waiting_ OW_GUARDED_BY(mutex_);
   std::jthread thread_;  // last: it uses the rest
 };

@@ -76,7 +76,12 @@ class JobLog {
   virtual void line(const Origin& origin, std::uint32_t rank, bool error, std::string text) = 0;
   virtual void point(const Origin& origin, const std::string& metric, std::uint64_t step,
                      double value) = 0;
+  // Blocks until what this seat's attempt has said is at the coordinator, but for no longer than
+  // that: its last words are there before its end is told.
+  virtual void flush(const SeatKey& seat, Duration within) = 0;
 };
+
+constexpr Duration kLastWordsWithin{1000};
 
 // Values of the secrets that a job's programs get as variables.
 class JobSecrets {

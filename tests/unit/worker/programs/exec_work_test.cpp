@@ -83,6 +83,7 @@ class Ports final : public JobFiles,
     const MutexLock lock(mutex_);
     points_[metric][step] = value;
   }
+  void flush(const SeatKey&, Duration) override {}
   // JobSecrets
   Result<std::map<std::string, std::string>> read(const SeatKey&,
                                                   const std::function<std::string()>&,

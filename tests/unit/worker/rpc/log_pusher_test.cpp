@@ -95,6 +95,22 @@ TEST_F(LogPusherTest, WhatACoordinatorThatIsAwayDidNotTakeIsSentAgainInOrder) {
   for (std::size_t i = 0; i < 20; ++i) EXPECT_EQ(service_.lines[i].text(), std::to_string(i));
 }
 
+TEST_F(LogPusherTest, AfterAFlushAllOfThatAttemptHasCome) {
+  LogPusher pusher([this] { return channel_; }, Duration(3'600'000));
+  const std::string text(LogPusher::kLineBytesMax, 'x');
+  const std::size_t count = 2 * LogPusher::kPushBytesMax / text.size();
+  for (std::size_t i = 0; i < count; ++i) pusher.line(origin_, 0, false, text);
+  pusher.flush(origin_.seat, Duration(60'000));
+  const MutexLock lock(service_.mutex);
+  EXPECT_EQ(service_.lines.size(), count);
+}
+
+TEST_F(LogPusherTest, AFlushWithoutAConnectionEndsAtItsTime) {
+  LogPusher pusher([] { return std::shared_ptr<grpc::Channel>(); }, Duration(5));
+  pusher.line(origin_, 0, false, "one");
+  pusher.flush(origin_.seat, Duration(20));
+}
+
 TEST_F(LogPusherTest, WithoutAConnectionTheOldestGoAndAreCounted) {
   std::atomic<bool> connected = false;
   LogPusher pusher([&] { return connected ? channel_ : nullptr; }, Duration(5));
