@@ -351,8 +351,9 @@ void Engine::gang_attempt_over(JobId id) {
       break;
     case Cause::kStalled:
       ended.reason = "no step, checkpoint or output for " +
-                     format_duration(of.demand.stall_timeout) + " after step " +
-                     std::to_string(soft.step);
+                     format_duration(of.demand.stall_timeout) +
+                     (soft.launched ? " after step " + std::to_string(soft.step)
+                                    : " while its workers were prepared");
       break;
     default:
       ended.reason = (culprit.message.empty() ? "a member ended" : culprit.message);

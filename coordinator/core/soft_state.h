@@ -38,7 +38,7 @@ struct JobSoft {
   std::uint32_t unresolved = 0;  // seats not heard of since the start: the pool stays closed
   std::set<WorkerId> avoid;      // where its work failed
   std::map<UnitNumber, std::set<WorkerId>> rejected;
-  bool launched = false;       // of a gang: its launch was ordered since the start
+  bool launched = false;       // of a gang: its launch was ordered, or a seat told of it
   std::string launch_failure;  // why the last launch did not come about
   Time active_at;          // of a gang: when any seat last told of a step, a checkpoint or output
   std::uint64_t step = 0;  // the highest that a seat of this attempt told of

@@ -199,6 +199,7 @@ void Engine::hear(WorkerId worker_id, const SeatStatus& status) {
   if (job(status.seat.job).gang()) {
     JobSoft& of = soft_.jobs[status.seat.job];
     soft.phase = std::max(soft.phase, status.phase);
+    of.launched = of.launched || soft.phase >= GangPhase::kLaunched;
     soft.step = std::max(soft.step, status.step);
     of.step = std::max(of.step, status.step);
     if (status.activity > soft.activity) of.active_at = now_;

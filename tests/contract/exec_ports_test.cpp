@@ -65,7 +65,8 @@ class ExecPortsTest : public testing::Test {
     };
   }
   Status put(JobOutputs::Kind kind = JobOutputs::Kind::kOutputs, std::stop_token stop = {}) {
-    return sender_.put(seat_, capability(), kind, archive(), std::move(stop));
+    return sender_.put({seat_, capability(), kind, archive(), [this](const Status&) { ++full_; }},
+                       std::move(stop));
   }
   Status download(bool workdir, const fs::path& to) {
     ArtifactClientOptions options;
@@ -94,6 +95,7 @@ class ExecPortsTest : public testing::Test {
   v1::ExecSpec exec_;
   SeatKey seat_;
   std::atomic<int> capabilities_ = 0;
+  int full_ = 0;
   std::atomic<int> not_connected_ = 0;  // so often there is no connection
   OutputSender sender_{[this]() -> std::shared_ptr<ArtifactClient> {
                          if (not_connected_-- > 0) return nullptr;
@@ -121,12 +123,14 @@ TEST_F(ExecPortsTest, WhatAJobLeavesComesToItsOwner) {
 
 TEST_F(ExecPortsTest, OutputsOutlastACoordinatorThatIsAwayOrFull) {
   not_connected_ = 2;
-  cluster_.artifacts.refusals.say(in_turn(
-      {Code::kUnavailable, Code::kResourceExhausted, Code::kUnavailable, Code::kPermissionDenied}));
+  cluster_.artifacts.refusals.say(
+      in_turn({Code::kUnavailable, Code::kResourceExhausted, Code::kUnavailable,
+               Code::kResourceExhausted, Code::kPermissionDenied}));
   const Status status = put();
   ASSERT_TRUE(status.ok()) << status.message;
-  EXPECT_EQ(cluster_.artifacts.refusals.calls(), 5);
-  EXPECT_EQ(capabilities_, 5);  // asked for anew at each try: it may have been renewed
+  EXPECT_EQ(full_, 1) << "told once";
+  EXPECT_EQ(cluster_.artifacts.refusals.calls(), 6);
+  EXPECT_EQ(capabilities_, 6);  // asked for anew at each try: it may have been renewed
   EXPECT_TRUE(download(false, cluster_.tokens.folder() / "mine").ok());
 }
 

@@ -4,6 +4,8 @@ import contextlib
 import ctypes
 import json
 import os
+import re
+import signal
 import subprocess
 import unittest
 
@@ -14,6 +16,16 @@ from harness import SLOW, Cluster, alive, main, relative_error, text_of, wait_un
 RNG = np.random.default_rng(23)
 CLONE_NEWNS = 0x00020000
 MIB = 1024 * 1024
+# Ends when it is told to, and leaves a file of 100 MiB.
+MAKES = """
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+print("I am", os.getpid(), flush=True)
+signal.sigwait([signal.SIGUSR1])
+with open("big", "wb") as f:
+    for _ in range(100):
+        f.write(os.urandom(1 << 20))
+"""
 
 
 def own_mounts():
@@ -171,6 +183,36 @@ class FullDisk(unittest.TestCase):
                 process.wait(timeout=60)
                 self.assertEqual(process.returncode, 1)
             self.assertEqual(cluster.job()["state"], "CANCELLED")
+
+    def test_outputs_wait_for_room_and_say_so(self):
+        data = []
+
+        def small(cluster):
+            data.append(os.path.join(cluster.dir, "coordinator"))
+            mount(data[0], 512)
+
+        with Cluster(workers=1, devices=("cpu:memory=256MiB,threads=1",), prepare=small) as cluster:
+            folder = cluster.path("program")
+            os.mkdir(folder)
+            with open(os.path.join(folder, "make.py"), "w", encoding="utf-8") as f:
+                f.write(MAKES)
+            job = json.loads(cluster.run("run", "-d", "--format", "json", "--workdir", folder, "--output", "big", "--",
+                                         "python3", "make.py").stdout)["name"]
+
+            def logs():
+                return cluster.run("logs", job).stdout
+
+            program = int(wait_until("it runs", lambda: re.search("^.*I am ([0-9]+)$", logs(), re.M)).group(1))
+            with filled(data[0]):
+                wait_until("it is noticed", lambda: cluster.json("status")["diskFull"], 5)
+                os.kill(program, signal.SIGUSR1)
+                wait_until("it waits", lambda: "wait for room at the coordinator" in logs(), 20)
+                self.assertEqual(cluster.job(job)["state"], "RUNNING")
+            wait_until("it ends", lambda: cluster.job(job)["state"] == "SUCCEEDED", 30)
+            self.assertEqual(logs().count("wait for room"), 1)
+            into = cluster.path("results")
+            cluster.run("jobs", "download", job, "-o", into)
+            self.assertEqual(os.path.getsize(os.path.join(into, "big")), 100 * MIB)
 
     def test_the_workers_disk(self):
         with Cluster(workers=1, devices=("cpu:memory=16MiB,threads=1",), env=SLOW) as cluster:

@@ -77,7 +77,11 @@ Status ProgramWork::prepare(const OfferSeat& offer, const std::stop_token& stop)
   wish.owner = owner();
   auto place = ProgramPlace::make(
       *parts_.site, wish, *parts_.files, *parts_.checkpoints, access,
-      [this](bool error, std::string_view text) { log_line(0, error, text); }, stop);
+      [this](bool error, std::string_view text) {
+        log_line(0, error, text);
+        observer_.preparing();
+      },
+      stop);
   if (!place) {
     parts_.log->flush(access.seat, kLastWordsWithin);  // what setup printed
     return place.error();
@@ -331,20 +335,26 @@ Status ProgramWork::keep_outputs() {
   if (!archive) return archive.error();
   for (const std::string& missing : archive->missing)
     log_line(ranks_.front(), true, fmt::format("[overwinter: no output {} was made]", missing));
+  return send(JobOutputs::Kind::kOutputs, archive->file);
+}
+
+Status ProgramWork::send(JobOutputs::Kind kind, const std::filesystem::path& archive) {
   const CheckpointAccess of = observer_.access();
-  return parts_.outputs->put(of.seat, of.capability, JobOutputs::Kind::kOutputs, archive->file,
-                             given_up_.get_token());
+  return parts_.outputs->put(
+      {of.seat, of.capability, kind, archive,
+       [this](const Status& full) {
+         log_line(ranks_.front(), true,
+                  fmt::format("[overwinter: its files wait for room at the coordinator: {}]",
+                              full.message));
+       }},
+      given_up_.get_token());
 }
 
 // For `jobs download --workdir`. It changes nothing of how the job ended.
 void ProgramWork::keep_workdir() {
   const auto archive = archive_outputs(place_->folder().work(), {"."},
                                        place_->own_folder() / "left", formats::kArchiveBytesMax);
-  const CheckpointAccess of = observer_.access();
-  const Status kept = archive
-                          ? parts_.outputs->put(of.seat, of.capability, JobOutputs::Kind::kWorkdir,
-                                                archive->file, given_up_.get_token())
-                          : archive.error();
+  const Status kept = archive ? send(JobOutputs::Kind::kWorkdir, archive->file) : archive.error();
   if (!kept.ok())
     log_line(ranks_.front(), true,
              fmt::format("[overwinter: its folder is not kept: {}]", kept.message));

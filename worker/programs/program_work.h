@@ -118,6 +118,7 @@ class ProgramWork : public GangWork {
   void keep_last_checkpoint();
   [[nodiscard]] Status keep_outputs();
   void keep_workdir();
+  Status send(JobOutputs::Kind kind, const std::filesystem::path& archive);
   [[nodiscard]] GangSeatExited verdict(const Over& over) const;
 
   std::string job_;  // resource name

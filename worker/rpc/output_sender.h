@@ -20,8 +20,7 @@ class OutputSender final : public JobOutputs {
   // Sent from its beginning at each try; the file must not change meanwhile. A coordinator whose
   // disk is full is tried again too: a stop is what bounds it. ABORTED: the seat has ended, or a
   // later attempt has put its own. INVALID_ARGUMENT: larger than may be stored.
-  Status put(const SeatKey& seat, const std::function<std::string()>& capability, Kind kind,
-             const std::filesystem::path& archive, std::stop_token stop) override;
+  Status put(const Order& order, std::stop_token stop) override;
 
  private:
   const std::function<std::shared_ptr<ArtifactClient>()> client_;

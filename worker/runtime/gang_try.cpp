@@ -224,6 +224,11 @@ void GangTry::up(std::uint32_t rank) {
   }
 }
 
+void GangTry::preparing() {
+  const MutexLock lock(mutex_);
+  for (auto& [key, seat] : seats_) parts_.post(SeatProgressed{key, seat.step, ++seat.activity});
+}
+
 void GangTry::moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) {
   const MutexLock lock(mutex_);
   for (auto& [key, seat] : seats_) {

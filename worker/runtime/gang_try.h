@@ -69,6 +69,7 @@ class GangTry final : private GangWorkObserver {
   [[nodiscard]] std::shared_ptr<GangWork> work() const;
 
   // GangWorkObserver
+  void preparing() override;
   void up(std::uint32_t rank) override;
   void moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) override;
   void unreachable(WorkerId worker, const std::string& why) override;

@@ -18,6 +18,8 @@ namespace overwinter::worker {
 class GangWorkObserver {
  public:
   virtual ~GangWorkObserver() = default;
+  // What prepares it has said something: it is no stall.
+  virtual void preparing() = 0;
   virtual void up(std::uint32_t rank) = 0;
   // A sign that it moves; `step` and the peak may be the same as before.
   virtual void moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) = 0;

@@ -99,11 +99,16 @@ class JobOutputs {
  public:
   enum class Kind : std::uint8_t { kOutputs = 1, kWorkdir = 2 };
   virtual ~JobOutputs() = default;
-  // An archive (common/formats/archive.h). After success it is durable. Blocks; tried again while
-  // the coordinator cannot be reached. CANCELLED after a stop.
-  [[nodiscard]] virtual Status put(const SeatKey& seat,
-                                   const std::function<std::string()>& capability, Kind kind,
-                                   const std::filesystem::path& archive, std::stop_token stop) = 0;
+  struct Order {
+    SeatKey seat;
+    std::function<std::string()> capability;
+    Kind kind = Kind::kOutputs;
+    std::filesystem::path archive;               // common/formats/archive.h
+    std::function<void(const Status&)> no_room;  // told once, if the coordinator is full
+  };
+  // After success it is durable. Blocks; tried again while the coordinator cannot be reached or is
+  // full. CANCELLED after a stop.
+  [[nodiscard]] virtual Status put(const Order& order, std::stop_token stop) = 0;
 };
 
 // How an executor answers. Thread-safe, never blocks.

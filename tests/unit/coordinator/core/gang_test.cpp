@@ -31,7 +31,7 @@ struct Gang : testing::Test {
     return id;
   }
   // Both workers speak once a second, so that nobody is lost.
-  void live_for(Duration time, std::uint64_t step = 0) {
+  void live_for(Duration time, std::uint64_t step = 0, GangPhase phase = GangPhase::kUp) {
     for (Duration t{0}; t < time; t += Duration(1000)) {
       cluster.run_for(Duration(1000));
       for (const WorkerId worker : {a, b}) {
@@ -41,7 +41,7 @@ struct Gang : testing::Test {
           SeatStatus status;
           status.seat = key;
           status.used = cluster.now - seat.granted_at;
-          status.phase = GangPhase::kUp;
+          status.phase = phase;
           status.step = status.activity = step;
           seats.push_back(status);
         }
@@ -275,6 +275,19 @@ TEST_F(Gang, OneThatStandsStillBreaksOffAndTheSecondTimeFails) {
   end_all(id, SeatEnd::kFinished);
   EXPECT_EQ(cluster.job(id).state, JobState::kFailed);
   EXPECT_NE(cluster.job(id).reason.find("second time"), std::string::npos);
+}
+
+TEST_F(Gang, OneWhoseWorkersAreNotPreparedInThatTimeBreaksOffToo) {
+  const JobId id = cluster.submit(a_job().as_gang(2, 2).with_stall_timeout(Duration(60'000)));
+  live_for(Duration(30'000), 0, GangPhase::kPreparing);
+  live_for(Duration(60'000), 1,
+           GangPhase::kPreparing);  // the first of these: its setup printed a line
+  EXPECT_FALSE(cluster.job(id).broken);
+  live_for(Duration(2000), 1, GangPhase::kPreparing);
+  EXPECT_TRUE(cluster.job(id).broken);
+  end_all(id, SeatEnd::kFinished);
+  EXPECT_EQ(cluster.job(id).ended_attempts[0].reason,
+            "no step, checkpoint or output for 1m 0s while its workers were prepared");
 }
 
 TEST_F(Gang, APauseStopsAllGentlyAndAResumeGoesOn) {

@@ -91,13 +91,13 @@ class Ports final : public JobFiles,
     return std::map<std::string, std::string>{{"TOKEN", "hush"}};
   }
   // JobOutputs
-  Status put(const SeatKey&, const std::function<std::string()>&, Kind kind, const fs::path& path,
-             std::stop_token) override {
+  Status put(const Order& order, std::stop_token) override {
     const MutexLock lock(mutex_);
-    (kind == Kind::kOutputs ? outputs_ : workdir_) = file_text(path);
+    (order.kind == Kind::kOutputs ? outputs_ : workdir_) = file_text(order.archive);
     return Status::success();
   }
   // GangWorkObserver
+  void preparing() override { ++said_before_; }
   void up(std::uint32_t rank) override {
     const MutexLock lock(mutex_);
     up_.insert(rank);
@@ -179,6 +179,8 @@ class Ports final : public JobFiles,
     return outputs_;
   }
 
+  [[nodiscard]] int said_before() const { return said_before_; }  // lines while it was prepared
+
   std::string archive;
 
  private:
@@ -198,6 +200,7 @@ class Ports final : public JobFiles,
   std::map<std::uint64_t, std::map<std::string, std::string>> stored_;
   std::map<std::uint32_t, std::vector<std::string>> lines_;
   std::map<std::string, std::map<std::uint64_t, double>> points_;
+  std::atomic<int> said_before_ = 0;
   std::set<std::uint32_t> up_;
   std::uint64_t step_ = 0;
   std::uint64_t peak_ = 0;
@@ -355,6 +358,7 @@ TEST_F(ExecWorkTest, SetupRunsOnceAndItsFailureIsKept) {
   run();
   EXPECT_EQ(ports_.wait_over().outcome, GangOutcome::kCompleted);
   EXPECT_THAT(ports_.text(), HasSubstr("setup: setting up\n"));
+  EXPECT_GE(ports_.said_before(), 1);
   EXPECT_THAT(ports_.text(), HasSubstr("made\n1"));
   const auto said = ports_.text();
   work_.reset();
