@@ -23,7 +23,7 @@ constexpr std::size_t kRuns = 5;
 constexpr unsigned kRanks = 2;
 constexpr const char* kDevice = "cpu:memory=1GiB,threads=1";
 constexpr std::uint64_t kSteps = 24;
-constexpr std::uint64_t kStepsBetweenCheckpoints = 50;
+constexpr std::uint64_t kWindow = 50;  // steps
 constexpr std::size_t kTextBytes = std::size_t{1} << 20;
 constexpr double kStartWanted = 1.5;
 constexpr double kStallWanted = 0.05;
@@ -60,11 +60,6 @@ Status write_text(const std::string& path) {
     file << fmt::format("{:07x} ", random() % 4096 * 65537 % 0xfffffff);
   file.close();
   return file ? Status::success() : error(Code::kInternal, "cannot write " + path);
-}
-
-double seconds_of(const v1::Job& job) {
-  return static_cast<double>(TimeUtil::DurationToMilliseconds(job.end_time() - job.start_time())) /
-         1000;
 }
 
 // Seconds a step, of the median of those that a rank told of.
@@ -123,19 +118,38 @@ struct Times {
   std::vector<double> stalls;  // of a checkpoint, as a share of the time between two
 };
 
-// What checkpoints add to 150 steps, for each, as a share of 50 steps without.
-Result<double> stall(Cluster& cluster, const std::string& text) {
-  constexpr std::uint64_t kLong = 3 * kStepsBetweenCheckpoints;
-  double with = 0;
-  double without = 0;
-  for (const bool checkpoints : {true, false}) {
-    // The last step's checkpoint is made in any case.
-    const auto job = cluster.run_job(
-        small_gpt(text, kLong, checkpoints ? kStepsBetweenCheckpoints : 10 * kLong));
-    if (!job) return fail(job.error());
-    (checkpoints ? with : without) = seconds_of(*job);
+// When each step was over, as its rank told.
+Result<std::map<std::uint64_t, double>> step_times(Cluster& cluster, const v1::Job& job) {
+  v1::ReadCurveRequest request;
+  request.set_name(job.name());
+  request.set_metric("loss");
+  request.set_points_max(5000);
+  const auto curve = cluster.client().read_curve(request);
+  if (!curve) return fail(curve.error());
+  std::map<std::uint64_t, double> out;
+  for (const v1::CurvePoint& value : curve->points())
+    out[value.step()] = static_cast<double>(TimeUtil::TimestampToMilliseconds(value.time())) / 1000;
+  return out;
+}
+
+// A checkpoint each 100 steps: what the 50 steps after one took more than the 50 before, as a share
+// of these. Neighbours in one job, so that a machine that slows down moves both.
+Result<std::vector<double>> stalls(Cluster& cluster, const std::string& text) {
+  constexpr std::uint64_t kCheckpoints = 3;
+  constexpr std::uint64_t kEvery = 2 * kWindow;
+  const auto job = cluster.run_job(small_gpt(text, kCheckpoints * kEvery + kWindow + 1, kEvery));
+  if (!job) return fail(job.error());
+  const auto times = step_times(cluster, *job);
+  if (!times) return fail(times.error());
+  std::vector<double> out;
+  for (std::uint64_t at = kEvery; at <= kCheckpoints * kEvery; at += kEvery) {
+    for (const std::uint64_t step : {at - kWindow, at, at + kWindow})
+      if (!times->contains(step))
+        return fail(Code::kInternal, fmt::format("the job did not tell of step {}", step));
+    const double before = times->at(at) - times->at(at - kWindow);
+    out.push_back((times->at(at + kWindow) - times->at(at)) / before - 1);
   }
-  return (with - without) / 2 / (without / 3);
+  return out;
 }
 
 Result<Times> measure(Cluster& cluster, const std::string& text_file, const std::string& script,
@@ -152,16 +166,15 @@ Result<Times> measure(Cluster& cluster, const std::string& text_file, const std:
     if (!start) return fail(start.error());
     const auto peer = peer_step_seconds(cluster, text_file, script);
     if (!peer) return fail(peer.error());
-    const auto share = stall(cluster, *uri);
-    if (!share) return fail(share.error());
-    say(fmt::format(
-        "train: run {}: step {:.3f} s, PyTorch {:.3f} s, start {:.2f} s, stall {:.1f} %", i, *ours,
-        *peer, *start, 100 * *share));
+    const auto shares = stalls(cluster, *uri);
+    if (!shares) return fail(shares.error());
+    say(fmt::format("train: run {}: step {:.3f} s, PyTorch {:.3f} s, start {:.2f} s, stalls {:.3f}",
+                    i, *ours, *peer, *start, fmt::join(*shares, " ")));
     if (i == 0) continue;
     out.steps.push_back(*ours);
     out.peer.push_back(*peer);
     out.starts.push_back(*start);
-    out.stalls.push_back(100 * *share);
+    for (const double share : *shares) out.stalls.push_back(100 * share);
   }
   if (out.peer.empty()) return fail(Code::kCancelled, "interrupted");
   return out;
