@@ -307,7 +307,9 @@ void ProgramWork::close(const Over& over) {
     keep_workdir();
   }
   for (const std::uint32_t rank : ranks_) observer_.moved(rank, how.exit.step, peak_of(rank));
-  parts_.log->flush(observer_.access().seat, kLastWordsWithin);
+  // An attempt that broke off is told at once: others wait for that word.
+  if (how.outcome == GangOutcome::kCompleted)
+    parts_.log->flush(observer_.access().seat, kLastWordsWithin);
   observer_.over(how);
 }
 

@@ -275,7 +275,8 @@ void RankWork::ended(const GangEnded& ended) {
   }
   if (ended.fault.kind == GangFaultKind::kUnreachable)
     observer_.unreachable(ended.fault.worker, ended.fault.message);
-  parts_.log->flush(observer_.access().seat, kLastWordsWithin);
+  if (how.outcome == GangOutcome::kCompleted)
+    parts_.log->flush(observer_.access().seat, kLastWordsWithin);
   observer_.over(how);
 }
 
