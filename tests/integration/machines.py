@@ -95,12 +95,10 @@ class Machines:
     def start(self, where, program, *arguments):
         command = [os.path.join(BIN, program), *arguments]
         if self.private and where != "c":
-            # Where there is no machine-id to show another of, one boot is one host: another boot, then.
             shell = ("mkdir -p /run/overwinter /var/lib/overwinter && mount -t tmpfs none /run/overwinter && "
-                     "mount -t tmpfs none /var/lib/overwinter && "
-                     "mount --bind \"$0\" /proc/sys/kernel/random/boot_id && exec \"$@\"")
-            command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", shell,
-                       f"/etc/netns/{self.names[where]}/machine-id", *command]
+                     "mount -t tmpfs none /var/lib/overwinter && exec \"$@\"")
+            command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", shell, "sh",
+                       *command]
         return self.cluster.start_program([*self.within(where), *command], self.cluster.path(f"{where}.log"))
 
     def call(self, *arguments):
