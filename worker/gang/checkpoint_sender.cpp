@@ -12,13 +12,15 @@
 namespace overwinter::worker {
 namespace {
 
-// CANCELLED when nobody wants it any more.
+// Of a mapped file; what was read leaves this process's memory again, so that a checkpoint does not
+// double what the rank holds. CANCELLED when nobody wants it any more.
 Status feed(formats::BlobDigester& digester, std::span<const std::byte> bytes,
             const std::atomic<bool>& give_up) {
   while (!bytes.empty()) {
     if (give_up) return error(Code::kCancelled, "the checkpoint is not wanted any more");
     const auto piece = bytes.first(std::min<std::size_t>(bytes.size(), 4 * kMiB));
     digester.update(piece);
+    MappedFile::release(piece);
     bytes = bytes.subspan(piece.size());
   }
   return Status::success();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -19,6 +20,15 @@ tl::unexpected<Status> cannot_read(const std::string& path) {
 }
 
 }  // namespace
+
+void MappedFile::release(std::span<const std::byte> part) {
+  if (part.empty()) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
+  const std::uintptr_t first = begin / page * page;
+  // Advice: where it is not taken the pages stay, and nothing else is different.
+  ::madvise(reinterpret_cast<void*>(first), begin + part.size() - first, MADV_DONTNEED);
+}
 
 Result<MappedFile> MappedFile::open(const v1::LocalFile& file) {
   const int descriptor = ::open(file.path().c_str(), O_RDONLY | O_CLOEXEC);

@@ -24,6 +24,9 @@ class MappedFile {
   [[nodiscard]] std::span<const std::byte> bytes() const {
     return {static_cast<const std::byte*>(map_), size_};
   }
+  // Lets go of the pages that hold `part` of some file's bytes(), so that a file that is read once
+  // is not all of it in this process's memory; what is read again comes back.
+  static void release(std::span<const std::byte> part);
 
  private:
   MappedFile() = default;
