@@ -48,7 +48,8 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
   c.projects = &worker.projects;
   c.host_id = worker.machine.host_id;
   c.network = worker.machine.network;
-  c.has_peer_port = !worker.machine.peer_address.empty();
+  c.address = worker.machine.peer_address;
+  c.address = c.address.substr(0, c.address.rfind(':'));
   c.no_exec = worker.machine.no_exec;
   c.host = worker.machine.host;
   c.spot = worker.spot;

@@ -152,7 +152,7 @@ void explain_gang(const Want& want, const std::vector<Candidate>& candidates, Ex
   } else if (choice.workers_fit >= least) {
     out.summary = "it needs " + wanted + " on one private network, and at most " +
                   std::to_string(choice.workers) + " of the " + std::to_string(choice.workers_fit) +
-                  " that fit are on the same one";
+                  " that fit are on the same one, at addresses of their own";
     out.would_help = "workers on one network (--peer-address), or workers.min of at most " +
                      std::to_string(choice.workers);
   } else {

@@ -11,6 +11,7 @@ namespace {
 struct Member {
   std::vector<Score> devices;
   std::string_view host_id;
+  std::string_view address;
 };
 using Group = std::map<WorkerId, Member>;
 
@@ -22,6 +23,23 @@ struct Ranked {
   [[nodiscard]] auto cost() const { return std::tuple(gpus, price_micros); }
 };
 
+// Of hosts that share an address the one with the most members stays; of equals the one with the
+// best.
+void one_host_an_address(std::vector<const Member*>& members) {
+  using Hosts = std::map<std::string_view, std::size_t>;  // host_id -> members
+  std::map<std::string_view, Hosts> hosts;
+  for (const Member* m : members) ++hosts[m->address][m->host_id];
+  std::map<std::string_view, std::string_view> stays;
+  for (const Member* m : members) {
+    const Hosts& rivals = hosts[m->address];
+    const auto [at, first] = stays.try_emplace(m->address, m->host_id);
+    if (!first && rivals.at(m->host_id) > rivals.at(at->second)) at->second = m->host_id;
+  }
+  std::erase_if(members, [&](const Member* m) {
+    return !m->address.empty() && stays[m->address] != m->host_id;
+  });
+}
+
 Ranked best_of(const Group& group, std::size_t seats_per_worker, std::size_t workers_max) {
   Ranked ranked;
   for (const auto& [id, member] : group) {
@@ -30,6 +48,7 @@ Ranked best_of(const Group& group, std::size_t seats_per_worker, std::size_t wor
   std::stable_sort(
       ranked.members.begin(), ranked.members.end(),
       [](const Member* a, const Member* b) { return a->devices.front() < b->devices.front(); });
+  one_host_an_address(ranked.members);
   if (ranked.members.size() > workers_max) ranked.members.resize(workers_max);
   for (const Member* member : ranked.members) {
     for (std::size_t i = 0; i < seats_per_worker; ++i) {
@@ -55,18 +74,21 @@ GangChoice choose_gang(const Want& want, const std::vector<Candidate>& candidate
     const auto put = [&c](Group& group) {
       Member& member = group[c.worker];
       member.host_id = c.host_id;
+      member.address = c.address;
       member.devices.push_back(score(c));
     };
     put(all);
     put(groups[{1, c.host_id}]);
-    if (!c.network.empty() && c.has_peer_port) put(groups[{0, c.network}]);
+    if (!c.network.empty() && !c.address.empty()) put(groups[{0, c.network}]);
   }
   const auto sort_devices = [](Group& group) {
     for (auto& [id, member] : group) std::sort(member.devices.begin(), member.devices.end());
   };
   GangChoice choice;
-  sort_devices(all);
-  choice.workers_fit = best_of(all, per_worker, all.size()).members.size();
+  choice.workers_fit =
+      static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [&](const auto& m) {
+        return m.second.devices.size() >= per_worker;
+      }));
   Ranked best;
   for (auto& [key, group] : groups) {
     sort_devices(group);

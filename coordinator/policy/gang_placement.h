@@ -16,8 +16,9 @@ struct GangChoice {
 };
 
 // `candidates`: devices, of any workers. A gang is formed of workers on one host or on one network,
-// each with seats_per_worker devices that can hold a seat: the most workers up to seats_max, then
-// those on the fewest GPUs, then the cheapest. Deterministic.
+// each with seats_per_worker devices that can hold a seat, and no two hosts with one address (Open
+// MPI tells hosts by it; containers that use their machine's network have its address): the most
+// workers up to seats_max, then those on the fewest GPUs, then the cheapest. Deterministic.
 [[nodiscard]] GangChoice choose_gang(const Want& want, const std::vector<Candidate>& candidates);
 
 }  // namespace overwinter::policy

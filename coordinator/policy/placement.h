@@ -39,7 +39,7 @@ struct Candidate {
   // What a gang asks beside.
   std::string_view host_id;
   std::string_view network;  // empty: none but its own host
-  bool has_peer_port = false;
+  std::string_view address;  // of its peer port; empty: it has none
   std::string_view no_exec;  // why it runs no program of users; empty: it does
   HostSize host = {};
   bool other_project = false;  // a gang of another project is on this worker

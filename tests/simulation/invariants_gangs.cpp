@@ -61,9 +61,12 @@ void Invariants::check_granted(const core::SeatGranted& f) const {
       const MachineInfo& a = host.machine;
       const MachineInfo& b = workers_.find(seat.worker)->second.machine;
       const bool network = !a.network.empty() && a.network == b.network &&
-                           !a.peer_address.empty() && !b.peer_address.empty();
+                           !a.peer_address.empty() && !b.peer_address.empty() &&
+                           a.peer_address != b.peer_address;
       require(a.host_id == b.host_id || network, rule::kGangTogether, [&] {
-        return fmt::format("job {} is on workers without a common network", key.job.value());
+        return fmt::format(
+            "job {} is on workers without a common network and addresses of their own",
+            key.job.value());
       });
       continue;
     }

@@ -18,7 +18,8 @@ inline constexpr const char* kEnds = "when faults stop, every job ends";
 
 // ---- gangs
 inline constexpr const char* kGangWhole = "a gang holds all its seats or none";
-inline constexpr const char* kGangTogether = "a gang is on one host or on one network";
+inline constexpr const char* kGangTogether =
+    "a gang is on one host, or on one network at addresses of their own";
 inline constexpr const char* kGangAttempts = "no seat of an attempt is left when the next begins";
 inline constexpr const char* kGangProjects = "gangs of two projects never share a worker";
 inline constexpr const char* kGangLaunch = "a gang is launched when all its seats are prepared";

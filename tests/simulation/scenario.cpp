@@ -21,7 +21,8 @@ WorkerPlan draw_worker(Random& random, std::size_t index) {
   plan.machine.version = "0.1.0";
   if (random.chance(0.7)) {
     plan.machine.network = random.chance(0.7) ? "10.0.0.0/24" : "10.0.1.0/24";
-    plan.machine.peer_address = "10.0.0.1:7610";
+    // Some share one, as containers on their machine's network do.
+    plan.machine.peer_address = fmt::format("10.0.0.{}:7610", index % 4 == 3 ? index - 1 : index);
     plan.machine.shared_network = random.chance(0.3);
   }
   const std::int64_t devices = random.chance(0.3) ? 2 : 1;

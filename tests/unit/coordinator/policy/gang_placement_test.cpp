@@ -30,7 +30,7 @@ struct Machines {
     c.device = &devices.back();
     c.host_id = host;
     c.network = network;
-    c.has_peer_port = *network != 0;
+    if (*network != 0) c.address = host;
     c.price_per_hour = Money{price};
     all.push_back(c);
     return *this;
@@ -86,6 +86,21 @@ TEST(GangPlacement, WorkersOfOneHostNeedNoNetwork) {
   Machines m;
   m.add(1, "h1", "").add(2, "h1", "").add(3, "h2", "");
   EXPECT_EQ(Machines::workers(m.choose(2, 3)), (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST(GangPlacement, OfHostsThatShareAnAddressOneIsTaken) {
+  Machines m;
+  m.add(1, "h1", "net", 1).add(2, "h2", "net", 2).add(3, "h3", "net", 3).add(4, "h3", "net", 4);
+  m.all[0].address = m.all[2].address = m.all[3].address = "10.0.0.7";
+  // h3 has two workers there, though h1 is cheaper.
+  EXPECT_EQ(Machines::workers(m.choose(1, 9)), (std::vector<std::uint64_t>{2, 3, 4}));
+  m.all.pop_back();
+  EXPECT_EQ(Machines::workers(m.choose(1, 9)), (std::vector<std::uint64_t>{1, 2}));
+  m.demand.seats_min = m.demand.seats_max = 3;
+  const Explanation said = explain({&m.demand, "p"}, m.all);
+  EXPECT_FALSE(said.could_start);
+  EXPECT_NE(said.summary.find("at most 2 of the 3"), std::string::npos) << said.summary;
+  EXPECT_NE(said.summary.find("addresses of their own"), std::string::npos) << said.summary;
 }
 
 TEST(GangPlacement, TheRanksOfAHostFollowEachOther) {
