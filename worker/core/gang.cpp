@@ -47,8 +47,9 @@ void WorkerCore::on(Moment now, const GangSeatExited& input, Outputs& out) {
   Seat* seat = find(input.seat);
   if (seat == nullptr || seat->gang < GangPhase::kLaunched || seat->exited) return;
   seat->exited = true;
-  // What was killed by us says nothing about the job.
-  if (!seat->abandoned) {
+  // What was killed by us says nothing about the job; what says that it failed had failed before,
+  // and is the reason for which others were lost to each other.
+  if (!seat->abandoned || input.outcome == GangOutcome::kFailed) {
     switch (input.outcome) {
       case GangOutcome::kCompleted:
         seat->end = SeatEnd::kCompleted;

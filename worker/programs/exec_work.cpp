@@ -77,7 +77,7 @@ void ExecWork::started(std::size_t process, pid_t) {
 void ExecWork::ended(std::size_t process, const exec::ProcessEnd& end) {
   if (end.succeeded()) return;
   const MutexLock lock(failed_mutex_);
-  if (!failed_first_) failed_first_ = process;
+  if (!failed_first_) failed_first_ = {process, killed()};
 }
 
 void ExecWork::line(std::size_t process, exec::Stream stream, std::string_view text) {
@@ -89,19 +89,22 @@ void ExecWork::dropped(std::size_t process, exec::Stream stream, std::uint64_t b
 }
 
 void ExecWork::finished(const exec::TreeEnd& end) {
-  std::optional<std::size_t> first;
+  std::optional<Failed> first;
   {
     const MutexLock lock(failed_mutex_);
     first = failed_first_;
   }
-  const exec::TreeVerdict judged = exec::judge(end, first);
+  const exec::TreeVerdict judged =
+      exec::judge(end, first ? std::optional(first->process) : std::nullopt);
+  const bool by_itself = end.over_limit || !end.refused.ok() || (end.keeper_lost && !killed());
   GangSeatExited how;
-  how.outcome = judged.good ? GangOutcome::kCompleted : GangOutcome::kFailed;
+  how.outcome = judged.good                                                ? GangOutcome::kCompleted
+                : killed() && !by_itself && !(first && !first->after_kill) ? GangOutcome::kPeerLost
+                                                                           : GangOutcome::kFailed;
   how.message = judged.message;
   how.exit.exit_code = judged.exit_code;
   how.exit.signal = judged.signal;
   if (judged.process) how.exit.rank = rank_of(*judged.process);
-  const bool by_itself = end.over_limit || !end.refused.ok() || (end.keeper_lost && !killed());
   // Counted for the whole tree, told for each device.
   used(end.peak_bytes / ranks_.size());
   program_over(std::move(how), by_itself);

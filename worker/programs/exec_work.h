@@ -35,8 +35,13 @@ class ExecWork final : public ProgramWork, private exec::TreeObserver {
 
   [[nodiscard]] std::uint32_t rank_of(std::size_t process) const;
 
+  struct Failed {
+    std::size_t process = 0;
+    bool after_kill = false;  // it says nothing about the program
+  };
+
   Mutex failed_mutex_;
-  std::optional<std::size_t> failed_first_ OW_GUARDED_BY(failed_mutex_);
+  std::optional<Failed> failed_first_ OW_GUARDED_BY(failed_mutex_);
   bool others_ended_ = false;  // of the thread beside the program
   std::unique_ptr<exec::ProcessTree> tree_;
 };

@@ -378,8 +378,6 @@ GangSeatExited ProgramWork::verdict(const Over& over) const {
     if (stop_asked_) how.outcome = GangOutcome::kStopped;
   } else if (stop_asked_) {
     how.outcome = GangOutcome::kStopped;
-  } else if (killed_) {
-    how.outcome = GangOutcome::kPeerLost;
   }
   return how;
 }

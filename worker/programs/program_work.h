@@ -87,7 +87,8 @@ class ProgramWork : public GangWork {
   void said(std::uint32_t rank, bool error, std::string_view text);
   void log_line(std::uint32_t rank, bool error, std::string_view text) const;
   // Every process has ended; `how` without the step. What it left is kept, then over() is told.
-  // Where it was told to stop, or killed, `how` says what the processes' ends alone say.
+  // Where it was told to stop `how` says what the processes' ends alone say; where it was killed
+  // it is kFailed for what had failed before that.
   void program_over(GangSeatExited how, bool by_itself);
   [[nodiscard]] bool killed() const { return killed_; }
 

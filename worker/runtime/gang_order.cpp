@@ -148,6 +148,9 @@ std::vector<std::string> mpirun_command(const GangOrder& order, const GangProgra
   set("oob_tcp_keepalive_time", "5");
   set("oob_tcp_keepalive_intvl", "2");
   set("oob_tcp_keepalive_probes", "3");
+  // Between SIGTERM and SIGKILL to the ranks that are left when one is gone; mpirun waits it out on
+  // its own host first and only then tells the others. Ranks of ours have nothing to do in it.
+  if (!order.programs) set("odls_base_sigkill_timeout", "0");
   // What confines a program keeps it from the memory of others, too.
   if (order.programs || !memory_can_be_copied()) set("btl_vader_single_copy_mechanism", "none");
   if (order.deadlines.run > Duration(0)) {

@@ -21,7 +21,9 @@ namespace {
 constexpr Duration kTick{250};
 // Longer without a tick means that this process did not run.
 constexpr Duration kStall{2000};
-constexpr Duration kOthersEndWithin{2000};
+// Twice the second that Open MPI leaves a program after SIGTERM, and time to say which rank ended
+// and how, which it does last.
+constexpr Duration kOthersEndWithin{4000};
 constexpr Duration kFirstHostSpeaksWithin{2000};
 constexpr int kOutputEndTries = 20;
 constexpr int kOutputEndMs = 50;

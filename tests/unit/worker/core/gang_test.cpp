@@ -93,10 +93,25 @@ TEST_F(GangSeat, AStopAsksForAGoodPlaceAndKillsOnlyWhenTimeIsUp) {
   EXPECT_TRUE(all<KillSeat>(at(14s, TimerFired{})).empty());
   EXPECT_EQ(all<KillSeat>(at(15s, TimerFired{})).size(), 1U);
   // What it says of its death by our hand is no failure of the job.
-  at(15s, exited(GangOutcome::kFailed));
+  at(15s, exited(GangOutcome::kPeerLost));
   const auto ended = reports<SeatEnded>(at(15s, SeatClosed{kSeat, 0}));
   ASSERT_EQ(ended.size(), 1U);
   EXPECT_EQ(ended[0].end, SeatEnd::kFinished);
+  EXPECT_TRUE(ended[0].message.empty());
+}
+
+TEST_F(GangSeat, WhatHadFailedBeforeItWasKilledIsTold) {
+  launched();
+  StopSeat stop;
+  stop.seat = kSeat;
+  stop.at_once = true;
+  EXPECT_EQ(all<KillSeat>(at(10s, stop)).size(), 1U);
+  at(10s, exited(GangOutcome::kFailed));
+  const auto ended = reports<SeatEnded>(at(10s, SeatClosed{kSeat, 0}));
+  ASSERT_EQ(ended.size(), 1U);
+  EXPECT_EQ(ended[0].end, SeatEnd::kFailed);
+  EXPECT_FALSE(ended[0].message.empty());
+  EXPECT_EQ(ended[0].exit.exit_code, 3);
 }
 
 TEST_F(GangSeat, AStopAtOnceKills) {

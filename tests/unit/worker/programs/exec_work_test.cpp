@@ -333,6 +333,17 @@ TEST_F(ExecWorkTest, TheFirstFailureIsNamedAndEndsTheOthers) {
   EXPECT_EQ(how.exit.rank, 1U);
 }
 
+TEST_F(ExecWorkTest, WhatHadFailedBeforeItWasKilledIsNamed) {
+  bash("if [ $RANK = 1 ]; then exit 5; fi; trap 'echo told' TERM; while true; do sleep 0.05; done");
+  run(2);
+  ports_.wait_line("told");
+  work_->kill();
+  const GangSeatExited how = ports_.wait_over();
+  EXPECT_EQ(how.outcome, GangOutcome::kFailed);
+  EXPECT_EQ(how.exit.exit_code, 5);
+  EXPECT_EQ(how.exit.rank, 1U);
+}
+
 TEST_F(ExecWorkTest, AMissingProgramIsSaid) {
   spec_.mutable_exec()->add_argv("no-such-program");
   run();

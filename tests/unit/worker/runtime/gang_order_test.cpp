@@ -77,9 +77,12 @@ TEST(GangOrder, mpirun_is_called_as_was_measured) {
         "--mca btl_tcp_port_min_v4 7620", "--mca btl_tcp_port_range_v4 180",
         "--mca oob_tcp_keepalive_time 5", "--mca oob_tcp_keepalive_intvl 2",
         "--mca oob_tcp_keepalive_probes 3", "--timeout 91", "--host 198.51.100.1:2,198.51.100.2:1",
-        "--wdir / /usr/libexec/overwinter-rank"}) {
+        "--mca odls_base_sigkill_timeout 0", "--wdir / /usr/libexec/overwinter-rank"}) {
     EXPECT_THAT(line, HasSubstr(part));
   }
+  // A user's program has its second after SIGTERM.
+  order.programs = true;
+  EXPECT_THAT(joined(mpirun_command(order, programs)), Not(HasSubstr("sigkill_timeout")));
 }
 
 TEST(GangOrder, of_a_launch_only_settings_of_orted_pass) {
