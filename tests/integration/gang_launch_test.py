@@ -288,6 +288,18 @@ class OneHost(Gangs):
         self.assertEqual(ended["fault"]["kind"], "launcher_killed", self.host.story())
         self.nothing_left(self.host)
 
+    def test_a_keeper_that_is_killed_is_named_and_leaves_nothing(self):
+        self.order([self.host], [2], steps=100000, step_ms=5)
+        self.ready([self.host], [2])
+        mpirun = next(pid for pid, name in processes_of(self.uid).items() if name == "mpirun")
+        with open(f"/proc/{mpirun}/stat", encoding="ascii") as f:
+            keeper = int(f.read().rsplit(")", 1)[1].split()[1])
+        os.kill(keeper, signal.SIGKILL)
+        ended = self.host.wait("ended", 5)
+        self.assertEqual(ended["fault"]["kind"], "launcher_killed", self.host.story())
+        self.assertIn("keeps a gang's processes", ended["fault"]["message"])
+        self.nothing_left(self.host)
+
     def test_a_daemon_that_is_killed_leaves_no_process_and_the_next_one_no_folder(self):
         self.order([self.host], [2], steps=100000, step_ms=5)
         self.ready([self.host], [2])

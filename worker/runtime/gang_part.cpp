@@ -249,6 +249,12 @@ void GangPart::hear_keeper() {
         program_ended(word.number);
         break;
       case KeeperWord::Kind::kGone:
+        // With it went all that it kept, before anything of that could say why.
+        if (!program_status_ && !killed_) {
+          note_fault(make_fault(GangFaultKind::kLauncherKilled, {}, order_.self,
+                                "the process that keeps a gang's processes was ended on " +
+                                    order_.hosts[order_.self].mpi_address));
+        }
         program_gone_ = true;
         break;
     }
