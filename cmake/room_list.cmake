@@ -22,16 +22,21 @@ room(coordinator/store JOIN USES coordinator/core coordinator/wire common/base c
 room(coordinator/artifacts JOIN USES common/base common/domain common/plan common/verify common/formats common/security)
 room(coordinator/secrets USES common/base common/security)
 room(coordinator/telemetry JOIN USES common/base common/domain common/security LIBRARIES PkgConfig::XXHASH)
-room(coordinator/runtime JOIN USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts common/spec common/plan
+room(coordinator/notify JOIN USES coordinator/ledger common/spec common/base common/domain common/security
+     LIBRARIES nlohmann_json::nlohmann_json)
+room(coordinator/runtime JOIN USES coordinator/core coordinator/policy coordinator/store coordinator/artifacts coordinator/telemetry coordinator/notify common/spec common/plan
      common/verify common/formats common/wire common/security common/base common/domain overwinter/proto PCH messages)
-room(coordinator/rpc JOIN USES coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
+room(coordinator/backup JOIN USES coordinator/runtime coordinator/store coordinator/artifacts coordinator/core common/formats
+     common/security common/base common/domain)
+room(coordinator/rpc JOIN USES coordinator/backup coordinator/runtime coordinator/core coordinator/wire coordinator/store coordinator/artifacts
      coordinator/secrets coordinator/telemetry
      common/spec common/plan common/formats common/wire common/rpc common/security overwinter/proto common/base common/domain
      LIBRARIES gRPC::grpc++ gRPC::grpc++_reflection OpenSSL::Crypto nlohmann_json::nlohmann_json PCH messages)
 room(coordinator/dashboard JOIN USES coordinator/runtime coordinator/core coordinator/wire coordinator/store
-     coordinator/artifacts common/wire common/security overwinter/proto common/base common/domain
-     LIBRARIES Boost::url prometheus-cpp::core)
-room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/runtime coordinator/artifacts coordinator/telemetry
+     coordinator/artifacts coordinator/telemetry common/wire common/security overwinter/proto common/base common/domain
+     LIBRARIES Boost::url prometheus-cpp::core nlohmann_json::nlohmann_json)
+embed_page(coordinator_dashboard coordinator/dashboard/web/dist)
+room(coordinator/app USES coordinator/dashboard coordinator/rpc coordinator/backup coordinator/runtime coordinator/artifacts coordinator/telemetry
      coordinator/secrets coordinator/store
      coordinator/core common/security common/domain common/base
      LIBRARIES CLI11::CLI11 nlohmann_json::nlohmann_json)
@@ -65,7 +70,7 @@ room_program(worker/gang overwinter-program-rank MAIN program_rank_main.cpp)
 if(MPI_C_FOUND)
   room_program(worker/gang overwinter-rank MAIN rank_main.cpp SOURCES mpi_collective.cpp LIBRARIES MPI::MPI_C)
 endif()
-room(worker/runtime JOIN USES worker/core worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
+room(worker/runtime JOIN USES worker/core worker/exec worker/local worker/matmul worker/kernels worker/memory common/plan common/formats common/security
      common/base common/domain overwinter/proto)
 room(worker/programs JOIN USES worker/runtime worker/exec worker/gpus common/formats common/base common/domain overwinter/proto)
 if(OVERWINTER_TESTS)
@@ -79,13 +84,15 @@ room_program(worker/app overwinter-worker)
 
 room(client/sdk JOIN USES common/spec common/formats common/rpc common/wire common/security common/base common/domain overwinter/proto
      PCH messages)
-room(client/cli JOIN USES client/sdk common/plan LIBRARIES CLI11::CLI11 PCH messages)
+room(client/forward JOIN USES common/security common/base LIBRARIES OpenSSL::SSL)
+room(client/cli JOIN USES client/sdk client/forward common/plan LIBRARIES CLI11::CLI11 PCH messages)
 room_program(client/cli overwinter)
 
 # Command lines, files of settings, the start of a process.
 compile_lightly(coordinator_app)
 compile_lightly(worker_app)
 compile_lightly(client_cli)
+compile_lightly(client_forward)
 
 add_subdirectory(tests/bench)
 if(OVERWINTER_TESTS)

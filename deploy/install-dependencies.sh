@@ -2,7 +2,7 @@
 # Installs the Debian 12 packages that are missing, and says so first. May be run again: when nothing is
 # missing it asks dpkg and ends.
 #
-#   deploy/install-dependencies.sh [build] [numpy] [tests] [tidy]
+#   deploy/install-dependencies.sh [build] [numpy] [tests] [tidy] [page] [bundle]
 #
 # Each word is a purpose; build when none is given. The lists are in packages.sh.
 # Needs root or sudo when something is missing. Removes no package; adds no repository.
@@ -18,8 +18,14 @@ for purpose in "${@:-build}"; do
     numpy) wanted+=("${packages_numpy[@]}") ;;
     tests) wanted+=("${packages_tests[@]}") ;;
     tidy) wanted+=("${packages_tidy[@]}") ;;
+    bundle) wanted+=("${packages_bundle[@]}") ;;
+    page)
+      for package in "${packages_page[@]}"; do
+        # An npm from elsewhere (nodejs of its makers holds one) and Debian's cannot both be installed.
+        if [ "$package" != npm ] || ! command -v npm >/dev/null; then wanted+=("$package"); fi
+      done ;;
     -h|--help) sed -n '2,8p' "$0"; exit 0 ;;
-    *) echo "install-dependencies: no purpose $purpose; there are: build numpy tests tidy" >&2; exit 2 ;;
+    *) echo "install-dependencies: no purpose $purpose; there are: build numpy tests tidy page bundle" >&2; exit 2 ;;
   esac
 done
 

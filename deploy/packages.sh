@@ -9,6 +9,9 @@ packages_build=(
   libcli11-dev libssl-dev libxxhash-dev libseccomp-dev prometheus-cpp-dev openmpi-bin libopenmpi-dev
 )
 
+# For deploy/bundle.sh.
+packages_bundle=(patchelf)
+
 packages_numpy=(python3 python3-numpy)
 
 packages_tests=(
@@ -16,6 +19,9 @@ packages_tests=(
   python3 python3-numpy python3-grpcio python3-protobuf sqlite3 iproute2 iptables
   python3-torch libopenblas0-openmp python3-mpi4py
 )
+
+# The page: its build fetches Node 22 by npm; its tests drive a browser.
+packages_page=(npm chromium)
 
 # 16: the first one here that knows std::source_location.
 packages_tidy=(clang-16 clang-tidy-16)

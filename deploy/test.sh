@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test, fastest first.
 #
-#   deploy/test.sh [STAGE...]       layout format unit contract simulation integration gpu sanitizers (these when none
-#                                   is named), threads (ThreadSanitizer); the last two are builds of their own
+#   deploy/test.sh [STAGE...]       layout format page unit contract mpi simulation integration gpu sanitizers (these when
+#                                   none is named), threads (ThreadSanitizer); the last two are builds of their own. page:
+#                                   the page's types, lint and unit tests, and that its dist is what its sources give
 #
 # Ends with one line "N tests passed, M skipped", or with a line that names what failed and exit status 1.
 # A label without a test is a failure. Works in build/test, build/test-asan and build/test-tsan.
@@ -10,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 labels='layout unit contract mpi simulation integration gpu'  # of ctest
-stages_by_default="$labels format sanitizers"
+stages_by_default="$labels format page sanitizers"
 all_stages="$stages_by_default threads"
 # Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory is handled by hand.
 sanitized_rooms='coordinator/core coordinator/store coordinator/secrets coordinator/rpc worker/core worker/gpus worker/matmul worker/exec worker/programs worker/runtime worker/rpc'
@@ -18,7 +19,7 @@ sanitized_rooms='coordinator/core coordinator/store coordinator/secrets coordina
 threaded_rooms='common/rpc coordinator/store coordinator/runtime worker/runtime worker/rpc'
 
 case ${1:-} in
-  -h|--help) sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
+  -h|--help) sed -n '2,9p' "$0" | sed 's/^# \{0,1\}//'; exit 0 ;;
 esac
 stages=${*:-$stages_by_default}
 for stage in $stages; do
@@ -40,6 +41,9 @@ stop() {
 }
 chosen() { case " $stages " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
+# count REPORT ATTRIBUTE: of the whole report.
+count() { sed -n "s/.*[[:space:]]$2=\"\([0-9]*\)\".*/\1/p" "$1" | head -n 1; }
+
 # run_label FOLDER LABEL NAME: ctest over one label (or several, as L|M); adds to the counts and the failures.
 run_label() {
   local folder=$1 label=$2 name=$3 status=0 report total failed here_skipped names
@@ -51,9 +55,8 @@ run_label() {
     failures+=("$name (ctest wrote no report)")
     return
   fi
-  count() { sed -n "s/.*[[:space:]]$1=\"\([0-9]*\)\".*/\1/p" "$report" | head -n 1; }
-  total=$(count tests) failed=$(count failures)
-  here_skipped=$(($(count skipped) + $(count disabled)))
+  total=$(count "$report" tests) failed=$(count "$report" failures)
+  here_skipped=$(($(count "$report" skipped) + $(count "$report" disabled)))
   if [ "$total" -eq 0 ]; then
     failures+=("$name (no test has this label)")
     return
@@ -64,6 +67,14 @@ run_label() {
     names=$(awk -F'"' '/<testcase /{ name = $2 } /<failure/{ printf "%s ", name }' "$report")
     failures+=("$name: ${names:-some were not built}")
   fi
+}
+
+# Before the build: the browser's tests, which are integration tests, use what it fetches.
+check_page() {
+  local report=build/page-tests.xml
+  deploy/install-dependencies.sh page
+  deploy/page.sh || failures+=('page (deploy/page.sh)')
+  [ ! -s "$report" ] || passed=$((passed + $(count "$report" tests) - $(count "$report" failures)))
 }
 
 check_format() {
@@ -102,6 +113,10 @@ fi
 if chosen format; then
   say format
   check_format
+fi
+if chosen page; then
+  say page
+  check_page
 fi
 built=no
 for label in $labels; do

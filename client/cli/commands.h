@@ -29,6 +29,16 @@ struct LoginOptions {
 int run_login(const Globals& globals, const LoginOptions& options);
 int run_version(const Globals& globals);
 
+struct DashboardOptions {
+  std::string invite;           // whose token; empty: none, the page is opened here
+  std::string role = "viewer";  // of the invited
+  std::string project;          // of the invited
+  std::uint16_t port = 0;       // of 127.0.0.1; 0: a free one
+  bool no_browser = false;
+};
+// Forwards until Ctrl-C (0) or --timeout (124). With `invite`: prints one line and ends.
+int run_dashboard(const Globals& globals, const DashboardOptions& options);
+
 struct WaitOptions {
   bool wait = false;
   bool follow = false;
@@ -133,6 +143,15 @@ struct DoctorOptions {
 // 0: nothing has failed; 1: something has; 3, 4: the coordinator could not be asked, or refused.
 int run_doctor(const Globals& globals, const DoctorOptions& options);
 
+// `hook` empty: all. 0: every one was told; 1: one was not; 5: there is no such hook, or none.
+int run_notify_test(const Globals& globals, const std::string& hook);
+
+struct BackupOptions {
+  std::string output;
+  bool with_keys = false;
+};
+int run_backup(const Globals& globals, const BackupOptions& options);
+
 enum class WorkerVerb { kDrain, kResume, kRemove };
 int run_workers_act(const Globals& globals, const std::string& worker, WorkerVerb verb);
 
@@ -158,6 +177,17 @@ struct SecretOptions {
 int run_secrets_set(const Globals& globals, const SecretOptions& options);
 int run_secrets_list(const Globals& globals, const SecretOptions& options);
 int run_secrets_delete(const Globals& globals, const SecretOptions& options);
+
+struct AuditOptions {
+  std::string actor;
+  std::string object;
+  std::string since;  // how long ago, or a time
+  bool refusals = false;
+  int limit = 100;     // of list
+  std::string output;  // of export
+};
+int run_audit_list(const Globals& globals, const AuditOptions& options);
+int run_audit_export(const Globals& globals, const AuditOptions& options);
 
 int run_projects_list(const Globals& globals);
 int run_projects_create(const Globals& globals, const std::string& project);

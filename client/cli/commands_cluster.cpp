@@ -41,7 +41,7 @@ Status start_failed(const ClusterFolder& folder, const std::string& name, std::s
                "its log " + folder.log_file(name) + " ends with: " + log_tail(folder, name));
 }
 
-bool ended(pid_t pid) {
+bool process_ended(pid_t pid) {
   int status = 0;
   const pid_t reaped = waitpid(pid, &status, WNOHANG);
   return reaped == pid || (reaped < 0 && kill(pid, 0) != 0);
@@ -54,7 +54,7 @@ void choose_ports(ClusterSettings& settings) {
 }
 
 // The settings to run with: the stored ones, or new ones with ports that are free now.
-Result<ClusterSettings> settle(const ClusterFolder& folder, const UpOptions& options) {
+Result<ClusterSettings> cluster_settings(const ClusterFolder& folder, const UpOptions& options) {
   auto stored = load_settings(folder);
   if (!stored) return fail(stored.error());
   if (stored->has_value()) {
@@ -116,7 +116,7 @@ Status start_coordinator(const Globals& globals, const ClusterFolder& folder,
   if (!pid) return pid.error();
   const auto deadline = Clock::now() + kStartTimeout;
   while (Clock::now() < deadline) {
-    if (ended(*pid))
+    if (process_ended(*pid))
       return start_failed(folder, "coordinator", "the coordinator ended at its start");
     auto credentials = client::read_credentials(context_of(folder, settings));
     if (credentials) {
@@ -182,7 +182,7 @@ Status wait_for_workers(const ClusterFolder& folder, const std::map<std::string,
     }
     if (ready >= workers.size()) return Status::success();
     for (const auto& [name, pid] : workers) {
-      if (ended(pid)) return start_failed(folder, name, name + " ended at its start");
+      if (process_ended(pid)) return start_failed(folder, name, name + " ended at its start");
     }
     if (Clock::now() > deadline) {
       return error(Code::kUnavailable,
@@ -217,7 +217,7 @@ Status write_cluster_json(const ClusterFolder& folder, const ClusterSettings& se
 Status bring_up(const Globals& globals, const ClusterFolder& folder, const UpOptions& options) {
   std::error_code unknown;
   const bool first = !std::filesystem::exists(folder.settings(), unknown);
-  auto settings = settle(folder, options);
+  auto settings = cluster_settings(folder, options);
   if (!settings) return settings.error();
   if (Status s = make_folder(folder); !s.ok()) return s;
   if (Status s = save_settings(folder, *settings); !s.ok()) return s;
@@ -245,7 +245,8 @@ Status bring_up(const Globals& globals, const ClusterFolder& folder, const UpOpt
     return s;
   }
   say(globals.output,
-      fmt::format("{} worker{} ready; logs in {}/log; `overwinter down` stops it",
+      fmt::format("{} worker{} ready; logs in {}/log; `overwinter dashboard` shows it, `overwinter "
+                  "down` stops it",
                   settings->workers, settings->workers == 1 ? " is" : "s are", folder.dir));
   return Status::success();
 }
@@ -273,8 +274,8 @@ void stop(const Globals& globals, const std::vector<std::pair<std::string, pid_t
   for (const auto& [name, pid] : programs) kill(pid, SIGTERM);
   const auto deadline = Clock::now() + kStopTimeout;
   for (const auto& [name, pid] : programs) {
-    while (!ended(pid) && Clock::now() < deadline) std::this_thread::sleep_for(kPoll);
-    if (ended(pid)) {
+    while (!process_ended(pid) && Clock::now() < deadline) std::this_thread::sleep_for(kPoll);
+    if (process_ended(pid)) {
       say(globals.output, "stopped " + name);
     } else {
       kill(pid, SIGKILL);
@@ -353,6 +354,10 @@ int run_status(const Globals& globals) {
   print_line(fmt::format("money        {} today, {} this month", money_text(status->cost_today()),
                          money_text(status->cost_month())));
   if (!status->dashboard().empty()) print_line("dashboard    " + status->dashboard());
+  if (status->has_restored_time())
+    print_line(fmt::format(
+        "restored     {}, from a backup of {}: what was done and spent between is unknown",
+        time_text(status->restored_time()), time_text(status->backup_time())));
   if (status->disk_full())
     print_line("warning      the coordinator's disk is nearly full: submits are refused");
   return kDone;

@@ -1,18 +1,24 @@
 // doctor: asks everything that this person may ask, and judges it (doctor_findings.h).
 #include <fmt/format.h>
+#include <sys/utsname.h>
 
 #include <google/protobuf/util/time_util.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <optional>
 
 #include "client/cli/commands.h"
+#include "client/cli/doctor_bundle.h"
 #include "client/cli/doctor_findings.h"
 #include "client/cli/exit_codes.h"
+#include "client/forward/rewrite.h"
 #include "common/base/bytes.h"
 #include "common/base/version.h"
 #include "common/security/certificate.h"
 #include "common/security/file_io.h"
+#include "common/security/https_probe.h"
 #include "common/security/tls_credentials.h"
 #include "overwinter/v1/doctor.pb.h"
 
@@ -21,6 +27,8 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
+constexpr int kAuditLines = 200;
+constexpr Duration kPageWithin{5'000};
 constexpr Duration kMachinesWithin{10'000};
 constexpr Duration kWaysWithin{120'000};
 constexpr Duration kWithinLeast{1'000};
@@ -35,16 +43,37 @@ void note_unanswered(v1::DoctorReport& report, const char* question, const Statu
 }
 
 // The coordinator's clock against this one's, from one call on a connection that is open already.
+// Asked twice: the first answer waits for a look at the store, which the second finds done, and of
+// the two clocks the nearer one is taken.
 void ask_diagnosis(client::Client& client, v1::DoctorReport& report) {
-  const Time before = system_wall_time();
-  auto diagnosis = client.diagnose();
-  const Time after = system_wall_time();
-  if (!diagnosis) return note_unanswered(report, "diagnosis", diagnosis.error());
-  *report.mutable_diagnosis() = std::move(*diagnosis);
-  const std::int64_t half = (after - before).count() / 2;
-  const std::int64_t there = TimeUtil::TimestampToMilliseconds(report.diagnosis().wall_time());
-  *report.mutable_clock_offset() = TimeUtil::MillisecondsToDuration(there - unix_ms(before) - half);
-  *report.mutable_clock_uncertainty() = TimeUtil::MillisecondsToDuration(half + 1);
+  std::optional<std::int64_t> nearest;
+  for (int asked = 0; asked < 2; ++asked) {
+    const Time before = system_wall_time();
+    auto diagnosis = client.diagnose();
+    const Time after = system_wall_time();
+    if (!diagnosis) {
+      if (!nearest) note_unanswered(report, "diagnosis", diagnosis.error());
+      return;
+    }
+    const std::int64_t half = (after - before).count() / 2;
+    const std::int64_t there = TimeUtil::TimestampToMilliseconds(diagnosis->wall_time());
+    *report.mutable_diagnosis() = std::move(*diagnosis);
+    if (nearest && half >= *nearest) continue;
+    nearest = half;
+    *report.mutable_clock_offset() =
+        TimeUtil::MillisecondsToDuration(there - unix_ms(before) - half);
+    *report.mutable_clock_uncertainty() = TimeUtil::MillisecondsToDuration(half + 1);
+  }
+}
+
+// Whether its port can be reached from here; whose it is, is the forwarder's question.
+void ask_page(const client::Credentials& credentials, v1::DoctorReport& report) {
+  if (report.status().dashboard().empty()) return;
+  const auto place = forward::place_of(report.status().dashboard(), credentials.address);
+  if (!place) return note_unanswered(report, "page", place.error());
+  const auto answer =
+      https_probe(place->host, std::to_string(place->port), "/healthz", kPageWithin);
+  if (!answer) note_unanswered(report, "page", answer.error());
 }
 
 void ask_workers(const Globals& globals, client::Client& client, v1::DoctorReport& report) {
@@ -72,6 +101,49 @@ void ask_workers(const Globals& globals, client::Client& client, v1::DoctorRepor
   }
 }
 
+// The variables that the command itself reads.
+std::vector<std::string> variables_set() {
+  std::vector<std::string> out;
+  for (const char* name : {"OVERWINTER_ADDRESS", "OVERWINTER_CA", "OVERWINTER_TOKEN", "NO_COLOR",
+                           "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                           "http_proxy", "https_proxy", "no_proxy"}) {
+    if (std::getenv(name) != nullptr) out.emplace_back(name);
+  }
+  return out;
+}
+
+CommandFacts command_facts(const Globals& globals) {
+  CommandFacts out;
+  utsname system{};
+  if (::uname(&system) == 0) {
+    out.system = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
+  }
+  out.config = client::config_path();
+  if (const auto context = client::choose_context(out.config, globals.context)) {
+    out.context = context->name;
+    out.ca_file = context->ca_file;
+    out.token_file = context->token_file;
+  }
+  out.environment = variables_set();
+  return out;
+}
+
+Result<v1::ListAuditEntriesResponse> newest_audit(const Globals& globals) {
+  auto client = globals.connect();
+  if (!client) return fail(client.error());
+  v1::ListAuditEntriesRequest request;
+  request.set_page_size(kAuditLines);
+  return (*client)->list_audit(request);
+}
+
+Status write_bundle(const Globals& globals, const v1::DoctorReport& report,
+                    const std::string& path) {
+  Bundle bundle;
+  bundle.command = command_facts(globals);
+  bundle.audit = newest_audit(globals);
+  return write_file_atomically(path, bundle_text(report, bundle));
+}
+
 void gather(const Globals& globals, v1::DoctorReport& report) {
   *report.mutable_time() = TimeUtil::MillisecondsToTimestamp(unix_ms(system_wall_time()));
   report.set_version(kVersion);
@@ -87,6 +159,7 @@ void gather(const Globals& globals, v1::DoctorReport& report) {
   auto status = (*client)->status();
   if (!status) return note_unanswered(report, "status", status.error());
   *report.mutable_status() = std::move(*status);
+  ask_page(*credentials, report);
   ask_diagnosis(**client, report);
   ask_workers(globals, **client, report);
 }
@@ -156,7 +229,7 @@ int run_doctor(const Globals& globals, const DoctorOptions& options) {
   gather(globals, made);
   judge(made);
   if (!options.output.empty()) {
-    const Status written = write_file_atomically(options.output, to_json(made));
+    const Status written = write_bundle(globals, made, options.output);
     if (!written.ok()) return report(written);
   }
   if (is_machine(globals.output)) {
@@ -165,7 +238,11 @@ int run_doctor(const Globals& globals, const DoctorOptions& options) {
     print_findings(globals.output, made);
     if (options.pairs) print_ways(globals.output, made.probes());
   }
-  if (!options.output.empty()) say(globals.output, "the whole report: " + options.output);
+  if (!options.output.empty()) {
+    say(globals.output,
+        "the whole report, for whoever helps you: " + options.output +
+            ": it holds names and addresses of this cluster, and nothing that lets anybody in");
+  }
   return doctor_exit_code(made);
 }
 

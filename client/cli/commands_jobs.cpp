@@ -1,8 +1,6 @@
 // jobs list|get|watch|pause|resume|cancel|explain|download|update
 #include <fmt/format.h>
 
-#include <google/protobuf/util/time_util.h>
-
 #include <filesystem>
 
 #include "client/cli/commands.h"
@@ -15,8 +13,6 @@
 namespace overwinter::cli {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
 constexpr int kJobsListed = 50;  // unless --limit says more
 
 std::string cost_text(const v1::Job& job) {
@@ -27,7 +23,7 @@ std::string cost_text(const v1::Job& job) {
 
 std::string left_text(const v1::Job& job) {
   if (!job.progress().has_left() || job.state() != v1::Job::RUNNING) return "-";
-  return format_duration(Duration(TimeUtil::DurationToMilliseconds(job.progress().left())));
+  return duration_text(job.progress().left());
 }
 
 // Runs `body` with a connected client and the job's full name.

@@ -1,8 +1,6 @@
 // submit, plan, matmul
 #include <fmt/format.h>
 
-#include <google/protobuf/util/time_util.h>
-
 #include <filesystem>
 
 #include "client/cli/commands.h"
@@ -17,12 +15,6 @@
 
 namespace overwinter::cli {
 namespace {
-
-using google::protobuf::util::TimeUtil;
-
-std::string duration_text(const google::protobuf::Duration& d) {
-  return format_duration(Duration(TimeUtil::DurationToMilliseconds(d)));
-}
 
 void print_plan(const v1::Plan& plan) {
   if (plan.has_matmul()) {

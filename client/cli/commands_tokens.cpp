@@ -45,8 +45,15 @@ int create_join_file(const Globals& globals, client::Client& client, const Token
       fmt::format(
           "good for {} machine{} until {}. Copy it to the machine (it is a secret), then there:",
           options.uses, options.uses == 1 ? "" : "s", time_text(made->token().expire_time())));
-  say(globals.output, "  overwinter-worker --join " + file + " --data-dir /var/lib/overwinter");
-  say(globals.output, "at each later start --data-dir alone is enough.");
+  say(globals.output,
+      "  shell    overwinter-worker --join " + file + " --data-dir /var/lib/overwinter-worker");
+  say(globals.output, "  systemd  install -D -m 600 " + file +
+                          " /etc/overwinter/join.file && "
+                          "systemctl enable --now overwinter-worker");
+  say(globals.output, "  compose  JOIN_FILE=$PWD/" + file +
+                          " docker-compose -f "
+                          "deploy/docker-compose.yml --profile machine up -d");
+  say(globals.output, "it is used once; later starts need it no more.");
   return kDone;
 }
 

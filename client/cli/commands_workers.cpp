@@ -1,16 +1,12 @@
 // workers list|get|drain|resume|remove
 #include <fmt/format.h>
 
-#include <google/protobuf/util/time_util.h>
-
 #include "client/cli/commands.h"
 #include "client/cli/exit_codes.h"
 #include "common/base/bytes.h"
 
 namespace overwinter::cli {
 namespace {
-
-using google::protobuf::util::TimeUtil;
 
 std::string full_name(const std::string& text) {
   return text.rfind("workers/", 0) == 0 ? text : "workers/" + text;
@@ -53,9 +49,7 @@ void print_worker(const v1::Worker& worker) {
                                     : "none of users: " + printable(worker.no_exec())));
   print_line(fmt::format("price        {} an hour{}", money_text(worker.price_per_hour()),
                          worker.spot() ? ", spot" : ""));
-  print_line(
-      fmt::format("last sign    {} ago",
-                  format_duration(Duration(TimeUtil::DurationToMilliseconds(worker.silent())))));
+  print_line(fmt::format("last sign    {} ago", duration_text(worker.silent())));
   for (int i = 0; i < worker.devices_size(); ++i) {
     const v1::Device& device = worker.devices(i);
     const v1::DeviceUse use = i < worker.uses_size() ? worker.uses(i) : v1::DeviceUse();

@@ -5,7 +5,7 @@
 namespace overwinter::cli {
 namespace {
 
-std::string joined(const std::vector<std::string>& words) {
+std::string with_spaces(const std::vector<std::string>& words) {
   std::string out;
   for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
   return out;
@@ -28,7 +28,7 @@ std::string bash_script(const CompletionTree& tree) {
   std::string cases;
   for (const auto& command : tree.commands) {
     cases += fmt::format("    {}) subs='{}' opts='{}' ;;\n", command.name,
-                         joined(command.subcommands), joined(command.options));
+                         with_spaces(command.subcommands), with_spaces(command.options));
   }
   return fmt::format(R"(_overwinter() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" subs='' opts=''

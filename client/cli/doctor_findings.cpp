@@ -11,9 +11,9 @@
 #include <string_view>
 
 #include "client/cli/doctor_findings_machines.h"
+#include "client/cli/doctor_findings_service.h"
 #include "client/cli/exit_codes.h"
 #include "client/cli/output.h"
-#include "common/base/bytes.h"
 #include "common/base/time.h"
 
 namespace overwinter::cli {
@@ -29,7 +29,6 @@ constexpr std::int64_t kIssuerDays = 45;
 constexpr std::int64_t kRootDays = 180;  // nothing renews it, and everybody has to learn a new one
 constexpr std::int64_t kTokenDays = 14;
 constexpr std::int64_t kDaySeconds = 86'400;
-constexpr std::uint64_t kDiskLow = 2 * kGiB;
 
 const v1::Unanswered* unanswered(const v1::DoctorReport& report, std::string_view question) {
   for (const v1::Unanswered& one : report.unanswered()) {
@@ -60,6 +59,18 @@ bool check_coordinator(const v1::DoctorReport& report, FindingList& out) {
   out.ok("coordinator", fmt::format("{} at {} answers, up since {}", report.status().cluster(),
                                     report.address(), time_text(report.status().started())));
   return true;
+}
+
+void check_page(const v1::DoctorReport& report, FindingList& out) {
+  const std::string& page = report.status().dashboard();
+  if (const auto* none = unanswered(report, "page")) {
+    out.warning("page", "the page at " + page + " cannot be reached from here: " + none->message(),
+                or_else(none->hint(),
+                        "where others than its own machine are to open it, the coordinator listens "
+                        "for them: --listen-dashboard 0.0.0.0:7601, and no firewall between"));
+  } else if (!page.empty()) {
+    out.ok("page", page + " answers");
+  }
 }
 
 // One end date. True when it is well.
@@ -179,26 +190,6 @@ void check_versions(const v1::DoctorReport& report, FindingList& out) {
   if (same) out.ok("versions", coordinator + " everywhere");
 }
 
-void check_disk(const v1::DoctorReport& report, FindingList& out) {
-  const char* next =
-      "make room on the file system of its --data-dir; `checkpoint: { keep: N }` keeps fewer";
-  const v1::ClusterDiagnosis& known = report.diagnosis();
-  const std::string free = known.disk_total_bytes() == 0
-                               ? std::string()
-                               : fmt::format("{} of {} free", format_bytes(known.disk_free_bytes()),
-                                             format_bytes(known.disk_total_bytes()));
-  if (report.status().disk_full()) {
-    out.failure("disk",
-                "the coordinator's disk is nearly full: submits and uploads are refused" +
-                    (free.empty() ? free : " (" + free + ")"),
-                next);
-  } else if (!free.empty() && known.disk_free_bytes() < kDiskLow) {
-    out.warning("disk", "the coordinator's disk is filling: " + free, next);
-  } else if (!free.empty()) {
-    out.ok("disk", "the coordinator has " + free);
-  }
-}
-
 void check_workers(const v1::DoctorReport& report, FindingList& out) {
   if (unanswered(report, "workers") != nullptr) return;
   std::size_t ready = 0;
@@ -242,6 +233,7 @@ void check_workers(const v1::DoctorReport& report, FindingList& out) {
 // Whether that had to be answered: an older coordinator does not know every question, and machines
 // are asked only on the side.
 bool had_to(const v1::DoctorReport& report, const v1::Unanswered& one) {
+  if (one.question() == "page") return false;
   if (one.question() == "probes") return report.pairs();
   return one.question() != "diagnosis" || static_cast<Code>(one.code()) != Code::kUnimplemented;
 }
@@ -249,6 +241,7 @@ bool had_to(const v1::DoctorReport& report, const v1::Unanswered& one) {
 void note_refusals(const v1::DoctorReport& report, FindingList& out) {
   for (const v1::Unanswered& one : report.unanswered()) {
     if (one.question() == "profile" || one.question() == "status") continue;
+    if (one.question() == "page") continue;  // check_page
     const auto code = static_cast<Code>(one.code());
     const std::string what = one.question() == "probes"    ? "the workers were not asked: "
                              : one.question() == "workers" ? "workers could not be listed: "
@@ -275,10 +268,15 @@ void judge(v1::DoctorReport& report) {
   const bool answered = check_coordinator(report, out);
   check_certificates(report, out);
   if (!answered) return;
+  check_page(report, out);
   check_clocks(report, out);
   check_token(report, out);
   check_versions(report, out);
+  check_restore(report, out);
   check_disk(report, out);
+  check_store(report, out);
+  check_descriptors(report, out);
+  check_hooks(report, out);
   check_workers(report, out);
   check_programs(report, out);
   check_networks(report, out);

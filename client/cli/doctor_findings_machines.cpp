@@ -10,6 +10,7 @@
 #include <set>
 #include <vector>
 
+#include "client/cli/doctor_findings_service.h"
 #include "client/cli/output.h"
 #include "common/base/bytes.h"
 #include "common/base/time.h"
@@ -83,6 +84,7 @@ void check_host(const v1::HostProbe& host, FindingList& out) {
                 "deploy/install-dependencies.sh installs it; then restart the worker",
                 host.worker());
   }
+  check_limit(out, host.worker(), name, facts.descriptors_open(), facts.descriptors_limit());
   check_clock(out, "clock", host.worker(), name + "'s clock", "the coordinator's",
               host.clock_offset(), host.clock_uncertainty());
   const std::int64_t left = facts.certificate_expire_time().seconds() - facts.time().seconds();
@@ -165,16 +167,6 @@ std::string extremes(const std::vector<const v1::PairProbe*>& good) {
 }
 
 }  // namespace
-
-void FindingList::add(v1::Finding::Severity severity, const std::string& check, std::string message,
-                      std::string next, std::string subject) {
-  v1::Finding& one = *report_.add_findings();
-  one.set_severity(severity);
-  one.set_check(check);
-  one.set_subject(std::move(subject));
-  one.set_message(std::move(message));
-  one.set_next(std::move(next));
-}
 
 void check_clock(FindingList& out, const std::string& check, const std::string& subject,
                  const std::string& whose, const std::string& other,

@@ -15,7 +15,7 @@ using google::protobuf::util::TimeUtil;
 
 constexpr Duration kOutage{5 * 60 * 1000};
 
-bool ended(const v1::Job& job) {
+bool job_ended(const v1::Job& job) {
   return job.state() == v1::Job::SUCCEEDED || job.state() == v1::Job::FAILED ||
          job.state() == v1::Job::CANCELLED;
 }
@@ -36,7 +36,7 @@ std::string detail_of(const v1::Job& job) {
   if (p.has_validation_loss()) text += fmt::format("  validation {:.4f}", p.validation_loss());
   if (p.gflops() > 0) text += fmt::format("  {:.1f} GFLOP/s", p.gflops());
   if (p.has_left() && TimeUtil::DurationToMilliseconds(p.left()) > 0) {
-    text += "  " + format_duration(Duration(TimeUtil::DurationToMilliseconds(p.left()))) + " left";
+    text += "  " + duration_text(p.left()) + " left";
   }
   if (job.worker_count() > 0) {
     text += fmt::format("  {} worker{}", job.worker_count(), job.worker_count() == 1 ? "" : "s");
@@ -67,7 +67,7 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
     const std::string state = v1::Job::State_Name(job.state());
     if (state != last_state) {
       last_state = state;
-      if (!ended(job)) {
+      if (!job_ended(job)) {
         bar.line(short_name(job.name()) + " " + state +
                  (job.state_reason().empty() ? "" : ": " + printable(job.state_reason())));
       }
@@ -75,7 +75,7 @@ Result<Followed> follow_job(const Globals& globals, client::Client& client, cons
     if (progress && (job.state() == v1::Job::RUNNING || job.state() == v1::Job::SUCCEEDED)) {
       bar.fraction(job.progress().fraction(), detail_of(job));
     }
-    return !ended(job) && !paused_for_good(job);
+    return !job_ended(job) && !paused_for_good(job);
   };
   const auto stopped = [&] { return interrupted() || timed_out(globals); };
   const auto away = [&](const Status& status) {
@@ -126,10 +126,8 @@ void print_job(const v1::Job& job) {
   if (job.cost().wasted().amount_micros() > 0)
     row("wasted", money_text(job.cost().wasted()) + " of it, for work that was done again");
   const v1::Plan& plan = job.plan();
-  row("planned",
-      fmt::format("{} a device, {}, {}", memory_text(plan),
-                  format_duration(Duration(TimeUtil::DurationToMilliseconds(plan.duration()))),
-                  money_text(plan.cost())));
+  row("planned", fmt::format("{} a device, {}, {}", memory_text(plan),
+                             duration_text(plan.duration()), money_text(plan.cost())));
   row("transport", plan.transport());
   row("submitted", time_text(job.create_time()) +
                        (job.submitter().empty() ? "" : " by " + printable(job.submitter())));
@@ -138,8 +136,7 @@ void print_job(const v1::Job& job) {
   for (const v1::Seat& seat : job.seats()) {
     row("seat",
         fmt::format("{}  device {}, {}, {} threads, {} used", seat.worker(), seat.device(),
-                    format_bytes(seat.memory_bytes()), seat.threads(),
-                    format_duration(Duration(TimeUtil::DurationToMilliseconds(seat.used())))));
+                    format_bytes(seat.memory_bytes()), seat.threads(), duration_text(seat.used())));
   }
 }
 

@@ -20,6 +20,13 @@ void on_interrupt(int) {
   interrupt_seen = 1;
 }
 
+void interrupt_on(int number) {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  sigemptyset(&action.sa_mask);
+  sigaction(number, &action, nullptr);
+}
+
 }  // namespace
 
 Result<client::Credentials> Globals::credentials() const {
@@ -46,11 +53,13 @@ bool interrupted() {
 }
 
 void install_interrupt() {
-  struct sigaction action {};
-  action.sa_handler = on_interrupt;
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);
+  interrupt_on(SIGINT);
   std::signal(SIGPIPE, SIG_IGN);
+}
+
+void interrupt_on_termination() {
+  interrupt_on(SIGTERM);
+  interrupt_on(SIGHUP);
 }
 
 bool timed_out(const Globals& globals) {

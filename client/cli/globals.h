@@ -27,6 +27,9 @@ struct Globals {
 // main.
 [[nodiscard]] bool interrupted();
 void install_interrupt();
+// From here on SIGTERM and the end of the terminal count as Ctrl-C: for a command that leaves
+// something to be put away.
+void interrupt_on_termination();
 
 // True when --timeout has passed since the command began.
 [[nodiscard]] bool timed_out(const Globals& globals);

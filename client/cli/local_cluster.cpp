@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "client/sdk/context.h"
 #include "common/security/file_io.h"
 
 namespace overwinter::cli {
@@ -20,11 +21,6 @@ namespace {
 
 constexpr std::size_t kSettingsBytesMax = std::size_t{64} * 1024;
 constexpr std::size_t kLogTailBytes = 1500;
-
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
 
 bool bindable(std::uint16_t port, std::uint16_t* chosen) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -61,8 +57,8 @@ bool bindable(std::uint16_t port, std::uint16_t* chosen) {
 ClusterFolder cluster_folder(const std::string& dir) {
   std::string path = dir;
   if (path.empty()) {
-    std::string base = environment("XDG_STATE_HOME");
-    if (base.empty()) base = environment("HOME") + "/.local/state";
+    std::string base = client::environment_variable("XDG_STATE_HOME");
+    if (base.empty()) base = client::environment_variable("HOME") + "/.local/state";
     path = base + "/overwinter";
   }
   return {std::filesystem::absolute(path).lexically_normal().string()};

@@ -11,6 +11,7 @@
 #include "client/cli/exit_codes.h"
 #include "common/base/bytes.h"
 #include "common/base/money.h"
+#include "common/base/time.h"
 
 namespace overwinter::cli {
 namespace {
@@ -177,6 +178,10 @@ std::string memory_text(const v1::Plan& plan) {
 std::string money_text(const v1::Money& money) {
   const std::string& currency = money.currency_code();
   return amount_text(money) + (currency.empty() ? "" : " " + currency);
+}
+
+std::string duration_text(const google::protobuf::Duration& d) {
+  return format_duration(Duration(google::protobuf::util::TimeUtil::DurationToMilliseconds(d)));
 }
 
 std::string time_text(const google::protobuf::Timestamp& time) {

@@ -2,6 +2,7 @@
 // carries the result alone; messages go to standard error.
 #pragma once
 
+#include <google/protobuf/duration.pb.h>
 #include <google/protobuf/message.h>
 #include <google/protobuf/timestamp.pb.h>
 
@@ -58,6 +59,7 @@ int report(const Status& status);
 [[nodiscard]] std::string money_text(const v1::Money& money);   // "0.0203 USD"
 [[nodiscard]] std::string amount_text(const v1::Money& money);  // "0.0203"
 // Local time with its zone, to the second: "2026-11-24 15:04:26 CET".
+[[nodiscard]] std::string duration_text(const google::protobuf::Duration& d);  // "3.2s"
 [[nodiscard]] std::string time_text(const google::protobuf::Timestamp& time);
 // The last part of a resource name: what people type.
 [[nodiscard]] std::string short_name(const std::string& resource_name);

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <google/protobuf/util/time_util.h>
-
 #include <utility>
 
 #include "client/cli/job_inputs.h"
@@ -13,17 +11,11 @@
 namespace overwinter::cli {
 namespace {
 
-using google::protobuf::util::TimeUtil;
-
-std::string time_needed(const google::protobuf::Duration& d) {
-  return format_duration(Duration(TimeUtil::DurationToMilliseconds(d)));
-}
-
 // What the job will need, on one line.
 std::string predicted(const v1::Plan& plan) {
   return fmt::format("planned: {} on each of up to {} device{}, {}, {}", memory_text(plan),
                      plan.workers_max(), plan.workers_max() == 1 ? "" : "s",
-                     time_needed(plan.duration()), money_text(plan.cost()));
+                     duration_text(plan.duration()), money_text(plan.cost()));
 }
 
 }  // namespace

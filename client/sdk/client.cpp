@@ -9,6 +9,7 @@ namespace {
 
 // For the answer to arrive, behind the time that the coordinator takes for it.
 constexpr Duration kAnswerMargin{3000};
+constexpr Duration kHookTestTime{15'000};
 
 }  // namespace
 
@@ -107,6 +108,17 @@ Result<v1::ProbeWorkersResponse> Client::probe_workers(const v1::ProbeWorkersReq
   return response;
 }
 
+Result<v1::TestNotificationResponse> Client::test_notification(const std::string& hook) {
+  v1::TestNotificationRequest request;
+  request.set_hook(hook);
+  v1::TestNotificationResponse response;
+  const grpc::Status status =
+      impl_->attempt(*impl_->admin, &v1::AdminService::Stub::TestNotification, request, response,
+                     kHookTestTime + kAnswerMargin, false);
+  if (!status.ok()) return fail(impl_->explained(status));
+  return response;
+}
+
 Result<v1::ListWorkersResponse> Client::list_workers() {
   v1::ListWorkersRequest request;
   request.set_page_size(1000);
@@ -168,6 +180,11 @@ Status Client::revoke_token(std::uint64_t id, bool join_file) {
   request.set_join_file(join_file);
   auto response = impl_->call(*impl_->admin, &v1::AdminService::Stub::RevokeToken, request);
   return response ? Status::success() : response.error();
+}
+
+Result<v1::ListAuditEntriesResponse> Client::list_audit(
+    const v1::ListAuditEntriesRequest& request) {
+  return impl_->call(*impl_->admin, &v1::AdminService::Stub::ListAuditEntries, request);
 }
 
 Result<v1::ListJobCostsResponse> Client::job_costs(const v1::ListJobCostsRequest& request) {

@@ -26,6 +26,17 @@ using ByteProgress = std::function<void(std::uint64_t done, std::uint64_t total)
 // Called with each new state of a job; returns false to stop watching.
 using JobSeen = std::function<bool(const v1::Job& job)>;
 
+// What a backup holds, as its manifest says.
+struct BackupInfo {
+  std::string cluster;
+  std::uint64_t generation = 0;
+  std::uint64_t turn = 0;  // the last of its log
+  Time turn_time{};
+  std::uint64_t files = 0;
+  std::uint64_t size_bytes = 0;
+  bool keys = false;
+};
+
 class Client {
  public:
   // Does not dial yet. `call_timeout`: of each single call.
@@ -70,6 +81,9 @@ class Client {
   // not bound by the time of a single call, and not made twice.
   [[nodiscard]] Result<v1::ProbeWorkersResponse> probe_workers(
       const v1::ProbeWorkersRequest& request);
+  // Of one hook, or (empty) of all; takes as long as they take, at most 15 s, and is not made
+  // twice.
+  [[nodiscard]] Result<v1::TestNotificationResponse> test_notification(const std::string& hook);
   [[nodiscard]] Result<v1::ListWorkersResponse> list_workers();
   [[nodiscard]] Result<v1::Worker> get_worker(const std::string& name);
   [[nodiscard]] Result<v1::Worker> drain_worker(const std::string& name);
@@ -82,6 +96,9 @@ class Client {
       const v1::CreateJoinFileRequest& request);
   [[nodiscard]] Result<v1::ListTokensResponse> list_tokens();
   [[nodiscard]] Status revoke_token(std::uint64_t id, bool join_file);
+  // One page, newest first.
+  [[nodiscard]] Result<v1::ListAuditEntriesResponse> list_audit(
+      const v1::ListAuditEntriesRequest& request);
 
   [[nodiscard]] Result<v1::ListJobCostsResponse> job_costs(const v1::ListJobCostsRequest& request);
   [[nodiscard]] Result<v1::ListMachineCostsResponse> machine_costs(const std::string& month);
@@ -113,6 +130,13 @@ class Client {
   [[nodiscard]] Result<v1::Secret> set_secret(const v1::SetSecretRequest& request);
   [[nodiscard]] Result<v1::ListSecretsResponse> list_secrets(const std::string& project);
   [[nodiscard]] Status delete_secret(const std::string& project, const std::string& name);
+
+  // All that a coordinator needs to go on elsewhere, to a file (0600) that is proven as it comes:
+  // whole or not at all. `passphrase` empty: without keys. `stopped` is asked about ten times a
+  // second and ends it with CANCELLED. Not bound by the time of a single call.
+  [[nodiscard]] Result<BackupInfo> backup(const std::string& passphrase, const std::string& path,
+                                          const ByteProgress& progress,
+                                          const std::function<bool()>& stopped);
 
  private:
   struct Impl;

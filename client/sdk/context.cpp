@@ -11,11 +11,6 @@
 namespace overwinter::client {
 namespace {
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? std::string() : std::string(value);
-}
-
 std::string text_of(const YAML::Node& node) {
   return node ? node.as<std::string>() : std::string();
 }
@@ -39,9 +34,14 @@ std::string trimmed(std::string text) {
 
 }  // namespace
 
+std::string environment_variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
 std::string config_path() {
-  std::string base = environment("XDG_CONFIG_HOME");
-  if (base.empty()) base = environment("HOME") + "/.config";
+  std::string base = environment_variable("XDG_CONFIG_HOME");
+  if (base.empty()) base = environment_variable("HOME") + "/.config";
   return base + "/overwinter/config.yaml";
 }
 
@@ -115,10 +115,11 @@ Result<Context> choose_context(const std::string& path, const std::string& name)
     return fail(Code::kNotFound, "there is no context \"" + name + "\" in " + path, "context",
                 "`overwinter login` adds one");
   }
-  if (const std::string address = environment("OVERWINTER_ADDRESS"); !address.empty()) {
+  if (const std::string address = environment_variable("OVERWINTER_ADDRESS"); !address.empty()) {
     context.address = address;
   }
-  if (const std::string ca = environment("OVERWINTER_CA"); !ca.empty()) context.ca_file = ca;
+  if (const std::string ca = environment_variable("OVERWINTER_CA"); !ca.empty())
+    context.ca_file = ca;
   if (context.address.empty()) {
     return fail(Code::kUnavailable, "no cluster is known here", "context",
                 "`overwinter up` starts one, `overwinter login` adds one that runs elsewhere");
@@ -132,7 +133,7 @@ Result<Credentials> read_credentials(const Context& context) {
   auto root = read_small_file(context.ca_file, "ca");
   if (!root) return fail(root.error());
   credentials.root_pem = *root;
-  credentials.token = environment("OVERWINTER_TOKEN");
+  credentials.token = environment_variable("OVERWINTER_TOKEN");
   if (credentials.token.empty()) {
     auto token = read_small_file(context.token_file, "token_file");
     if (!token) return fail(token.error());

@@ -29,6 +29,9 @@ struct Credentials {
   std::string token;
 };
 
+// Empty: not set, or set to nothing.
+[[nodiscard]] std::string environment_variable(const char* name);
+
 // $XDG_CONFIG_HOME/overwinter/config.yaml, else ~/.config/overwinter/config.yaml.
 [[nodiscard]] std::string config_path();
 // No file is no contexts.

@@ -34,6 +34,10 @@ bool role_may(Role role, Permission permission) {
       return role == Role::kOperator || role == Role::kBilling || role == Role::kAdmin;
     case Permission::kReadMetrics:
       return role == Role::kOperator || role == Role::kAdmin || role == Role::kViewer;
+    case Permission::kReadAudit:
+      return role == Role::kAuditor || role == Role::kAdmin;
+    case Permission::kKnowOneself:
+      return role != Role::kNone;
     case Permission::kSetPrices:
     case Permission::kManageTokens:
     case Permission::kManageProjects:

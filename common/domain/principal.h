@@ -45,6 +45,8 @@ enum class Permission : std::uint8_t {
   kManageTokens,
   kManageProjects,
   kReadMetrics,
+  kReadAudit,     // of its own project, or of all
+  kKnowOneself,   // whatever one may: who the page is talking to
   kWorkerStream,  // a worker certificate
   kArtifactByCapability,
   kJoin,  // a join certificate

@@ -23,7 +23,7 @@ constexpr std::string_view kEnd = "}\n";
 constexpr std::size_t kSumDigits = 64;
 constexpr std::size_t kDepthMax = 3;
 
-std::string sum_of(std::string_view body) {
+std::string body_sum(std::string_view body) {
   return to_hex(sha256(std::as_bytes(std::span(body))));
 }
 
@@ -160,7 +160,7 @@ std::string write_checkpoint_manifest(const CheckpointManifest& manifest) {
                      {"digest", to_hex(file.digest)},
                      {"kind", checkpoint_file_kind_name(file.kind)}});
   const std::string body = json.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
-  return fmt::format("{}{}{}{}{}", kBeforeSum, sum_of(body), kAfterSum, body, kEnd);
+  return fmt::format("{}{}{}{}{}", kBeforeSum, body_sum(body), kAfterSum, body, kEnd);
 }
 
 Result<CheckpointManifest> read_checkpoint_manifest(std::string_view text) {
@@ -173,7 +173,7 @@ Result<CheckpointManifest> read_checkpoint_manifest(std::string_view text) {
       !text.ends_with(kEnd))
     return fail(bad_manifest("it is none, or cut short"));
   const std::string_view body = text.substr(around, text.size() - around - kEnd.size());
-  if (text.substr(kBeforeSum.size(), kSumDigits) != sum_of(body))
+  if (text.substr(kBeforeSum.size(), kSumDigits) != body_sum(body))
     return fail(bad_manifest("its checksum is another one"));
   const Result<Json> json = parse_strict_object(body, kDepthMax);
   if (!json) return fail(bad_manifest(json.error().message));

@@ -15,7 +15,7 @@
 namespace overwinter::formats {
 namespace {
 
-constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::string_view kNpyMagic = "\x93NUMPY";
 constexpr std::uint64_t kAlignment = 64;
 
 struct DtypeRow {
@@ -165,21 +165,21 @@ Result<Dtype> parse_dtype(std::string_view descriptor) {
 
 Result<NpyPrefix> parse_npy_prefix(std::span<const std::byte> prefix) {
   const std::string_view text = as_text(prefix);
-  const std::size_t compared = std::min(text.size(), kMagic.size());
-  if (text.substr(0, compared) != kMagic.substr(0, compared))
+  const std::size_t compared = std::min(text.size(), kNpyMagic.size());
+  if (text.substr(0, compared) != kNpyMagic.substr(0, compared))
     return bad_npy("The file is not a .npy file: it does not begin as NumPy writes it.",
                    "Write it with numpy.save.");
-  if (prefix.size() < kMagic.size() + 2) return NpyPrefix{std::nullopt, kMagic.size() + 2};
+  if (prefix.size() < kNpyMagic.size() + 2) return NpyPrefix{std::nullopt, kNpyMagic.size() + 2};
   const auto version = std::to_integer<unsigned>(prefix[6]);
   const auto minor = std::to_integer<unsigned>(prefix[7]);
   if (version < 1 || version > 3 || minor != 0)
     return bad_npy(fmt::format("The .npy file is of version {}.{}; 1.0, 2.0 and 3.0 are taken.",
                                version, minor));
   const std::uint64_t length_bytes = version == 1 ? 2 : 4;
-  const std::uint64_t text_offset = kMagic.size() + 2 + length_bytes;
+  const std::uint64_t text_offset = kNpyMagic.size() + 2 + length_bytes;
   if (prefix.size() < text_offset) return NpyPrefix{std::nullopt, text_offset};
   const std::uint64_t data_offset =
-      text_offset + little_endian(prefix.subspan(kMagic.size() + 2, length_bytes));
+      text_offset + little_endian(prefix.subspan(kNpyMagic.size() + 2, length_bytes));
   if (data_offset > kNpyHeaderBytesMax)
     return bad_npy(fmt::format("The .npy header is {} long; the most is {}.",
                                format_bytes(data_offset), format_bytes(kNpyHeaderBytesMax)));
@@ -229,12 +229,12 @@ std::string write_npy_header(Dtype dtype, std::uint64_t rows, std::uint64_t colu
   const std::string dictionary =
       fmt::format("{{'descr': '{}', 'fortran_order': {}, 'shape': ({}, {}), }}",
                   dtype_descriptor(dtype), fortran_order ? "True" : "False", rows, columns);
-  const std::uint64_t fixed = kMagic.size() + 4;
+  const std::uint64_t fixed = kNpyMagic.size() + 4;
   // NumPy leaves room for the growth of a dimension: with two of them the whole is 128 bytes either
   // way.
   const std::uint64_t whole = (fixed + dictionary.size() + kAlignment) / kAlignment * kAlignment;
   const std::uint64_t length = whole - fixed;
-  std::string bytes(kMagic);
+  std::string bytes(kNpyMagic);
   bytes += {'\x01', '\0', static_cast<char>(length & 0xffU), static_cast<char>(length >> 8U)};
   bytes += dictionary;
   bytes.resize(whole - 1, ' ');

@@ -36,7 +36,7 @@ constexpr std::string_view kMetadataKey = "__metadata__";
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kTensorAlignment = 8;
 
-const TensorDtypeRow& row_of(TensorDtype dtype) {
+const TensorDtypeRow& tensor_row_of(TensorDtype dtype) {
   return kTensorDtypes.at(static_cast<std::size_t>(dtype));
 }
 
@@ -84,11 +84,11 @@ Result<std::vector<std::uint64_t>> lay_out(std::span<const TensorSpec> tensors) 
 }  // namespace
 
 std::uint64_t tensor_dtype_bytes(TensorDtype dtype) {
-  return row_of(dtype).bytes;
+  return tensor_row_of(dtype).bytes;
 }
 
 std::string_view tensor_dtype_name(TensorDtype dtype) {
-  return row_of(dtype).name;
+  return tensor_row_of(dtype).name;
 }
 
 Result<TensorDtype> parse_tensor_dtype(std::string_view name) {

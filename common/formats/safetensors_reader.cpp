@@ -15,7 +15,7 @@
 namespace overwinter::formats {
 namespace {
 
-constexpr std::uint64_t kLengthBytes = 8;
+constexpr std::uint64_t kHeaderLengthBytes = 8;
 
 struct Found {
   TensorSpec spec;
@@ -201,23 +201,24 @@ Result<std::vector<TensorInfo>> place(std::vector<Found> found, std::uint64_t da
 }  // namespace
 
 Result<SafetensorsHeader> read_safetensors_header(std::uint64_t file_bytes, const ReadAt& read) {
-  if (file_bytes < kLengthBytes)
+  if (file_bytes < kHeaderLengthBytes)
     return fail(bad_file("It is no safetensors file: it is shorter than the length of a header."));
-  std::array<std::byte, kLengthBytes> prefix{};
+  std::array<std::byte, kHeaderLengthBytes> prefix{};
   if (Status status = read(0, prefix); !status.ok()) return fail(std::move(status));
   std::uint64_t length = 0;
-  for (std::size_t i = 0; i < kLengthBytes; ++i)
+  for (std::size_t i = 0; i < kHeaderLengthBytes; ++i)
     length |= std::to_integer<std::uint64_t>(prefix[i]) << (8 * i);
   if (length > kSafetensorsHeaderMax)
     return fail(
         bad_file(fmt::format("It is no safetensors file, or its header of {} bytes is longer "
                              "than {}.",
                              length, format_bytes(kSafetensorsHeaderMax))));
-  if (length > file_bytes - kLengthBytes)
+  if (length > file_bytes - kHeaderLengthBytes)
     return fail(bad_file(fmt::format(
         "The file has {} bytes, and its header alone {}: it is cut short.", file_bytes, length)));
   std::string json(length, '\0');
-  if (Status status = read(kLengthBytes, std::as_writable_bytes(std::span(json))); !status.ok())
+  if (Status status = read(kHeaderLengthBytes, std::as_writable_bytes(std::span(json)));
+      !status.ok())
     return fail(std::move(status));
   if (!json.starts_with('{'))
     return fail(bad_file("It is no safetensors file: its header does not begin with {."));
@@ -226,7 +227,7 @@ Result<SafetensorsHeader> read_safetensors_header(std::uint64_t file_bytes, cons
     return fail(bad_file(fmt::format("The safetensors header is wrong: {}.", events.trouble())));
   SafetensorsHeader header;
   header.metadata = std::move(events.metadata);
-  header.data_offset = kLengthBytes + length;
+  header.data_offset = kHeaderLengthBytes + length;
   header.file_bytes = file_bytes;
   Result<std::vector<TensorInfo>> tensors =
       place(std::move(events.tensors), header.data_offset, file_bytes - header.data_offset);

@@ -1,7 +1,6 @@
 #include "common/plan/train_planner.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "common/plan/gang_groups.h"
 #include "common/plan/train_batch.h"
 #include "common/plan/train_memory.h"
+#include "common/plan/train_time.h"
 
 namespace overwinter::plan {
 namespace {
@@ -20,18 +20,6 @@ constexpr std::size_t kTrainMemoryLevelsMax = 64;
 constexpr std::uint32_t kRankThreadsWhenUnknown = 16;
 constexpr double kFlopsWhenUnknown = 1e10;
 constexpr double kLinkWhenUnknown = 1e8;
-
-// Of what products of matrices reach: attention, norms and the rest of a step are slower.
-constexpr double kTrainEfficiency = 0.6;
-constexpr double kMemoryBytesPerSecond = 2e10;  // the optimiser's pass over all parameters
-constexpr double kRingBytesPerSecond = 3e9;
-constexpr double kSameHostLatency = 20e-6;
-constexpr double kNetworkLatency = 100e-6;
-constexpr double kGangStartSeconds = 1.5;
-
-constexpr Duration kStopTimeMin{2000};
-constexpr Duration kStopTimeMax{5 * 60 * 1000};
-constexpr Duration kCheckpointEvery{5 * 60 * 1000};  // when the specification says nothing
 
 // A way to train: placed on `workers`, and still holding on `workers_min` of them.
 struct Way {
@@ -239,49 +227,10 @@ class TrainPlanner {
   }
 
   void predict(Way& way) const {
-    const TrainSpec& train = spec_.train();
-    const std::uint64_t count = ranks(way.workers);
-    const std::uint64_t samples = (train.batch_size() + count - 1) / count;
-    const auto parameters = static_cast<double>(train_parameters(rank_.tensors));
-    const double compute =
-        train_flops(rank_.shape, samples) / (way.model.flops_per_second * kTrainEfficiency);
-    const double update = parameters * (12 + 8.0 * rank_.optimizer_slots) / kMemoryBytesPerSecond;
-    double exchange = 0;
-    if (count > 1) {
-      // A ring: each rank sends and receives all gradients nearly twice.
-      const auto n = static_cast<double>(count);
-      const auto gradients =
-          static_cast<double>(train_memory(rank_on(way.workers)).gradients_bytes);
-      const double speed = way.model.one_host ? kRingBytesPerSecond : way.model.bytes_per_second;
-      const double latency = way.model.one_host ? kSameHostLatency : kNetworkLatency;
-      exchange = 2 * (n - 1) * (gradients / n / speed + latency);
-    }
-    way.step_seconds = compute + update + exchange;
-    way.seconds = kGangStartSeconds +
-                  static_cast<double>(problem_.input_bytes) / way.model.bytes_per_second +
-                  way.step_seconds * static_cast<double>(train.steps());
-  }
-
-  [[nodiscard]] double state_bytes(const TrainMemory& memory) const {
-    return static_cast<double>(memory.weights_bytes) + static_cast<double>(memory.optimizer_bytes);
-  }
-
-  // The step in progress and a checkpoint, written before the money ends.
-  [[nodiscard]] Duration stop_time(const Way& way, const TrainMemory& memory) const {
-    const double seconds = 1 + way.step_seconds + state_bytes(memory) / way.model.bytes_per_second;
-    return Duration(static_cast<std::int64_t>(
-        std::clamp(seconds * 1000, static_cast<double>(kStopTimeMin.count()),
-                   static_cast<double>(kStopTimeMax.count()))));
-  }
-
-  [[nodiscard]] double checkpoints(const Way& way) const {
-    const v1::CheckpointSpec& spec = spec_.checkpoint();
-    if (spec.every_steps() != 0)
-      return std::max(1.0, static_cast<double>(spec_.train().steps() / spec.every_steps()));
-    const Duration every =
-        spec.has_every_time() ? duration_of(spec.every_time()) : kCheckpointEvery;
-    return 1 + std::floor(way.seconds * 1000 /
-                          static_cast<double>(std::max<std::int64_t>(every.count(), 1)));
+    way.step_seconds = train_step_seconds(rank_on(way.workers), ranks(way.workers),
+                                          spec_.train().batch_size(), way.model);
+    way.seconds =
+        train_seconds(way.step_seconds, spec_.train().steps(), problem_.input_bytes, way.model);
   }
 
   void add(const Way& way) {
@@ -292,7 +241,7 @@ class TrainPlanner {
     out.demand.seats_min = way.workers_min * limits_.per_worker;
     out.demand.seats_max = (way.open_ended ? workers_most_ : way.workers) * limits_.per_worker;
     out.demand.memory_bytes = seat_bytes(way.workers_min);
-    out.demand.stop_time = stop_time(way, memory);
+    out.demand.stop_time = train_stop_time(way.step_seconds, memory, way.model);
     for (const Alternative& other : outcome_.alternatives)
       if (other.demand.seats_min == out.demand.seats_min &&
           other.demand.seats_max == out.demand.seats_max)
@@ -300,8 +249,8 @@ class TrainPlanner {
     out.plan.set_memory_bytes(memory.total_bytes());
     const double input = static_cast<double>(problem_.input_bytes) * way.workers;
     out.plan.set_bytes_to_workers(static_cast<std::uint64_t>(std::min(input, 1e19)));
-    out.plan.set_bytes_from_workers(
-        static_cast<std::uint64_t>(std::min(checkpoints(way) * state_bytes(memory), 1e19)));
+    out.plan.set_bytes_from_workers(static_cast<std::uint64_t>(
+        std::min(train_checkpoints(spec_, way.seconds) * train_state_bytes(memory), 1e19)));
     v1::TrainPlan& train = *out.plan.mutable_train();
     train = train_plan(rank, problem_.data, spec_.train().accumulate());
     train.set_step_seconds(way.step_seconds);
@@ -387,7 +336,6 @@ class TrainPlanner {
     return std::to_string(count) + (count == 1 ? " worker" : " workers");
   }
 
-  using TrainSpec = v1::TrainSpec;
   const v1::JobSpec& spec_;
   const TrainProblem& problem_;
   const ClusterOffer& offer_;

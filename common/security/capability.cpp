@@ -99,7 +99,7 @@ std::string encode(const Capability& c) {
   return out.take();
 }
 
-bool decode(std::string_view body, Capability& c) {
+bool decode_body(std::string_view body, Capability& c) {
   Reader in(body);
   c.end = time_from_unix_ms(static_cast<std::int64_t>(in.number()));
   c.attempt = in.number();
@@ -178,7 +178,7 @@ Result<Capability> CapabilityVerifier::verify(std::string_view text, Time now) c
       EVP_DigestVerify(context.get(), bytes(*signature), signature->size(), bytes(message),
                        message.size()) == 1;
   Capability capability;
-  if (!ours || !decode(*body, capability)) {
+  if (!ours || !decode_body(*body, capability)) {
     (void)openssl::last_error();
     return foreign();
   }

@@ -14,6 +14,7 @@
 
 #include "common/base/clock.h"
 #include "common/security/certificate_builder.h"
+#include "common/security/coordinator_peer.h"
 #include "common/security/encoding.h"
 #include "common/security/leaf_store.h"
 
@@ -61,20 +62,6 @@ Status unauthenticated(std::string what) {
 Status note(const std::shared_ptr<PeerRefusal>& refusal, Status status) {
   if (refusal) refusal->set(status.message);
   return status;
-}
-
-// That the peer's certificate is the coordinator's of `cluster`.
-Status check_coordinator(std::string_view peer_pem, const std::string& cluster) {
-  const Result<PeerIdentity> peer = identity_of_certificate(peer_pem);
-  if (!peer) return peer.error();
-  if (peer->kind != PeerKind::kCoordinator)
-    return unauthenticated(
-        fmt::format("the server is no coordinator: it shows the certificate of {} {}",
-                    peer_kind_name(peer->kind), peer->id));
-  if (peer->cluster != cluster)
-    return unauthenticated(fmt::format("the server is the coordinator of cluster {}, not of {}",
-                                       peer->cluster, cluster));
-  return Status::success();
 }
 
 std::shared_ptr<tls::CertificateVerifier> coordinator_verifier(

@@ -134,11 +134,6 @@ constexpr Key kKeys[] = {
     {"retries", kCount, "own failures; default: 3", {}, 0, 100},
 };
 
-bool within(std::string_view path, std::string_view section) {
-  return path.substr(0, section.size()) == section &&
-         (path.size() == section.size() || path[section.size()] == '.');
-}
-
 }  // namespace
 
 std::span<const Key> known_keys() {
@@ -153,6 +148,11 @@ const Key* find_key(std::string_view path) {
 
 bool is_section(const Key& key) {
   return key.kind == kSection || key.kind == kOneOf;
+}
+
+bool within(std::string_view path, std::string_view section) {
+  return path.substr(0, section.size()) == section &&
+         (path.size() == section.size() || path[section.size()] == '.');
 }
 
 bool is_offered(std::string_view path, const Release& release) {

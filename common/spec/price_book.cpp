@@ -12,7 +12,7 @@
 namespace overwinter::spec {
 namespace {
 
-constexpr std::size_t kEntriesMax = 10'000;
+constexpr std::size_t kPricesMax = 10'000;
 
 tl::unexpected<Status> refuse(const YAML::Node& node, const std::string& what,
                               const std::string& field) {
@@ -106,8 +106,8 @@ Result<v1::PriceBook> parse_root(const YAML::Node& root) {
   book.set_currency_code(currency);
   const YAML::Node prices = root["prices"];
   if (!prices || !prices.IsSequence()) return refuse(root, "\"prices\" must be a list", "prices");
-  if (prices.size() > kEntriesMax) {
-    return refuse(prices, "more than " + std::to_string(kEntriesMax) + " prices", "prices");
+  if (prices.size() > kPricesMax) {
+    return refuse(prices, "more than " + std::to_string(kPricesMax) + " prices", "prices");
   }
   for (std::size_t i = 0; i < prices.size(); ++i) {
     auto entry = parse_entry(prices[i], "prices[" + std::to_string(i) + "]");

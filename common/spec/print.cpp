@@ -30,12 +30,6 @@ std::string milliseconds(Duration d) {
   return std::to_string(d.count()) + "ms";
 }
 
-std::string number_text(double value) {
-  char text[40];
-  const auto [end, unused] = std::to_chars(text, text + sizeof text, value);
-  return {text, end};
-}
-
 std::string text_list(const std::vector<std::string>& texts) {
   std::string out;
   for (const std::string& text : texts) out += (out.empty() ? "" : ", ") + quoted(text);

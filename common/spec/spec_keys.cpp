@@ -35,11 +35,6 @@ bool is_choice(std::string_view choices, std::string_view text) {
   }
 }
 
-std::string number_text(double value) {
-  char text[40];
-  const auto [end, unused] = std::to_chars(text, text + sizeof text, value);
-  return {text, end};
-}
 std::string count_text(double value) {
   return std::to_string(static_cast<std::uint64_t>(value));
 }
@@ -256,6 +251,12 @@ class Reader {
 };
 
 }  // namespace
+
+std::string number_text(double value) {
+  char text[40];
+  const auto [end, unused] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
+}
 
 Result<Value> read_value(const Key& key, std::string_view text, const Release& release) {
   return Reader(key, release).scalar(text);

@@ -64,6 +64,10 @@ struct Key {
 [[nodiscard]] std::span<const Key> known_keys();
 [[nodiscard]] const Key* find_key(std::string_view path);
 [[nodiscard]] bool is_section(const Key& key);
+// Whether the key is `section` or lies below it.
+[[nodiscard]] bool within(std::string_view path, std::string_view section);
+// The shortest that reads back as the same number.
+[[nodiscard]] std::string number_text(double value);
 
 // Whether this release runs what the key is for.
 [[nodiscard]] bool is_offered(std::string_view path, const Release& release);

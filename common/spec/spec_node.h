@@ -1,4 +1,5 @@
-// A specification as a small tree with line numbers, from YAML or JSON. Internal to the room.
+// A specification as a small tree with line numbers, from YAML or JSON. For this room, and for
+// settings that are read under the same bounds (coordinator/notify).
 #pragma once
 
 #include <string>

@@ -51,7 +51,7 @@ bool is_whole_folder(std::string_view path) {
   return path.find_first_not_of("./") == std::string_view::npos;
 }
 
-void fill_defaults(v1::JobSpec& spec) {
+void fill_exec_defaults(v1::JobSpec& spec) {
   v1::ExecSpec& exec = *spec.mutable_exec();
   if (exec.launcher().empty()) exec.set_launcher("env");
   v1::WorkersSpec& workers = *spec.mutable_workers();
@@ -180,7 +180,7 @@ void check_metrics(const v1::ExecSpec& exec, Violations& out) {
 }  // namespace
 
 void validate_exec(v1::JobSpec& spec, Violations& out) {
-  fill_defaults(spec);
+  fill_exec_defaults(spec);
   out.keys(spec, "workload.exec");
   const v1::ExecSpec& exec = spec.exec();
   check_command(exec, out);

@@ -12,7 +12,7 @@ void schedule_default(Optimizer& optimizer) {
   if (optimizer.schedule().empty()) optimizer.set_schedule("constant");
 }
 
-void fill_defaults(v1::TrainSpec& train) {
+void fill_train_defaults(v1::TrainSpec& train) {
   if (train.model().has_gpt() && train.model().gpt().vocabulary().empty())
     train.mutable_model()->mutable_gpt()->set_vocabulary("bytes");
   v1::OptimizerSpec& optimizer = *train.mutable_optimizer();
@@ -129,7 +129,7 @@ void check_steps(const v1::JobSpec& spec, Violations& out) {
 }  // namespace
 
 void validate_train(v1::JobSpec& spec, Violations& out) {
-  fill_defaults(*spec.mutable_train());
+  fill_train_defaults(*spec.mutable_train());
   out.keys(spec, "workload.train");
   check_model(spec.train(), out);
   check_data(spec.train(), out);

@@ -10,11 +10,6 @@ namespace {
 constexpr std::int64_t kDurationSecondsMax = 366LL * 24 * 3600;
 constexpr std::uint64_t kViolationsMax = 10'000;
 
-bool within(std::string_view path, std::string_view section) {
-  return path.substr(0, section.size()) == section &&
-         (path.size() == section.size() || path[section.size()] == '.');
-}
-
 google::protobuf::Duration to_message(Duration d) {
   google::protobuf::Duration out;
   out.set_seconds(d.count() / 1000);

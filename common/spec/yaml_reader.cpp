@@ -129,7 +129,7 @@ Result<Node> read_yaml(std::string_view text) {
     TreeBuilder second;
     if (parser.HandleNextDocument(second))
       return fail(Code::kInvalidArgument,
-                  "1: a file holds one job; this one has several documents");
+                  "1: a file holds one document; this one has several documents");
     return first.take();
   } catch (const Refused& e) {
     return refused(e.line, e.message);

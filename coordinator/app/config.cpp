@@ -11,6 +11,13 @@ namespace overwinter::app {
 namespace {
 
 constexpr int kExitUsage = 2;
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  overwinter-coordinator --data-dir /var/lib/overwinter --name host.example\n"
+    "  overwinter-coordinator --data-dir /var/lib/overwinter --name host.example \\\n"
+    "    --listen-dashboard 0.0.0.0:7601 --dashboard-cert fullchain.pem --dashboard-key "
+    "privkey.pem\n"
+    "  overwinter-coordinator --restore cluster.backup --data-dir /var/lib/overwinter\n";
 
 std::string check_address(const std::string& text) {
   const auto colon = text.rfind(':');
@@ -29,19 +36,7 @@ std::string check_cluster(const std::string& text) {
   return "1 to 63 of a-z 0-9 . _ - that begin and end with a letter or digit";
 }
 
-}  // namespace
-
-bool parse_command_line(int argc, char** argv, CommandLine& out, int& exit_code) {
-  CLI::App app{
-      "The Overwinter coordinator: gRPC for people and workers, the dashboard, the store."};
-  Config& config = out.config;
-  bool new_token = false;
-  bool verify = false;
-  bool version = false;
-  app.add_option("--data-dir", config.data_dir, "Folder of this coordinator's data (made 0700)");
-  app.add_option("--cluster", config.cluster, "Name of the cluster, at the first start")
-      ->check(check_cluster);
-  app.add_option("--name", config.names, "Host name or address by which others reach this machine");
+void declare_ports(CLI::App& app, Config& config) {
   app.add_option("--listen-people", config.listen_people,
                  "HOST:PORT for people; port 0: a free one")
       ->check(check_address)
@@ -53,18 +48,64 @@ bool parse_command_line(int argc, char** argv, CommandLine& out, int& exit_code)
                  "HOST:PORT of the dashboard (https)")
       ->check(check_address)
       ->capture_default_str();
+  auto* certificate = app.add_option(
+      "--dashboard-cert", config.dashboard_certificate,
+      "A certificate of your own for the dashboard (PEM, with its chain): browsers open it without "
+      "a warning; read again when it changes");
+  auto* key = app.add_option("--dashboard-key", config.dashboard_key,
+                             "Its private key (PEM, without a passphrase)");
+  certificate->needs(key);
+  key->needs(certificate);
+}
+
+#ifdef OVERWINTER_TEST_SWITCHES
+struct TestSwitches {
+  int lost_after_ms = 0;
+  int probe_every_ms = 0;
+
+  void add_to(CLI::App& app, Config& config) {
+    app.add_flag("--allow-test-workloads", config.allow_test_workloads,
+                 "Take jobs of workloads that only tests use");
+    app.add_option("--test-lost-after-ms", lost_after_ms,
+                   "Silence after which a worker is lost; the grace after a start is twice that");
+    app.add_option("--test-probe-every-ms", probe_every_ms, "How often it dials its own ports");
+  }
+  void apply_to(Config& config) const {
+    config.lost_after = Duration(lost_after_ms);
+    config.probe_every = Duration(probe_every_ms);
+  }
+};
+#endif
+
+}  // namespace
+
+bool parse_command_line(int argc, char** argv, CommandLine& out, int& exit_code) {
+  CLI::App app{
+      "The Overwinter coordinator: gRPC for people and workers, the dashboard, the store."};
+  Config& config = out.config;
+  bool new_token = false;
+  bool verify = false;
+  bool healthy = false;
+  bool version = false;
+  app.add_option("--data-dir", config.data_dir, "Folder of this coordinator's data (made 0700)");
+  app.add_option("--cluster", config.cluster, "Name of the cluster, at the first start")
+      ->check(check_cluster);
+  app.add_option("--name", config.names, "Host name or address by which others reach this machine");
+  declare_ports(app, config);
   app.add_flag("--log-json", config.log_json, "Log lines as JSON");
 #ifdef OVERWINTER_TEST_SWITCHES
-  app.add_flag("--allow-test-workloads", config.allow_test_workloads,
-               "Take jobs of workloads that only tests use");
-  int lost_after_ms = 0;
-  app.add_option("--test-lost-after-ms", lost_after_ms,
-                 "Silence after which a worker is lost; the grace after a start is twice that");
+  TestSwitches switches;
+  switches.add_to(app, config);
 #endif
   app.add_flag("--new-admin-token", new_token,
                "Write a new admin token to DIR/admin.token and end; the coordinator must not run");
   app.add_flag("--verify", verify,
                "Check the store's chain and rebuild its projection to compare, then end");
+  app.add_option("--restore", config.restore_from,
+                 "Restore a file of `overwinter backup` into the empty --data-dir, then end; a "
+                 "passphrase is asked for, or read from standard input");
+  app.footer(kExamples);
+  app.add_flag("--healthy", healthy, "Say whether the coordinator of DIR answers, and end: 0 or 1");
   app.add_flag("--version", version, "Print the version and end");
   try {
     app.parse(argc, argv);
@@ -73,12 +114,14 @@ bool parse_command_line(int argc, char** argv, CommandLine& out, int& exit_code)
     return false;
   }
 #ifdef OVERWINTER_TEST_SWITCHES
-  config.lost_after = Duration(lost_after_ms);
+  switches.apply_to(config);
 #endif
-  out.mode = version     ? Mode::kVersion
-             : new_token ? Mode::kNewAdminToken
-             : verify    ? Mode::kVerify
-                         : Mode::kServe;
+  out.mode = version                        ? Mode::kVersion
+             : new_token                    ? Mode::kNewAdminToken
+             : verify                       ? Mode::kVerify
+             : healthy                      ? Mode::kHealthy
+             : !config.restore_from.empty() ? Mode::kRestore
+                                            : Mode::kServe;
   if (out.mode == Mode::kVersion) {
     std::printf("overwinter-coordinator %s\n", kVersion);
     exit_code = 0;

@@ -23,6 +23,10 @@ class Coordinator {
   void forget_old_logs();
   // Renews certificates that are due. To be called now and then.
   void look_after_certificates();
+  // Looks whether the operator's certificate of the page was renewed. To be called every hour.
+  void look_at_page_certificate();
+  // Looks at notify.yaml and that certificate at once.
+  void reload();
   // Takes nothing new, answers what is under way, commits what was stepped. Within about three
   // seconds.
   void stop();
@@ -32,10 +36,5 @@ class Coordinator {
   explicit Coordinator(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// `--new-admin-token`: offline, for the folder's owner. Returns the file that holds it.
-[[nodiscard]] Result<std::string> make_admin_token(const Config& config);
-// `--verify`: prints what was compared. OK when nothing differs.
-Status verify(const Config& config);
 
 }  // namespace overwinter::app

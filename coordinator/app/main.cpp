@@ -1,5 +1,5 @@
 // overwinter-coordinator: the service. Hardens itself, parses its command line, serves until
-// SIGTERM or SIGINT.
+// SIGTERM or SIGINT; looks at its settings again on SIGHUP.
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -10,16 +10,23 @@
 #include <thread>
 
 #include "common/base/log.h"
+#include "common/security/grpc_log.h"
 #include "common/security/process.h"
+#include "coordinator/app/admin_token.h"
 #include "coordinator/app/config.h"
 #include "coordinator/app/coordinator.h"
+#include "coordinator/app/health.h"
+#include "coordinator/app/restore_command.h"
+#include "coordinator/app/verify_command.h"
 
 namespace {
 
 using namespace overwinter;
 
+constexpr int kExitUnhealthy = 1;
 constexpr int kExitRefused = 4;
 constexpr int kLookAfterSeconds = 60;
+constexpr int kLooksPerPageCertificate = 60;   // an hour
 constexpr int kLooksPerCertificates = 6 * 60;  // six hours
 constexpr auto kStopLimit = std::chrono::milliseconds(4500);
 
@@ -36,11 +43,13 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-sigset_t stop_signals() {
+// SIGHUP: settings are looked at again; the others: it stops.
+sigset_t taken_signals() {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   return set;
 }
 
@@ -56,7 +65,7 @@ void end_in_time() {
 }
 
 int serve(const app::Config& config) {
-  const sigset_t signals = stop_signals();
+  const sigset_t signals = taken_signals();
   // Blocked before the first thread, so that this one alone takes them.
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
@@ -65,9 +74,11 @@ int serve(const app::Config& config) {
   for (int looks = 1;; ++looks) {
     const timespec wait{kLookAfterSeconds, 0};
     const int signal = ::sigtimedwait(&signals, nullptr, &wait);
-    if (signal > 0) break;
+    if (signal == SIGHUP) (*coordinator)->reload();
+    if (signal > 0 && signal != SIGHUP) break;
     if (errno != EAGAIN) continue;
     (*coordinator)->end_idle_uploads();
+    if (looks % kLooksPerPageCertificate == 0) (*coordinator)->look_at_page_certificate();
     if (looks % kLooksPerCertificates != 0) continue;
     (*coordinator)->look_after_certificates();
     (*coordinator)->forget_old_logs();
@@ -84,6 +95,7 @@ int serve(const app::Config& config) {
 int main(int argc, char** argv) {
   if (const Status status = harden_process(); !status.ok()) return tell(status);
   if (const Status status = require_tls13(); !status.ok()) return tell(status);
+  route_grpc_log(GrpcLog::kToOurLog);
   raise_descriptor_limit();
   app::CommandLine command;
   int exit_code = 0;
@@ -98,8 +110,17 @@ int main(int argc, char** argv) {
     std::printf("the new admin token is in %s\n", file->c_str());
     return 0;
   }
+  if (command.mode == app::Mode::kHealthy) {
+    const Status status = app::healthy(command.config);
+    if (!status.ok()) (void)tell(status);
+    return status.ok() ? 0 : kExitUnhealthy;
+  }
   if (command.mode == app::Mode::kVerify) {
     const Status status = app::verify(command.config);
+    return status.ok() ? 0 : tell(status);
+  }
+  if (command.mode == app::Mode::kRestore) {
+    const Status status = app::restore(command.config);
     return status.ok() ? 0 : tell(status);
   }
   return serve(command.config);

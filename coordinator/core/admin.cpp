@@ -20,7 +20,7 @@ void Engine::on(const TokenCreateRequested& event) {
                              "project", "overwinter projects list"));
     return;
   }
-  const TokenId id(state_.next_token);
+  const TokenId id(fresh_id(state_.next_token));
   emit(TokenCreated{id, event.hash, event.role, event.project, event.name, event.expires,
                     event.by.id});
   Reply answer;
@@ -57,7 +57,7 @@ void Engine::on(const JoinFileCreateRequested& event) {
                              "overwinter projects list"));
     return;
   }
-  const JoinFileId id(state_.next_join_file);
+  const JoinFileId id(fresh_id(state_.next_join_file));
   emit(JoinFileCreated{id, event.uses, event.expires, event.name, event.projects,
                        event.may_set_price, event.by.id});
   Reply answer;

@@ -38,7 +38,33 @@ std::vector<Money> spread(Money price, const std::vector<Money>& weights) {
   return out;
 }
 
+// How much an end tells of what went wrong: the seat that failed, before one that was lost, before
+// those that ended because of it.
+int weight(SeatEnd end) {
+  switch (end) {
+    case SeatEnd::kFailed:
+      return 5;
+    case SeatEnd::kRefused:
+      return 4;
+    case SeatEnd::kLost:
+      return 3;
+    case SeatEnd::kLeaving:
+    case SeatEnd::kFundsEnded:
+      return 2;
+    case SeatEnd::kPeerLost:
+      return 1;
+    case SeatEnd::kFinished:
+    case SeatEnd::kCompleted:
+      return 0;
+  }
+  return 0;
+}
+
 }  // namespace
+
+bool outweighs(SeatEnd a, SeatEnd b) {
+  return weight(a) > weight(b);
+}
 
 bool operator==(const Job& a, const Job& b) {
   return static_cast<const JobRecord&>(a) == static_cast<const JobRecord&>(b) &&

@@ -215,6 +215,7 @@ class ClusterState {
   std::string cluster;  // empty: no coordinator ever started on this store
   std::uint64_t seed = 0;
   Time last_time;  // of the last fact
+  StoreGeneration generation;
 
   ledger::PriceBook prices;
   // Oldest first; kept while a machine's open slice begins before its `until`.

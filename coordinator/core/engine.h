@@ -44,6 +44,11 @@ class Engine {
   void derive_job_effects(const Job& job);
   void fire(const TimerSet::Key& key);
 
+  // ---- generation.cpp
+  void on(const BackupRestored& event);
+  [[nodiscard]] std::uint64_t fresh_id(std::uint64_t next) const;
+  [[nodiscard]] AttemptNumber fresh_attempt(const Job& job) const;
+
   // ---- jobs.cpp
   void on(const JobSubmitted& event);
   void on(const JobReplanned& event);
@@ -54,9 +59,11 @@ class Engine {
                                         JobId id) const;
   [[nodiscard]] std::size_t choose(const std::vector<Alternative>& alternatives,
                                    const std::string& project);
-  Status pause(const Job& job, std::uint64_t actor);
-  Status resume(const Job& job, std::uint64_t actor);
-  Status cancel(const Job& job, std::uint64_t actor);
+  [[nodiscard]] Status refuse_action(const Job& job, JobAction action);
+  [[nodiscard]] Status refuse_update(const Job& job, const JobUpdateRequested& event) const;
+  void pause(const Job& job, std::uint64_t actor);
+  void resume(const Job& job, std::uint64_t actor);
+  void cancel(const Job& job, std::uint64_t actor);
 
   // ---- job_states.cpp
   void set_state(JobId id, JobState state, Cause cause, std::string reason, std::uint64_t actor = 0,
@@ -131,35 +138,44 @@ class Engine {
   void start_due(JobId id);
   void arm_stall(const Job& of);
   void stall_due(JobId id);
+  [[nodiscard]] static std::string from_where(const Job& job);  // "step 30", "the start"
+
+  // ---- gang_end.cpp
   void break_attempt(JobId id, Cause cause);
   void gang_seat_ends(SeatKey key, SeatEnd end);
   [[nodiscard]] bool ends_at_once(const Seat& stopping) const;
   void gang_attempt_over(JobId id);
   [[nodiscard]] ledger::Charge wasted_by(const Job& of, const Seat& seat, Duration used) const;
 
-  // ---- workers.cpp
+  // ---- worker_joining.cpp
   void on(const WorkerJoinRequested& event);
+  Status check_join(const JoinFile* file, const WorkerJoinRequested& event) const;
+
+  // ---- worker_hello.cpp
   void on(const WorkerHello& event);
   void on(const WorkerHeartbeat& event);
-  void on(const WorkerDisconnected& event);
-  void on(const WorkerActionRequested& event);
-  Status check_join(const JoinFile* file, const WorkerJoinRequested& event) const;
   std::optional<Status> refusal(const WorkerHello& event, const Worker* worker) const;
-  void welcome(const WorkerHello& event);
-  void settle_unsaid(const std::vector<SeatKey>& missing, bool reports_in, std::set<JobId>& jobs);
-  void resync(const Seat& seat, const UnitRanges& held);
-  void offer_again(const Seat& seat);
-  void resume_worker(const Worker& drained, std::uint64_t actor);
-  void hear(WorkerId worker, const SeatStatus& status);
   void returned(WorkerId id);
-  void lost_due(WorkerId id);
-  [[nodiscard]] Duration lost_after(const Worker& host) const;
-  void lose_seats(WorkerId id, const std::string& why);
-  void drain(WorkerId id, std::string reason, std::uint64_t actor, bool removing);
-  void remove_if_empty(WorkerId id);
+  void hear(WorkerId worker, const SeatStatus& status);
+  void welcome(const WorkerHello& event, std::vector<SeatKey> drop);
+  void resync(const Seat& seat, const UnitRanges& held);
+  void settle_unsaid(const std::vector<SeatKey>& missing, bool reports_in, std::set<JobId>& jobs);
+  void offer_again(const Seat& seat);
+
+  // ---- workers.cpp
+  void on(const WorkerDisconnected& event);
   void set_worker(WorkerId id, WorkerState state, std::string reason, std::uint64_t actor = 0,
                   bool removing = false);
   void sign_of_life(WorkerId id);
+  void lost_due(WorkerId id);
+  [[nodiscard]] Duration lost_after(const Worker& host) const;
+  void lose_seats(WorkerId id, const std::string& why);
+
+  // ---- worker_actions.cpp
+  void on(const WorkerActionRequested& event);
+  void drain(WorkerId id, std::string reason, std::uint64_t actor, bool removing);
+  void remove_if_empty(WorkerId id);
+  void resume_worker(const Worker& drained, const Principal& by);
 
   // ---- reports.cpp
   void on(const WorkerReported& event);
@@ -214,12 +230,12 @@ class Engine {
   WaitingIndex waiting_;  // could be placed when something becomes free
   WaitingIndex unfit_;    // larger than every known worker
   std::map<WorkerId, std::vector<std::optional<policy::Score>>> slots_;
-  std::set<policy::Score> open_;                            // devices with room, best first
-  std::set<std::pair<WorkerId, DeviceIndex>> freed_;        // in this step
-  std::set<JobId> eager_;                                   // became placeable in this step
-  std::vector<SeatKey> granted_;                            // in this step
-  std::set<JobId> avoiding_;                                // jobs whose work failed on some worker
-  std::map<std::pair<WorkerId, DeviceIndex>, JobId> held_;  // kept free for a job that waited long
+  std::set<policy::Score> open_;                      // devices with room, best first
+  std::set<std::pair<WorkerId, DeviceIndex>> freed_;  // in this step
+  std::set<JobId> eager_;                             // became placeable in this step
+  std::vector<SeatKey> granted_;                      // in this step
+  std::set<JobId> avoiding_;                          // jobs whose work failed on some worker
+  std::map<std::pair<WorkerId, DeviceIndex>, JobId> kept_free_;  // for a job that waited long
   std::map<Shape, Eligible> eligible_;
   std::uint64_t epoch_ = 1;  // of eligible_
 };

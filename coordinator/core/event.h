@@ -66,6 +66,7 @@ struct JobActionRequested {
   ReplyId reply;
   JobId job;
   JobAction action = JobAction::kPause;
+  bool validate_only = false;  // answered as it would be, and nothing is done
 };
 
 struct JobUpdateRequested {
@@ -74,6 +75,7 @@ struct JobUpdateRequested {
   JobId job;
   std::optional<Money> cap;
   std::optional<Priority> priority;
+  bool validate_only = false;
 };
 
 enum class WorkerAction : std::uint8_t { kDrain = 1, kResume = 2, kRemove = 3 };
@@ -157,6 +159,9 @@ struct WorkerHello {
   MachineInfo machine;
   std::vector<SeatStatus> seats;
   std::uint64_t last_report = 0;  // highest report number it has made in this incarnation
+  // It last spoke to another generation of the store: what it holds and has not yet reported is of
+  // that one, whatever its numbers.
+  bool of_other_generation = false;
 };
 
 struct WorkerHeartbeat {
@@ -264,6 +269,15 @@ struct CoordinatorStarted {
       0;  // first start only: from the system's random source; names derive from it
 };
 
+// Once, offline, on a state that was brought back from a backup: its workers are away and its seats
+// lost, as of the backup's last turn.
+struct BackupRestored {
+  std::uint64_t id = 0;    // of the generation that begins: no two restores have the same
+  std::uint64_t turn = 0;  // the backup's last
+  Time backup{};           // the time of that turn
+  Time restored{};
+};
+
 struct TimerFired {};
 
 // The loop stood still for this long (suspend, a stall): every deadline moves by it.
@@ -271,11 +285,12 @@ struct LoopStalled {
   Duration duration{0};
 };
 
-using Event = std::variant<JobSubmitted, JobReplanned, JobActionRequested, JobUpdateRequested,
-                           WorkerActionRequested, ProjectCreateRequested, PriceBookSetRequested,
-                           TokenCreateRequested, TokenRevokeRequested, JoinFileCreateRequested,
-                           WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
-                           WorkerReported, UnitsLanded, UnitRejected, ResultRefused,
-                           CheckpointStored, CoordinatorStarted, TimerFired, LoopStalled>;
+using Event =
+    std::variant<JobSubmitted, JobReplanned, JobActionRequested, JobUpdateRequested,
+                 WorkerActionRequested, ProjectCreateRequested, PriceBookSetRequested,
+                 TokenCreateRequested, TokenRevokeRequested, JoinFileCreateRequested,
+                 WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
+                 WorkerReported, UnitsLanded, UnitRejected, ResultRefused, CheckpointStored,
+                 CoordinatorStarted, BackupRestored, TimerFired, LoopStalled>;
 
 }  // namespace overwinter::core

@@ -57,6 +57,20 @@ struct ClusterCreated {
   std::string cluster;
   std::uint64_t seed = 0;
 };
+// Of the store (TRUST §4): a restore from a backup begins another, which knows nothing of what came
+// after that backup.
+struct StoreGeneration {
+  std::uint64_t number = 1;       // one more with each restore
+  std::uint64_t id = 1;           // what workers are told; no two restores have the same
+  std::uint64_t backup_turn = 0;  // these three: of the restore that began it
+  Time backup{};                  // the time of that turn
+  Time restored{};
+  [[nodiscard]] bool is_restored() const { return number > 1; }
+  friend bool operator==(const StoreGeneration&, const StoreGeneration&) = default;
+};
+struct ClusterRestored {
+  StoreGeneration generation;
+};
 struct ProjectCreated {
   std::string project;
   std::uint64_t actor = 0;
@@ -255,6 +269,6 @@ using Fact =
                  WorkerStateChanged, ReportsProcessed, JobAccepted, JobDemandChanged,
                  JobStateChanged, JobUpdated, UnitsDone, UnitsFailedCounted, JobForgotten,
                  SeatGranted, SeatFunded, SeatStopping, SeatReleased, UsageCharged, MachineCharged,
-                 CheckpointKept, AttemptBroken, AttemptEnded>;
+                 CheckpointKept, AttemptBroken, AttemptEnded, ClusterRestored>;
 
 }  // namespace overwinter::core

@@ -1,6 +1,5 @@
-// Gangs: all seats at once or none; prepared, launched, up; when one member goes, the attempt
-// breaks off, and the next one goes on from the last whole checkpoint once every seat of it is
-// released.
+// Gangs: all seats at once or none; then prepared, launched, up, and watched for stalls. How an
+// attempt ends: gang_end.cpp.
 #include <algorithm>
 
 #include "coordinator/core/engine.h"
@@ -8,66 +7,9 @@
 #include "coordinator/policy/gang_placement.h"
 
 namespace overwinter::core {
-namespace {
 
-using ledger::Charge;
-using ledger::charge_for;
-
-constexpr std::uint32_t kStallsMax = 2;  // without a checkpoint in between
-
-// How much an end tells of what went wrong: the seat that failed, before one that was lost, before
-// those that ended because of it.
-int weight(SeatEnd end) {
-  switch (end) {
-    case SeatEnd::kFailed:
-      return 5;
-    case SeatEnd::kRefused:
-      return 4;
-    case SeatEnd::kLost:
-      return 3;
-    case SeatEnd::kLeaving:
-    case SeatEnd::kFundsEnded:
-      return 2;
-    case SeatEnd::kPeerLost:
-      return 1;
-    case SeatEnd::kFinished:
-    case SeatEnd::kCompleted:
-      return 0;
-  }
-  return 0;
-}
-
-Cause cause_of(SeatEnd end) {
-  switch (end) {
-    case SeatEnd::kFailed:
-    case SeatEnd::kRefused:
-      return Cause::kFailure;
-    case SeatEnd::kLeaving:
-    case SeatEnd::kFinished:
-      return Cause::kDrain;
-    case SeatEnd::kFundsEnded:
-      return Cause::kBudget;
-    case SeatEnd::kLost:
-    case SeatEnd::kPeerLost:
-    case SeatEnd::kCompleted:
-      return Cause::kWorkerLost;
-  }
-  return Cause::kWorkerLost;
-}
-
-// A gang that has lost a member can save nothing together; one that is moved can.
-bool is_gentle(Cause cause) {
-  return cause == Cause::kDrain || cause == Cause::kBudget;
-}
-
-std::string from_where(const Job& job) {
+std::string Engine::from_where(const Job& job) {
   return job.checkpoint_step ? "step " + std::to_string(*job.checkpoint_step) : "the start";
-}
-
-}  // namespace
-
-bool outweighs(SeatEnd a, SeatEnd b) {
-  return weight(a) > weight(b);
 }
 
 // ---- placed
@@ -107,7 +49,7 @@ std::optional<Duration> Engine::gang_funding(const Job& job,
   for (const policy::Score& s : seats) {
     const Worker& host = worker(s.worker);
     const auto size = policy::seat_size(job.demand, host.machine.devices[s.device]);
-    per_ms += charge_for(price_now(host, s.device), Duration(1), size.share_ppm).units;
+    per_ms += ledger::charge_for(price_now(host, s.device), Duration(1), size.share_ppm).units;
   }
   const Duration most = config_.funding_capped + stop;
   if (per_ms <= 0) return most;
@@ -152,7 +94,7 @@ bool Engine::try_place_gang(JobId id) {
   set_state(id, JobState::kStarting, Cause::kNone,
             placed.checkpoint_step ? "preparing its workers; it goes on from " + from_where(placed)
                                    : "preparing its workers",
-            0, placed.attempt + 1);
+            0, fresh_attempt(placed));
   for (const policy::Score& s : choice.seats) grant(job(id), s.worker, s.device, *funding);
   JobSoft& started = job_soft(job(id));
   started.launched = false;
@@ -275,120 +217,6 @@ void Engine::on(const CheckpointStored& event) {
   soft.active_at = now_;
   soft.step = std::max(soft.step, event.step);
   touch(event.job);
-}
-
-// ---- ends
-
-// The attempt is over before the job: the rest of its seats go too. What ended it is known when all
-// have said how they ended.
-void Engine::break_attempt(JobId id, Cause cause) {
-  const Job& of = job(id);
-  if (of.broken || (of.state != JobState::kStarting && of.state != JobState::kRunning)) return;
-  if (planted(Bug::kGangLossIgnored) && cause == Cause::kWorkerLost) return;
-  emit(AttemptBroken{id, of.attempt, cause});
-  timers_.cancel({TimerKind::kStart, id.value(), 0});
-  set_state(
-      id, JobState::kStarting, cause,
-      "its attempt " + std::to_string(of.attempt) + " broke off; its other workers are stopping");
-  std::vector<SeatKey> keys;
-  for (const auto& [number, seat] : of.seats) keys.push_back(seat.key);
-  for (const SeatKey key : keys) stop_seat(key, cause, !is_gentle(cause));
-}
-
-bool Engine::ends_at_once(const Seat& stopping) const {
-  return job(stopping.key.job).broken && !is_gentle(stopping.stop_cause);
-}
-
-// Before a gang's seat is released.
-void Engine::gang_seat_ends(SeatKey key, SeatEnd end) {
-  const Job& of = job(key.job);
-  if (end == SeatEnd::kCompleted) return;
-  if (of.state == JobState::kStopping && end != SeatEnd::kFinished) {
-    // One that ends otherwise leaves the others nothing to finish together.
-    for (const auto& [number, seat] : of.seats) {
-      if (number != key.number) stop_seat(seat.key, of.cause, true);
-    }
-    return;
-  }
-  break_attempt(key.job, cause_of(end));
-}
-
-// What the next attempt does again: the use of this seat since the last whole checkpoint.
-Charge Engine::wasted_by(const Job& of, const Seat& seat, Duration used) const {
-  if (!of.broken || planted(Bug::kGangWasteForgotten)) return {};
-  Duration kept{0};
-  if (of.checkpoint_step && of.checkpoint_at > seat.granted_at) {
-    kept = of.checkpoint_at - seat.granted_at;
-  }
-  const Duration lost = std::max(Duration(0), used - kept);
-  // A rise of the price since then makes no more of it than was paid.
-  return std::min(seat.charged, charge_for(seat.device_price_per_hour, lost, seat.share_ppm));
-}
-
-// Its last seat is released, and nobody had asked the job to stop.
-void Engine::gang_attempt_over(JobId id) {
-  const Job& of = job(id);
-  if (!of.gang_workers.empty() && of.seats_finished == of.gang_workers.size()) {
-    emit(UnitsDone{id, UnitRanges(UnitRange{0, of.demand.units}), {}});
-    finish(id);
-    return;
-  }
-  if (!of.broken) emit(AttemptBroken{id, of.attempt, Cause::kWorkerLost});
-  timers_.cancel({TimerKind::kStall, id.value(), 0});
-  const Culprit& culprit = of.culprit;
-  JobSoft& soft = job_soft(of);
-  AttemptEnded ended{id,           of.attempt,     of.broken_cause,
-                     culprit.seat, culprit.worker, soft.step,
-                     false,        culprit.exit,   {}};
-  if (outweighs(culprit.end, SeatEnd::kLost)) ended.cause = Cause::kFailure;
-  ended.counts = ended.cause == Cause::kFailure || ended.cause == Cause::kLaunch;
-  if (planted(Bug::kGangRetriesNotCounted)) ended.counts = false;
-  const Worker* host = state_.find_worker(culprit.worker);
-  const std::string where = host == nullptr ? std::string() : " on " + host->name;
-  switch (ended.cause) {
-    case Cause::kLaunch:
-      ended.reason = soft.launch_failure.empty() ? "it could not be launched" : soft.launch_failure;
-      break;
-    case Cause::kStalled:
-      ended.reason = "no step, checkpoint or output for " +
-                     format_duration(of.demand.stall_timeout) +
-                     (soft.launched ? " after step " + std::to_string(soft.step)
-                                    : " while its workers were prepared");
-      break;
-    default:
-      ended.reason = (culprit.message.empty() ? "a member ended" : culprit.message);
-      // Workers speak in sentences; this one goes on.
-      if (ended.reason.ends_with('.')) ended.reason.pop_back();
-      ended.reason += where;
-  }
-  const bool progress = of.checkpoint_attempt == of.attempt || soft.step > soft.first_step;
-  const bool refused = culprit.end == SeatEnd::kRefused;
-  if (refused && culprit.worker.valid()) avoid(of, culprit.worker);
-  const bool final_at_once =
-      ended.cause == Cause::kFailure && !refused && (!progress || culprit.exit.repeats);
-  emit(ended);
-  touch(id);
-  if (final_at_once || of.failures > of.demand.retries) {
-    stop_job(
-        id, Cause::kFailure,
-        ended.reason + (culprit.exit.repeats ? "; it would end so again"
-                        : final_at_once      ? "; its attempt made no step and no checkpoint"
-                                        : "; it failed " + std::to_string(of.failures) + " times"),
-        0);
-    return;
-  }
-  if (of.stalls >= kStallsMax) {
-    stop_job(id, Cause::kFailure, ended.reason + ", for the second time", 0);
-    return;
-  }
-  if (broke(of)) {
-    out_of_budget(id);
-    return;
-  }
-  set_state(id, JobState::kQueued, ended.cause,
-            ended.reason + "; it starts again from " + from_where(of));
-  update_waiting(id);
-  eager_.insert(id);
 }
 
 }  // namespace overwinter::core

@@ -106,7 +106,7 @@ void Engine::on(const JobSubmitted& event) {
     reply(event.reply, std::move(status));
     return;
   }
-  const JobId id(state_.next_job);
+  const JobId id(fresh_id(state_.next_job));
   emit(JobAccepted{id, event.project, unique_name(event.slug, event.project, id),
                    event.display_name, event.labels, event.request_id, event.spec, chosen.demand,
                    chosen.plan, event.by.id});
@@ -144,111 +144,127 @@ void Engine::on(const JobReplanned& event) {
   eager_.insert(event.job);
 }
 
-void Engine::on(const JobActionRequested& event) {
-  const Job* found = state_.find_job(event.job);
-  Status status;
-  if (found == nullptr || !sees_project(event.by, found->project)) {
-    status = no_such_job();
-  } else if (event.by.kind == PrincipalKind::kPerson && event.by.role == Role::kSubmitter &&
-             event.by.id != found->submitter) {
-    status = error(Code::kPermissionDenied,
-                   "a submitter acts on the jobs it submitted; this one is somebody else's");
-  } else {
-    switch (event.action) {
-      case JobAction::kPause:
-        status = pause(*found, event.by.id);
-        break;
-      case JobAction::kResume:
-        status = resume(*found, event.by.id);
-        break;
-      case JobAction::kCancel:
-        status = cancel(*found, event.by.id);
-        break;
-    }
-  }
-  Reply answer;
-  answer.reply = event.reply;
-  if (status.ok()) answer.job = event.job;
-  answer.status = std::move(status);
-  effect(std::move(answer));
-}
+// ---- what people ask of a job
 
-Status Engine::pause(const Job& job, std::uint64_t actor) {
-  if (job.terminal() || (job.state == JobState::kStopping && job.cause == Cause::kDone)) {
-    return error(Code::kFailedPrecondition, "the job has ended; there is nothing to pause");
-  }
-  if (job.state == JobState::kPaused || job.state == JobState::kStopping) return {};
-  stop_job(job.id, Cause::kPerson, "paused by a person", actor);
+namespace {
+
+// Not OK when the caller may not know of it, or not act on it.
+Status refuse_caller(const Principal& by, const Job* job) {
+  if (job == nullptr || !sees_project(by, job->project)) return no_such_job();
+  if (by.kind == PrincipalKind::kPerson && by.role == Role::kSubmitter && by.id != job->submitter)
+    return error(Code::kPermissionDenied,
+                 "a submitter acts on the jobs it submitted; this one is somebody else's");
   return {};
 }
 
-Status Engine::resume(const Job& job, std::uint64_t actor) {
-  if (job.terminal()) {
-    return error(Code::kFailedPrecondition, "the job has ended; submit it again instead");
+bool over(const Job& job) {
+  return job.terminal() || (job.state == JobState::kStopping && job.cause == Cause::kDone);
+}
+
+Reply answer_to(ReplyId reply, JobId job, Status status) {
+  Reply answer;
+  answer.reply = reply;
+  if (status.ok()) answer.job = job;
+  answer.status = std::move(status);
+  return answer;
+}
+
+}  // namespace
+
+void Engine::on(const JobActionRequested& event) {
+  const Job* found = state_.find_job(event.job);
+  Status status = refuse_caller(event.by, found);
+  if (status.ok()) status = refuse_action(*found, event.action);
+  if (status.ok() && !event.validate_only) {
+    switch (event.action) {
+      case JobAction::kPause:
+        pause(*found, event.by.id);
+        break;
+      case JobAction::kResume:
+        resume(*found, event.by.id);
+        break;
+      case JobAction::kCancel:
+        cancel(*found, event.by.id);
+        break;
+    }
   }
-  if (job.state == JobState::kStopping) {
+  effect(answer_to(event.reply, event.job, std::move(status)));
+}
+
+// What is so already is no mistake.
+Status Engine::refuse_action(const Job& job, JobAction action) {
+  switch (action) {
+    case JobAction::kPause:
+      if (over(job))
+        return error(Code::kFailedPrecondition, "the job has ended; there is nothing to pause");
+      return {};
+    case JobAction::kCancel:
+      if (over(job) && job.state != JobState::kCancelled)
+        return error(Code::kFailedPrecondition, "the job has ended; there is nothing to cancel");
+      return {};
+    case JobAction::kResume:
+      break;
+  }
+  if (job.terminal())
+    return error(Code::kFailedPrecondition, "the job has ended; submit it again instead");
+  if (job.state == JobState::kStopping)
     return error(Code::kFailedPrecondition,
                  "the job is still stopping; resume it when it is PAUSED", {},
                  "overwinter jobs watch " + job.name);
-  }
-  if (job.state != JobState::kPaused) return {};
-  if (const auto left = room(job)) {
-    const Eligible& best = eligible(job.demand, job.project);
-    const Duration least = config_.funding_min + job.demand.stop_time;
-    const Charge cost{best.per_ms.units * least.count() * seats_at_once(job.demand)};
-    if (best.exists && *left < cost) {
-      return error(Code::kFailedPrecondition,
-                   "the job's cap of " + format_money(*job.demand.cap) + " " +
-                       state_.prices.currency + " has no room for another " +
-                       format_duration(least) + "; the least that has is " +
-                       format_money(ceiling(job.charged + job.reserved + cost)),
-                   "budget.cap", "overwinter jobs update " + job.name + " --cap …");
-    }
-  }
+  const auto left = job.state == JobState::kPaused ? room(job) : std::nullopt;
+  if (!left) return {};
+  const Eligible& best = eligible(job.demand, job.project);
+  const Duration least = config_.funding_min + job.demand.stop_time;
+  const Charge cost{best.per_ms.units * least.count() * seats_at_once(job.demand)};
+  if (!best.exists || *left >= cost) return {};
+  return error(Code::kFailedPrecondition,
+               "the job's cap of " + format_money(*job.demand.cap) + " " + state_.prices.currency +
+                   " has no room for another " + format_duration(least) +
+                   "; the least that has is " +
+                   format_money(ceiling(job.charged + job.reserved + cost)),
+               "budget.cap", "overwinter jobs update " + job.name + " --cap …");
+}
+
+void Engine::pause(const Job& job, std::uint64_t actor) {
+  if (job.state == JobState::kPaused || job.state == JobState::kStopping) return;
+  stop_job(job.id, Cause::kPerson, "paused by a person", actor);
+}
+
+void Engine::resume(const Job& job, std::uint64_t actor) {
+  if (job.state != JobState::kPaused) return;
   set_state(job.id, JobState::kQueued, Cause::kNone, "resumed", actor);
   update_waiting(job.id);
   eager_.insert(job.id);
-  return {};
 }
 
-Status Engine::cancel(const Job& job, std::uint64_t actor) {
-  if (job.state == JobState::kCancelled) return {};
-  if (job.terminal() || (job.state == JobState::kStopping && job.cause == Cause::kDone)) {
-    return error(Code::kFailedPrecondition, "the job has ended; there is nothing to cancel");
-  }
-  if (job.state == JobState::kStopping && job.cause == Cause::kFailure) return {};
+void Engine::cancel(const Job& job, std::uint64_t actor) {
+  if (job.terminal()) return;
+  if (job.state == JobState::kStopping && job.cause == Cause::kFailure) return;
   stop_job(job.id, Cause::kCancelled, "cancelled by a person", actor);
-  return {};
 }
 
 void Engine::on(const JobUpdateRequested& event) {
   const Job* found = state_.find_job(event.job);
-  Status status;
-  if (found == nullptr || !sees_project(event.by, found->project)) {
-    status = no_such_job();
-  } else if (event.by.kind == PrincipalKind::kPerson && event.by.role == Role::kSubmitter &&
-             event.by.id != found->submitter) {
-    status = error(Code::kPermissionDenied,
-                   "a submitter changes the jobs it submitted; this one is somebody else's");
-  } else if (found->terminal()) {
-    status = error(Code::kFailedPrecondition, "the job has ended and changes no more");
-  } else if (event.cap && charge_of(*event.cap) < found->charged + found->reserved) {
-    const Money least = ceiling(found->charged + found->reserved);
-    status = error(Code::kFailedPrecondition,
-                   "the job has spent or reserved " + format_money(least) + " " +
-                       state_.prices.currency + " already; a cap cannot be lower",
-                   "budget.cap", "pause it first, or set at least " + format_money(least));
-  } else {
+  Status status = refuse_caller(event.by, found);
+  if (status.ok()) status = refuse_update(*found, event);
+  if (status.ok() && !event.validate_only) {
     emit(JobUpdated{event.job, event.cap, event.priority, event.by.id});
     touch(event.job);
     update_waiting(event.job);
     eager_.insert(event.job);
   }
-  Reply answer;
-  answer.reply = event.reply;
-  if (status.ok()) answer.job = event.job;
-  answer.status = std::move(status);
-  effect(std::move(answer));
+  effect(answer_to(event.reply, event.job, std::move(status)));
+}
+
+Status Engine::refuse_update(const Job& job, const JobUpdateRequested& event) const {
+  if (job.terminal())
+    return error(Code::kFailedPrecondition, "the job has ended and changes no more");
+  if (!event.cap || charge_of(*event.cap) >= job.charged + job.reserved) return {};
+  const Money least = ceiling(job.charged + job.reserved);
+  return error(Code::kFailedPrecondition,
+               "the job has spent or reserved " + format_money(least) + " " +
+                   state_.prices.currency + " already; a cap cannot be lower",
+               "budget.cap", "pause it first, or set at least " + format_money(least));
 }
 
 }  // namespace overwinter::core

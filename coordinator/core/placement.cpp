@@ -68,7 +68,7 @@ policy::Candidate Engine::candidate_for(const Job& job, const Worker& worker,
   if (const auto soft = soft_.jobs.find(job.id); soft != soft_.jobs.end()) {
     c.avoided = soft->second.avoid.contains(worker.id);
   }
-  if (const auto held = held_.find({worker.id, device}); held != held_.end()) {
+  if (const auto held = kept_free_.find({worker.id, device}); held != kept_free_.end()) {
     c.held = policy::rank(this->job(held->second).demand, held->second, false) <
              policy::rank(job.demand, job.id, job.state != JobState::kQueued);
   }
@@ -170,7 +170,7 @@ void Engine::start_attempt(JobId id) {
   const Job& starting = job(id);
   effect(PrepareResult{id, starting.project, starting.spec, starting.plan});
   set_state(id, JobState::kStarting, Cause::kNone, "its first seats are granted", 0,
-            starting.attempt + 1);
+            fresh_attempt(starting));
 }
 
 // Finds room over all open devices, best first. True when it got at least one seat.
@@ -300,7 +300,7 @@ void Engine::fill(WorkerId worker_id, DeviceIndex device) {
     }
     if (queued && now_fits.why != policy::Why::kAvoided && now_ - head.state_at >= kWaitedLong &&
         policy::could_hold({&head.demand, head.project}, c).fits() && !holds_enough(head)) {
-      held_[{worker_id, device}] = rank.job;
+      kept_free_[{worker_id, device}] = rank.job;
       return;
     }
     next = waiting_.heads().upper_bound(rank);
@@ -338,14 +338,14 @@ void Engine::avoid(const Job& job, WorkerId worker) {
 }
 
 bool Engine::holds_enough(const Job& job) const {
-  const auto count = std::count_if(held_.begin(), held_.end(),
+  const auto count = std::count_if(kept_free_.begin(), kept_free_.end(),
                                    [&](const auto& held) { return held.second == job.id; });
   return std::cmp_greater_equal(count, job.demand.seats_min);
 }
 
 // What was kept free for it is for others.
 void Engine::let_go(JobId id) {
-  std::erase_if(held_, [&](const auto& held) {
+  std::erase_if(kept_free_, [&](const auto& held) {
     if (held.second != id) return false;
     freed_.insert(held.first);
     return true;

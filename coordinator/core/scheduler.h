@@ -27,6 +27,10 @@ struct SchedulerConfig {
   Duration forget_after{60 * 60 * 1000};        // an ended job leaves the core
   std::size_t jobs_waiting_max = 1'000'000;
 };
+// Numbers given in generation n of the store begin at (n - 1) times these, so that none of a
+// generation that was lost is given again.
+inline constexpr std::uint64_t kIdsOfGeneration = 1'000'000'000;
+inline constexpr std::uint32_t kAttemptsOfGeneration = 1'000;
 
 struct Outcome {
   std::vector<Fact> facts;

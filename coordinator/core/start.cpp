@@ -22,7 +22,7 @@ void Engine::rebuild() {
   unfit_.clear();
   slots_.clear();
   open_.clear();
-  held_.clear();
+  kept_free_.clear();
   eligible_.clear();
   avoiding_.clear();
   std::int64_t known = 0;

@@ -115,6 +115,66 @@ void add_costs(const Sources& sources, const Principal& caller, Time now, Text& 
   add_kinds(machines.total(), currency, text);
 }
 
+// By the names that an admin gave; addresses stand nowhere.
+void add_notifications(const runtime::Notices& notices, Text& text) {
+  const auto hooks = notices.counts();
+  text.begin("notifications_total", "counter",
+             "Messages of webhooks by what became of them; retried ones are counted again.");
+  for (const auto& [hook, counts] : hooks) {
+    const auto line = [&](std::string_view outcome, std::uint64_t value) {
+      text.line(labelled("hook", hook) + "," + labelled("outcome", outcome), std::to_string(value));
+    };
+    line("delivered", counts.delivered);
+    line("failed", counts.failed);
+    line("dropped", counts.dropped);
+    line("retried", counts.retried);
+  }
+  text.begin("notifications_waiting", "gauge", "Messages of webhooks that are not delivered yet.");
+  for (const auto& [hook, counts] : hooks)
+    text.line(labelled("hook", hook), std::to_string(counts.waiting));
+}
+
+void add_connections(const Sources& sources, Text& text) {
+  std::array<std::pair<std::string, runtime::ConnectionCounts>, telemetry::kDoors> ports;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    const auto door = static_cast<telemetry::Door>(i);
+    ports.at(i) = {labelled("server", telemetry::door_name(door)), sources.connections(door)};
+  }
+  text.begin("connections", "gauge", "Open connections, by port.");
+  for (const auto& [port, counts] : ports) text.line(port, std::to_string(counts.open));
+  text.begin("connections_total", "counter", "Connections that a port took.");
+  for (const auto& [port, counts] : ports) text.line(port, std::to_string(counts.accepted));
+  text.begin("connections_refused_total", "counter",
+             "Connections that a port closed: too many in all or of an address; silent for too "
+             "long, or too much sent before anything was asked.");
+  for (const auto& [port, counts] : ports) {
+    const auto line = [&](const char* why, std::uint64_t count) {
+      text.line(port + "," + labelled("why", why), std::to_string(count));
+    };
+    line("full", counts.full);
+    line("address", counts.of_address);
+    line("late", counts.late);
+    line("greedy", counts.greedy);
+  }
+}
+
+// Calls that were refused: a line for each port and code that there was.
+void add_refusals(const Sources& sources, Text& text) {
+  text.begin("refusals_total", "counter", "Calls refused since the start, by port and code.");
+  for (std::size_t door = 0; door < telemetry::kDoors; ++door) {
+    const auto server = static_cast<telemetry::Door>(door);
+    for (int code = 1; code <= static_cast<int>(Code::kUnauthenticated); ++code) {
+      const auto count = sources.audit.refusals(server, static_cast<Code>(code));
+      if (count == 0) continue;
+      text.line(labelled("server", telemetry::door_name(server)) + "," +
+                    labelled("code", code_name(static_cast<Code>(code))),
+                std::to_string(count));
+    }
+  }
+  text.one("audit_lines_lost_total", "counter", "Lines of the audit that there was no room for.",
+           sources.audit.lost());
+}
+
 }  // namespace
 
 std::string metrics_text(const Sources& sources, const Principal& caller, Time now) {
@@ -125,6 +185,7 @@ std::string metrics_text(const Sources& sources, const Principal& caller, Time n
   if (!caller.project.empty()) return text.take();
   text.one("workers_connected", "gauge", "Workers whose stream is open.",
            sources.workers_connected());
+  add_connections(sources, text);
   const auto statistics = sources.store.statistics();
   text.one("commits_total", "counter", "Commits of the store since the start.", statistics.commits);
   text.one("log_turns", "gauge", "Turns in the log.", statistics.turns);
@@ -138,6 +199,8 @@ std::string metrics_text(const Sources& sources, const Principal& caller, Time n
              "Time from a turn's first event to its effects, summed; by turns_total: the mean.");
   text.line({}, std::to_string(static_cast<double>(counters.turn_us.load()) / 1e6));
   text.one("events_waiting", "gauge", "Events in the core's queue.", sources.queue.size());
+  add_notifications(sources.notices, text);
+  add_refusals(sources, text);
   text.one("work_waiting", "gauge", "Tasks in the blocking pool's queues.", sources.pool.waiting());
   return text.take();
 }

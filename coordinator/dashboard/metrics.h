@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "coordinator/dashboard/router.h"
+#include "coordinator/dashboard/sources.h"
 
 namespace overwinter::dashboard {
 

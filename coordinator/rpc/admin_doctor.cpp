@@ -3,6 +3,8 @@
 #include <system_error>
 #include <utility>
 
+#include "common/base/descriptors.h"
+#include "common/base/log.h"
 #include "common/security/leaf_store.h"
 #include "common/security/tls_credentials.h"
 #include "common/wire/convert.h"
@@ -84,6 +86,7 @@ Unary* AdminService::DiagnoseCluster(Call* call, const v1::DiagnoseClusterReques
             *response->mutable_certificate_expire_time() = wire::to_proto(info->not_after);
           }
         }
+        if (caller.project.empty()) describe_cluster(caller, *response);
         std::error_code failed;
         const auto space = std::filesystem::space(context_.serving.data_dir, failed);
         if (!failed) {
@@ -92,6 +95,25 @@ Unary* AdminService::DiagnoseCluster(Call* call, const v1::DiagnoseClusterReques
         }
         return Status::success();
       });
+}
+
+// What is of all projects alone: how many turns and connections there are tells of others' work.
+void AdminService::describe_cluster(const Principal& caller, v1::ClusterDiagnosis& out) {
+  const Descriptors descriptors = descriptors_of_process();
+  out.set_descriptors_open(descriptors.open);
+  out.set_descriptors_limit(descriptors.limit);
+  const std::uint64_t durable = context_.store.statistics().turns;
+  if (const auto log = log_checks_.look(durable)) {
+    out.set_store_turns(log->turns);
+    out.set_store_checked_turns(log->checked);
+    out.set_store_problem(log->problem);
+    if (!log->problem.empty()) log_error("the store: {}", log->problem);
+  } else {
+    out.set_store_turns(durable);
+    log_warning("the log could not be checked: {}", log.error().message);
+  }
+  // Who may test hooks may know of their settings.
+  if (may(caller, Permission::kManageProjects)) out.set_notify_problem(notices_.problem());
 }
 
 Unary* AdminService::ProbeWorkers(Call* call, const v1::ProbeWorkersRequest* request,

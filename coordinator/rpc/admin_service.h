@@ -1,18 +1,26 @@
-// AdminService: workers, projects, tokens, join files, questions of `overwinter doctor`. Methods as
-// in admin.proto.
+// AdminService: workers, projects, tokens, join files, questions of `overwinter doctor`, tests of
+// hooks. Methods as in admin.proto.
 #pragma once
 
+#include "coordinator/backup/backups.h"
 #include "coordinator/rpc/login_codes.h"
 #include "coordinator/rpc/service_context.h"
 #include "coordinator/rpc/worker_probes.h"
+#include "coordinator/runtime/notices.h"
+#include "coordinator/store/log_check.h"
 #include "overwinter/v1/admin.grpc.pb.h"
 
 namespace overwinter::rpc {
 
 class AdminService final : public v1::AdminService::CallbackService {
  public:
-  AdminService(ServiceContext& context, WorkerProbes& probes)
-      : context_(context), probes_(probes) {}
+  AdminService(ServiceContext& context, WorkerProbes& probes, runtime::Notices& notices,
+               backup::Backups& backups, store::LogChecks& log_checks)
+      : context_(context),
+        probes_(probes),
+        notices_(notices),
+        backups_(backups),
+        log_checks_(log_checks) {}
   using Call = grpc::CallbackServerContext;
   using Reactor = grpc::ServerUnaryReactor;
 
@@ -45,13 +53,25 @@ class AdminService final : public v1::AdminService::CallbackService {
                        v1::RevokeTokenResponse* response) override;
   Reactor* ExchangeLoginCode(Call* call, const v1::ExchangeLoginCodeRequest* request,
                              v1::ExchangeLoginCodeResponse* response) override;
+  Reactor* TestNotification(Call* call, const v1::TestNotificationRequest* request,
+                            v1::TestNotificationResponse* response) override;
+  grpc::ServerWriteReactor<v1::BackupPart>* CreateBackup(
+      Call* call, const v1::CreateBackupRequest* request) override;
+  Reactor* ListAuditEntries(Call* call, const v1::ListAuditEntriesRequest* request,
+                            v1::ListAuditEntriesResponse* response) override;
+  // The token behind a code, which is used up. UNAUTHENTICATED when it is none. Any thread.
+  [[nodiscard]] Result<std::string> exchange(std::string_view code);
 
  private:
   Reactor* act(Call* call, const std::string& name, core::WorkerAction action, v1::Worker* worker);
+  void describe_cluster(const Principal& caller, v1::ClusterDiagnosis& out);
   Status hand_over(const std::string& token, TokenId id, v1::CreateTokenResponse& response);
 
   ServiceContext& context_;
   WorkerProbes& probes_;
+  runtime::Notices& notices_;
+  backup::Backups& backups_;
+  store::LogChecks& log_checks_;
   LoginCodes codes_;
 };
 

@@ -9,6 +9,7 @@
 #include "common/wire/convert.h"
 #include "coordinator/rpc/admin_service.h"
 #include "coordinator/rpc/unary.h"
+#include "coordinator/runtime/audit.h"
 #include "coordinator/runtime/pages.h"
 
 namespace overwinter::rpc {
@@ -110,20 +111,36 @@ Status AdminService::hand_over(const std::string& token, TokenId id,
   return Status::success();
 }
 
+Result<std::string> AdminService::exchange(std::string_view code) {
+  auto waiting = codes_.take(code, context_.now());
+  if (!waiting) return fail(waiting.error());
+  const auto view = context_.views.token(waiting->id);
+  if (!view || view->revoked) return fail(Code::kUnauthenticated, "that token was revoked");
+  const Principal who{PrincipalKind::kPerson, view->id.value(), view->role, view->project,
+                      view->name};
+  auto event = runtime::audit_event(&who, context_.now());
+  event.action = "login.exchange";
+  event.object = event.actor;
+  event.project = view->project;
+  event.after = "the code is used up";
+  context_.audit.decided(std::move(event));
+  return std::move(waiting->token);
+}
+
 Unary* AdminService::ExchangeLoginCode(Call* call, const v1::ExchangeLoginCodeRequest* request,
                                        v1::ExchangeLoginCodeResponse* response) {
   auto* reactor = call->DefaultReactor();
-  const auto waiting = codes_.take(request->code(), context_.now());
-  if (!waiting) {
-    finish(reactor, waiting.error());
+  const auto token = exchange(request->code());
+  if (!token) {
+    finish(reactor, token.error());
     return reactor;
   }
-  const auto view = context_.views.token(waiting->id);
-  if (!view || view->revoked) {
+  response->set_token(*token);
+  const auto view = context_.views.token(token_hash(*token));
+  if (!view) {
     finish(reactor, error(Code::kUnauthenticated, "that token was revoked"));
     return reactor;
   }
-  response->set_token(waiting->token);
   response->set_role(std::string(role_name(view->role)));
   response->set_project(view->project);
   finish(reactor, Status::success());

@@ -4,6 +4,7 @@
 #include "common/spec/spec.h"
 #include "coordinator/rpc/admin_service.h"
 #include "coordinator/rpc/unary.h"
+#include "coordinator/runtime/audit.h"
 #include "coordinator/runtime/pages.h"
 
 namespace overwinter::rpc {
@@ -158,6 +159,15 @@ Unary* AdminService::ListProjects(Call* call, const v1::ListProjectsRequest* req
     }
     return Status::success();
   });
+}
+
+Unary* AdminService::ListAuditEntries(Call* call, const v1::ListAuditEntriesRequest* request,
+                                      v1::ListAuditEntriesResponse* response) {
+  return answer_on_pool(context_, call, Permission::kReadAudit, runtime::Work::kRead,
+                        [this, request, response](const Principal& caller) {
+                          return runtime::list_audit(context_.store, context_.audit, caller,
+                                                     *request, *response);
+                        });
 }
 
 }  // namespace overwinter::rpc

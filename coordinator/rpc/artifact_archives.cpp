@@ -7,7 +7,7 @@
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/pooled_upload.h"
 #include "coordinator/rpc/seat_access.h"
-#include "coordinator/runtime/checkpoint_retention.h"
+#include "coordinator/runtime/disk_failed.h"
 #include "overwinter/v1/job.pb.h"
 
 namespace overwinter::rpc {
@@ -139,7 +139,7 @@ grpc::ServerReadReactor<v1::PutOutputsRequest>* put_outputs(ServiceContext& cont
                                                             artifacts::JobArchives& archives,
                                                             const CapabilityVerifier& verifier,
                                                             const Result<Principal>& caller) {
-  if (!caller) return new RefusedRead<v1::PutOutputsRequest>(caller.error());
+  if (!caller) return new RefusedUpload<v1::PutOutputsRequest>(caller.error());
   return new OutputsUpload(context, archives, verifier, *caller);
 }
 

@@ -71,6 +71,31 @@ Result<std::unique_ptr<ByteSource>> open_block(ServiceContext& context,
   return std::make_unique<ReaderSource<artifacts::BlockReader>>(std::move(*reader));
 }
 
+struct WorkerReader {
+  Principal caller;
+  Capability capability;
+};
+
+Result<WorkerReader> worker_that_reads(const ServiceContext& context,
+                                       const CapabilityVerifier& verifier,
+                                       const grpc::CallbackServerContext& call,
+                                       const std::string& capability) {
+  auto caller = context.authorizer->peer_caller(call, Permission::kArtifactByCapability);
+  if (!caller) return fail(caller.error());
+  auto shown = verifier.verify(capability, std::to_string(caller->id), context.now());
+  if (!shown) return fail(shown.error());
+  return WorkerReader{std::move(*caller), std::move(*shown)};
+}
+
+// How fast the worker's link was when an answer has gone out whole.
+std::function<void(std::uint64_t, std::chrono::nanoseconds)> note_link(ServiceContext& context,
+                                                                       const Principal& worker) {
+  return
+      [&context, worker = WorkerId(worker.id)](std::uint64_t bytes, std::chrono::nanoseconds took) {
+        context.links.note(worker, bytes, took);
+      };
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* ArtifactService::CheckArtifacts(grpc::CallbackServerContext* call,
@@ -131,43 +156,33 @@ grpc::ServerWriteReactor<v1::DownloadArtifactResponse>* ArtifactService::Downloa
 grpc::ServerWriteReactor<v1::ReadBlobResponse>* ArtifactService::ReadBlob(
     grpc::CallbackServerContext* call, const v1::ReadBlobRequest* request) {
   using Response = v1::ReadBlobResponse;
-  const auto caller = context_.authorizer->peer_caller(*call, Permission::kArtifactByCapability);
-  if (!caller) return new RefusedStream<Response>(caller.error());
-  const auto capability =
-      verifier_.verify(request->capability(), std::to_string(caller->id), context_.now());
-  if (!capability) return new RefusedStream<Response>(capability.error());
+  const auto reader = worker_that_reads(context_, verifier_, *call, request->capability());
+  if (!reader) return new RefusedStream<Response>(reader.error());
   const auto digest = parse_digest(request->digest());
   if (!digest) return new RefusedStream<Response>(digest.error());
-  if (!may_read(*capability, *digest)) {
+  if (!may_read(reader->capability, *digest)) {
     return new RefusedStream<Response>(
         error(Code::kPermissionDenied, "this capability is not for that file"));
   }
   return new ByteStream<Response>(
-      context_, *caller,
-      [this, project = capability->project, text = request->digest()](Response& first) {
+      context_, reader->caller,
+      [this, project = reader->capability.project, text = request->digest()](Response& first) {
         return open_blob(context_, project, text, first);
       },
-      [this, worker = WorkerId(caller->id)](std::uint64_t bytes, std::chrono::nanoseconds took) {
-        context_.links.note(worker, bytes, took);
-      });
+      note_link(context_, reader->caller));
 }
 
 grpc::ServerWriteReactor<v1::ReadBlockResponse>* ArtifactService::ReadBlock(
     grpc::CallbackServerContext* call, const v1::ReadBlockRequest* request) {
   using Response = v1::ReadBlockResponse;
-  const auto caller = context_.authorizer->peer_caller(*call, Permission::kArtifactByCapability);
-  if (!caller) return new RefusedStream<Response>(caller.error());
-  const auto capability =
-      verifier_.verify(request->capability(), std::to_string(caller->id), context_.now());
-  if (!capability) return new RefusedStream<Response>(capability.error());
+  const auto reader = worker_that_reads(context_, verifier_, *call, request->capability());
+  if (!reader) return new RefusedStream<Response>(reader.error());
   return new ByteStream<Response>(
-      context_, *caller,
-      [this, capability = *capability, asked = *request](Response&) {
+      context_, reader->caller,
+      [this, capability = reader->capability, asked = *request](Response&) {
         return open_block(context_, capability, asked);
       },
-      [this, worker = WorkerId(caller->id)](std::uint64_t bytes, std::chrono::nanoseconds took) {
-        context_.links.note(worker, bytes, took);
-      });
+      note_link(context_, reader->caller));
 }
 
 }  // namespace overwinter::rpc

@@ -145,14 +145,14 @@ class PutTileCall final : public grpc::ServerReadReactor<v1::PutTileRequest> {
 grpc::ServerReadReactor<v1::UploadArtifactRequest>* ArtifactService::UploadArtifact(
     grpc::CallbackServerContext* call, v1::UploadArtifactResponse* response) {
   auto caller = context_.authorizer->caller(*call, Permission::kSubmitJobs);
-  if (!caller) return new RefusedRead<v1::UploadArtifactRequest>(caller.error());
+  if (!caller) return new RefusedUpload<v1::UploadArtifactRequest>(caller.error());
   return new Upload(context_, std::move(*caller), response);
 }
 
 grpc::ServerReadReactor<v1::PutTileRequest>* ArtifactService::PutTile(
     grpc::CallbackServerContext* call, v1::PutTileResponse* response) {
   const auto caller = context_.authorizer->peer_caller(*call, Permission::kArtifactByCapability);
-  if (!caller) return new RefusedRead<v1::PutTileRequest>(caller.error());
+  if (!caller) return new RefusedUpload<v1::PutTileRequest>(caller.error());
   return new PutTileCall(context_, tiles_, verifier_, WorkerId(caller->id), response);
 }
 

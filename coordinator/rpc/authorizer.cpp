@@ -7,6 +7,7 @@
 
 #include "common/security/tls_credentials.h"
 #include "coordinator/rpc/method_table.h"
+#include "coordinator/rpc/refusals.h"
 #include "coordinator/runtime/credentials.h"
 
 namespace overwinter::rpc {
@@ -38,34 +39,48 @@ Status apply_rule(std::span<const MethodRule> table, std::string_view path,
 
 class PeopleProcessor final : public grpc::AuthMetadataProcessor {
  public:
-  explicit PeopleProcessor(std::shared_ptr<const Authorizer> authorizer)
-      : authorizer_(std::move(authorizer)) {}
+  PeopleProcessor(std::shared_ptr<const Authorizer> authorizer, telemetry::AuditLog& log)
+      : authorizer_(std::move(authorizer)), log_(log) {}
   [[nodiscard]] bool IsBlocking() const override { return false; }
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext*, OutputMetadata*,
                        OutputMetadata*) override {
-    return plain(apply_rule(people_methods(), header(metadata, ":path"),
-                            authorizer_->person(header(metadata, "authorization"))));
+    const std::string_view path = header(metadata, ":path");
+    const auto caller = authorizer_->person(header(metadata, "authorization"));
+    const Status status = apply_rule(people_methods(), path, caller);
+    if (!status.ok()) {
+      tell_refusal(log_, {telemetry::Door::kPeople, path}, caller ? &*caller : nullptr,
+                   authorizer_->now(), status);
+    }
+    return plain(status);
   }
 
  private:
   const std::shared_ptr<const Authorizer> authorizer_;
+  telemetry::AuditLog& log_;
 };
 
 class WorkersProcessor final : public grpc::AuthMetadataProcessor {
  public:
-  explicit WorkersProcessor(std::shared_ptr<const Authorizer> authorizer)
-      : authorizer_(std::move(authorizer)) {}
+  WorkersProcessor(std::shared_ptr<const Authorizer> authorizer, telemetry::AuditLog& log)
+      : authorizer_(std::move(authorizer)), log_(log) {}
   [[nodiscard]] bool IsBlocking() const override { return false; }
   grpc::Status Process(const InputMetadata& metadata, grpc::AuthContext* context, OutputMetadata*,
                        OutputMetadata*) override {
+    const std::string_view path = header(metadata, ":path");
     const auto identity = peer_identity(*context);
-    if (!identity) return plain(identity.error());
-    return plain(
-        apply_rule(worker_methods(), header(metadata, ":path"), authorizer_->peer(*identity)));
+    const auto caller =
+        identity ? authorizer_->peer(*identity) : Result<Principal>(fail(identity.error()));
+    const Status status = identity ? apply_rule(worker_methods(), path, caller) : identity.error();
+    if (!status.ok()) {
+      tell_refusal(log_, {telemetry::Door::kWorkers, path}, caller ? &*caller : nullptr,
+                   authorizer_->now(), status);
+    }
+    return plain(status);
   }
 
  private:
   const std::shared_ptr<const Authorizer> authorizer_;
+  telemetry::AuditLog& log_;
 };
 
 }  // namespace
@@ -125,12 +140,12 @@ Result<Principal> Authorizer::peer_caller(const grpc::CallbackServerContext& con
 }
 
 std::shared_ptr<grpc::AuthMetadataProcessor> people_processor(
-    std::shared_ptr<const Authorizer> authorizer) {
-  return std::make_shared<PeopleProcessor>(std::move(authorizer));
+    std::shared_ptr<const Authorizer> authorizer, telemetry::AuditLog& log) {
+  return std::make_shared<PeopleProcessor>(std::move(authorizer), log);
 }
 std::shared_ptr<grpc::AuthMetadataProcessor> workers_processor(
-    std::shared_ptr<const Authorizer> authorizer) {
-  return std::make_shared<WorkersProcessor>(std::move(authorizer));
+    std::shared_ptr<const Authorizer> authorizer, telemetry::AuditLog& log) {
+  return std::make_shared<WorkersProcessor>(std::move(authorizer), log);
 }
 
 }  // namespace overwinter::rpc

@@ -13,6 +13,7 @@
 #include "common/domain/principal.h"
 #include "common/security/identity.h"
 #include "coordinator/runtime/views.h"
+#include "coordinator/telemetry/audit_log.h"
 
 namespace grpc {
 class AuthMetadataProcessor;
@@ -44,15 +45,17 @@ class Authorizer {
   // The caller of a call on the workers' port.
   [[nodiscard]] Result<Principal> peer_caller(const grpc::CallbackServerContext& context,
                                               Permission permission) const;
+  [[nodiscard]] Time now() const { return now_(); }
 
  private:
   const runtime::Views& views_;
   const std::function<Time()> now_;
 };
 
+// Both tell `log` of what they refuse.
 [[nodiscard]] std::shared_ptr<grpc::AuthMetadataProcessor> people_processor(
-    std::shared_ptr<const Authorizer> authorizer);
+    std::shared_ptr<const Authorizer> authorizer, telemetry::AuditLog& log);
 [[nodiscard]] std::shared_ptr<grpc::AuthMetadataProcessor> workers_processor(
-    std::shared_ptr<const Authorizer> authorizer);
+    std::shared_ptr<const Authorizer> authorizer, telemetry::AuditLog& log);
 
 }  // namespace overwinter::rpc

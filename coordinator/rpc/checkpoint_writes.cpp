@@ -10,7 +10,7 @@
 #include "coordinator/rpc/checkpoint_service.h"
 #include "coordinator/rpc/pooled_upload.h"
 #include "coordinator/rpc/seat_access.h"
-#include "coordinator/runtime/checkpoint_retention.h"
+#include "coordinator/runtime/disk_failed.h"
 #include "overwinter/v1/job.pb.h"
 
 namespace overwinter::rpc {
@@ -115,7 +115,7 @@ CheckpointService::Unary* CheckpointService::BeginCheckpoint(
 grpc::ServerReadReactor<v1::PutCheckpointFileRequest>* CheckpointService::PutCheckpointFile(
     Call* call, v1::PutCheckpointFileResponse* /*response*/) {
   auto caller = context_.authorizer->peer_caller(*call, Permission::kArtifactByCapability);
-  if (!caller) return new RefusedRead<v1::PutCheckpointFileRequest>(caller.error());
+  if (!caller) return new RefusedUpload<v1::PutCheckpointFileRequest>(caller.error());
   return new PutFile(context_, checkpoints_, verifier_, std::move(*caller));
 }
 

@@ -6,11 +6,10 @@
 #include <utility>
 
 #include "common/spec/spec_node.h"
-#include "common/wire/unknown_fields.h"
 #include "coordinator/rpc/submission.h"
 #include "coordinator/rpc/unary.h"
 #include "coordinator/runtime/explain.h"
-#include "coordinator/runtime/job_filter.h"
+#include "coordinator/runtime/job_actions.h"
 #include "coordinator/runtime/job_queries.h"
 
 namespace overwinter::rpc {
@@ -18,14 +17,6 @@ namespace {
 
 constexpr int kBatchMax = 1000;
 constexpr std::uint64_t kLastLines = 20;
-constexpr std::size_t kPathShownMax = 64;
-
-// Submitters act on what they submitted; operators and admins on every job that they see.
-Status check_acts_on(const Principal& caller, const runtime::JobView& job) {
-  if (caller.role != Role::kSubmitter || job.submitter == caller.id) return Status::success();
-  return error(Code::kPermissionDenied, "job " + job.name + " was submitted by somebody else", {},
-               "a token with the role operator may act on it");
-}
 
 // Programs print what they like; a string of proto3 is UTF-8.
 std::string as_text(std::string text) {
@@ -74,12 +65,6 @@ runtime::NotStored not_stored(const v1::PlanJobRequest& request) {
   return out;
 }
 
-Status has_ended(const runtime::JobView& job) {
-  return error(Code::kFailedPrecondition,
-               "job " + job.name + " has ended: " + std::string(runtime::state_name(job.state)), {},
-               "overwinter jobs get " + job.name + " shows how");
-}
-
 // Asks the core for a change of a job that the caller may act on. `fill(event)` completes the
 // event, or refuses.
 template <class Event, class Fill>
@@ -90,10 +75,10 @@ Unary* change_job(ServiceContext& context, grpc::CallbackServerContext* call,
                         const auto view = find_job(context, caller, name);
                         if (!view) {
                           if (view.error().code != Code::kNotFound) return view.error();
-                          answer_of_job(context, caller, name, reactor, has_ended);
+                          answer_of_job(context, caller, name, reactor, runtime::has_ended);
                           return Status::success();
                         }
-                        if (Status status = check_acts_on(caller, **view); !status.ok())
+                        if (Status status = runtime::check_acts_on(caller, **view); !status.ok())
                           return status;
                         Event event;
                         event.by = caller;
@@ -113,66 +98,15 @@ Unary* change_job(ServiceContext& context, grpc::CallbackServerContext* call,
                       });
 }
 
+template <class Request>
 Unary* act_on_job(ServiceContext& context, grpc::CallbackServerContext* call,
-                  const std::string& name, core::JobAction action, v1::Job* job) {
-  return change_job<core::JobActionRequested>(context, call, name, job,
-                                              [action](core::JobActionRequested& event) {
+                  const Request& request, core::JobAction action, v1::Job* job) {
+  return change_job<core::JobActionRequested>(context, call, request.name(), job,
+                                              [&](core::JobActionRequested& event) {
                                                 event.action = action;
+                                                event.validate_only = request.validate_only();
                                                 return Status::success();
                                               });
-}
-
-// What an update changes: the fields that its mask names, without one those that are set.
-struct UpdatedFields {
-  bool cap = false;
-  bool priority = false;
-};
-
-Result<UpdatedFields> updated_fields(const v1::UpdateJobRequest& request) {
-  UpdatedFields out;
-  if (!request.has_update_mask())
-    return UpdatedFields{request.has_cap(), !request.priority().empty()};
-  for (const auto& path : request.update_mask().paths()) {
-    out.cap |= path == "cap";
-    out.priority |= path == "priority";
-    if (path != "cap" && path != "priority") {
-      return fail(Code::kInvalidArgument,
-                  "a job has no field \"" + path.substr(0, kPathShownMax) +
-                      "\" that can be changed; these can: cap, priority",
-                  "update_mask");
-    }
-  }
-  return out;
-}
-
-Status read_update(const ServiceContext& context, const v1::UpdateJobRequest& request,
-                   core::JobUpdateRequested& event) {
-  if (Status status = wire::refuse_unknown_fields(request); !status.ok()) return status;
-  const auto fields = updated_fields(request);
-  if (!fields) return fields.error();
-  if (fields->cap) {
-    const std::string currency = context.views.cluster()->prices.currency;
-    if (!request.cap().currency_code().empty() && request.cap().currency_code() != currency) {
-      return error(Code::kInvalidArgument, "prices of this cluster are in " + currency,
-                   "cap.currency_code");
-    }
-    if (request.cap().amount_micros() <= 0) {
-      return error(Code::kInvalidArgument, "a cap is more than nothing", "cap");
-    }
-    event.cap = Money{request.cap().amount_micros()};
-  }
-  if (fields->priority) {
-    for (const Priority priority : {Priority::kLow, Priority::kNormal, Priority::kHigh}) {
-      if (request.priority() == runtime::priority_name(priority)) event.priority = priority;
-    }
-    if (!event.priority) {
-      return error(Code::kInvalidArgument, "a priority is low, normal or high", "priority");
-    }
-  }
-  if (!event.cap && !event.priority) {
-    return error(Code::kInvalidArgument, "nothing to change was given: a cap or a priority", "cap");
-  }
-  return Status::success();
 }
 
 void fill(const plan::PlanOutcome& outcome, v1::PlanJobResponse& response) {
@@ -274,18 +208,19 @@ grpc::ServerWriteReactor<v1::WatchJobsResponse>* JobService::WatchJobs(
 }
 
 Unary* JobService::PauseJob(Call* call, const v1::PauseJobRequest* request, v1::Job* job) {
-  return act_on_job(context_, call, request->name(), core::JobAction::kPause, job);
+  return act_on_job(context_, call, *request, core::JobAction::kPause, job);
 }
 Unary* JobService::ResumeJob(Call* call, const v1::ResumeJobRequest* request, v1::Job* job) {
-  return act_on_job(context_, call, request->name(), core::JobAction::kResume, job);
+  return act_on_job(context_, call, *request, core::JobAction::kResume, job);
 }
 Unary* JobService::CancelJob(Call* call, const v1::CancelJobRequest* request, v1::Job* job) {
-  return act_on_job(context_, call, request->name(), core::JobAction::kCancel, job);
+  return act_on_job(context_, call, *request, core::JobAction::kCancel, job);
 }
 Unary* JobService::UpdateJob(Call* call, const v1::UpdateJobRequest* request, v1::Job* job) {
   return change_job<core::JobUpdateRequested>(
-      context_, call, request->name(), job,
-      [&](core::JobUpdateRequested& event) { return read_update(context_, *request, event); });
+      context_, call, request->name(), job, [&](core::JobUpdateRequested& event) {
+        return runtime::read_update(context_.views, *request, event);
+      });
 }
 
 Unary* JobService::ExplainJob(Call* call, const v1::ExplainJobRequest* request,

@@ -125,7 +125,7 @@ grpc::ServerReadReactor<v1::PushLogsRequest>* push_logs(ServiceContext& context,
                                                         const CapabilityVerifier& verifier,
                                                         const Result<Principal>& caller,
                                                         v1::PushLogsResponse* response) {
-  if (!caller) return new RefusedRead<v1::PushLogsRequest>(caller.error());
+  if (!caller) return new RefusedUpload<v1::PushLogsRequest>(caller.error());
   return new LogPush(context, telemetry, verifier, *caller, response);
 }
 

@@ -38,6 +38,10 @@ constexpr std::array kPeople{
     needs("/overwinter.v1.AdminService/CreateJoinFile", Permission::kManageTokens),
     needs("/overwinter.v1.AdminService/ListTokens", Permission::kManageTokens),
     needs("/overwinter.v1.AdminService/RevokeToken", Permission::kManageTokens),
+    needs("/overwinter.v1.AdminService/TestNotification", Permission::kManageProjects),
+    // It holds every token's hash and, if wanted, every key: for who may make tokens of every role.
+    needs("/overwinter.v1.AdminService/CreateBackup", Permission::kManageTokens),
+    needs("/overwinter.v1.AdminService/ListAuditEntries", Permission::kReadAudit),
     MethodRule{"/overwinter.v1.AdminService/ExchangeLoginCode", Access::kNobodyNeeded, {}},
     needs("/overwinter.v1.BillingService/ListJobCosts", Permission::kReadMoney),
     needs("/overwinter.v1.BillingService/ListMachineCosts", Permission::kReadAllMoney),

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "common/base/mutex.h"
+#include "coordinator/rpc/refused_call.h"
 #include "coordinator/rpc/service_context.h"
 
 namespace overwinter::rpc {
@@ -117,14 +118,6 @@ class PooledStream : public grpc::ServerWriteReactor<Response> {
   bool wanted_end_ OW_GUARDED_BY(mutex_) = false;
   bool finished_ OW_GUARDED_BY(mutex_) = false;
   Status end_status_ OW_GUARDED_BY(mutex_);
-};
-
-// A call that is refused before it begins.
-template <class Response>
-class RefusedStream final : public grpc::ServerWriteReactor<Response> {
- public:
-  explicit RefusedStream(const Status& status) { this->Finish(to_grpc(status)); }
-  void OnDone() override { delete this; }
 };
 
 }  // namespace overwinter::rpc

@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "coordinator/rpc/refused_call.h"
 #include "coordinator/rpc/service_context.h"
 
 namespace overwinter::rpc {
@@ -77,14 +78,6 @@ class PooledUpload : public grpc::ServerReadReactor<Request> {
   const runtime::Work work_;
   Request message_;
   std::unique_ptr<Upload> upload_;
-};
-
-// A call that is refused before it begins.
-template <class Request>
-class RefusedRead final : public grpc::ServerReadReactor<Request> {
- public:
-  explicit RefusedRead(const Status& status) { this->Finish(to_grpc(status)); }
-  void OnDone() override { delete this; }
 };
 
 }  // namespace overwinter::rpc

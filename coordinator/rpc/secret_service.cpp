@@ -7,6 +7,7 @@
 #include "common/wire/unknown_fields.h"
 #include "coordinator/rpc/seat_access.h"
 #include "coordinator/rpc/unary.h"
+#include "coordinator/runtime/audit.h"
 #include "overwinter/v1/job.pb.h"
 
 namespace overwinter::rpc {
@@ -18,6 +19,29 @@ constexpr std::size_t kGivenBytesMax = std::size_t{1} * kMiB;
 
 std::string secret_resource_name(const std::string& project, std::string_view name) {
   return "projects/" + project + "/secrets/" + std::string(name);
+}
+
+// Since when a secret is set, for the audit; empty: it is not.
+std::string how_it_is(const secrets::SecretStore& secrets, const std::string& project,
+                      const std::string& name) {
+  const auto list = secrets.list(project);
+  if (!list) return {};
+  for (const secrets::SecretInfo& info : *list) {
+    if (info.name == name) return "set at " + format_time(info.set);
+  }
+  return {};
+}
+
+void tell_decision(ServiceContext& context, const Principal& caller, const char* action,
+                   const std::string& project, const std::string& name, const std::string& before,
+                   const char* after) {
+  auto event = runtime::audit_event(&caller, context.now());
+  event.action = action;
+  event.object = secret_resource_name(project, name);
+  event.project = project;
+  event.before = before;
+  event.after = after;
+  context.audit.decided(std::move(event));
 }
 
 // Ends the call with what `answer(project)` says, on the pool; another project's name is answered
@@ -44,10 +68,12 @@ SecretService::Unary* SecretService::SetSecret(Call* call, const v1::SetSecretRe
         if (Status status = wire::refuse_unknown_fields(*request); !status.ok()) return status;
         if (Status status = context_.disk_room(); !status.ok()) return status;
         const Time now = context_.now();
+        const std::string before = how_it_is(secrets_, project, request->name());
         if (Status status = secrets_.set(project, request->name(), request->value(), now);
             !status.ok())
           return status;
         log_info("secret {} of project {} was set by {}", request->name(), project, caller.name);
+        tell_decision(context_, caller, "secret.set", project, request->name(), before, "set");
         response->set_name(secret_resource_name(project, request->name()));
         *response->mutable_set_time() = wire::to_proto(now);
         return Status::success();
@@ -77,9 +103,12 @@ SecretService::Unary* SecretService::DeleteSecret(Call* call,
   return answer_of_project(
       context_, call, request,
       [this, request](const Principal& caller, const std::string& project) -> Status {
+        const std::string before = how_it_is(secrets_, project, request->name());
         if (Status status = secrets_.remove(project, request->name()); !status.ok()) return status;
         log_info("secret {} of project {} was deleted by {}", request->name(), project,
                  caller.name);
+        tell_decision(context_, caller, "secret.delete", project, request->name(), before,
+                      "deleted");
         return Status::success();
       });
 }

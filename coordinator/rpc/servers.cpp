@@ -6,9 +6,9 @@
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/support/server_interceptor.h>
 
 #include <chrono>
-#include <optional>
 #include <utility>
 
 #include "common/security/tls_credentials.h"
@@ -16,8 +16,10 @@
 #include "coordinator/rpc/artifact_service.h"
 #include "coordinator/rpc/billing_service.h"
 #include "coordinator/rpc/checkpoint_service.h"
+#include "coordinator/rpc/guarded_server.h"
 #include "coordinator/rpc/job_service.h"
 #include "coordinator/rpc/log_service.h"
+#include "coordinator/rpc/refusals.h"
 #include "coordinator/rpc/secret_service.h"
 #include "coordinator/rpc/worker_probes.h"
 #include "coordinator/rpc/worker_service.h"
@@ -56,11 +58,6 @@ void set_limits(grpc::ServerBuilder& builder, const char* name, std::size_t quot
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::MAX_POLLERS, 2);
-}
-
-Status taken(const std::string& address) {
-  return error(Code::kFailedPrecondition, "the address " + address + " cannot be listened on", {},
-               "is another coordinator running there?");
 }
 
 std::string host_of(const std::string& address) {
@@ -102,6 +99,7 @@ struct Servers::Impl {
                 need.serving,
                 need.store,
                 need.secrets,
+                need.audit,
                 config.allow_test_workloads,
                 need.authority,
                 {},
@@ -118,7 +116,7 @@ struct Servers::Impl {
             },
             system_wall_time),
         jobs(context, need.telemetry),
-        admin(context, probes),
+        admin(context, probes, need.notices, need.backups, need.log_checks),
         billing(context),
         artifacts(context, need.tiles, need.archives, need.signer.verifier()),
         worker_artifacts(context, need.tiles, need.archives, need.signer.verifier()),
@@ -131,6 +129,7 @@ struct Servers::Impl {
         worker_secrets(context, need.secrets, need.signer.verifier()),
         workers(context, sessions) {}
 
+  void watch_calls(grpc::ServerBuilder& builder, telemetry::Door door, ConnectionGuard& guard);
   Status start_workers();
   Status start_people();
 
@@ -152,43 +151,64 @@ struct Servers::Impl {
   SecretService secrets;
   SecretService worker_secrets;
   WorkerService workers;
-  std::unique_ptr<grpc::Server> workers_server;
-  std::unique_ptr<grpc::Server> people_server;
-  int people_port = 0;
-  int workers_port = 0;
+  GuardedServer workers_server;
+  GuardedServer people_server;
 };
+
+void Servers::Impl::watch_calls(grpc::ServerBuilder& builder, telemetry::Door door,
+                                ConnectionGuard& guard) {
+  std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> watches;
+  watches.push_back(call_marker(guard));
+  watches.push_back(refusal_watch(context.audit, door, authorizer));
+  builder.experimental().SetInterceptorCreators(std::move(watches));
+}
 
 Status Servers::Impl::start_workers() {
   WorkerServerOptions options;
   options.leaf_dir = config.leaf_dir;
-  options.deny = [authorizer = authorizer](const PeerIdentity& peer) {
-    return authorizer->denied(peer);
+  options.deny = [authorizer = authorizer, &log = context.audit](const PeerIdentity& peer) {
+    if (!authorizer->denied(peer)) return false;
+    const auto why = authorizer->peer(peer);
+    tell_refusal(log, {telemetry::Door::kWorkers, kHandshake}, nullptr, authorizer->now(),
+                 why ? error(Code::kUnauthenticated, "that worker was removed") : why.error());
+    return true;
   };
   auto credentials = worker_server_credentials(options);
   if (!credentials) return credentials.error();
-  (*credentials)->SetAuthMetadataProcessor(workers_processor(authorizer));
+  (*credentials)->SetAuthMetadataProcessor(workers_processor(authorizer, context.audit));
+  if (Status status =
+          workers_server.listen(config.workers_address, config.workers_connections_max, "workers'");
+      !status.ok()) {
+    return status;
+  }
   grpc::ServerBuilder builder;
   set_limits(builder, "workers", kWorkersQuotaBytes);
-  builder.AddListeningPort(config.workers_address, *credentials, &workers_port);
+  workers_server.attach_to(builder, *credentials);
+  watch_calls(builder, telemetry::Door::kWorkers, workers_server.guard());
   builder.RegisterService(&workers);
   builder.RegisterService(&worker_artifacts);
   builder.RegisterService(&worker_logs);
   builder.RegisterService(&worker_checkpoints);
   builder.RegisterService(&worker_secrets);
-  workers_server = builder.BuildAndStart();
-  return workers_server && workers_port != 0 ? Status::success() : taken(config.workers_address);
+  return workers_server.start(builder);
 }
 
 Status Servers::Impl::start_people() {
   auto credentials = people_server_credentials(config.leaf_dir);
   if (!credentials) return credentials.error();
-  (*credentials)->SetAuthMetadataProcessor(people_processor(authorizer));
+  (*credentials)->SetAuthMetadataProcessor(people_processor(authorizer, context.audit));
   // Both are switches of the process; the workers' server was built before.
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  if (Status status =
+          people_server.listen(config.people_address, config.people_connections_max, "people's");
+      !status.ok()) {
+    return status;
+  }
   grpc::ServerBuilder builder;
   set_limits(builder, "people", kPeopleQuotaBytes);
-  builder.AddListeningPort(config.people_address, *credentials, &people_port);
+  people_server.attach_to(builder, *credentials);
+  watch_calls(builder, telemetry::Door::kPeople, people_server.guard());
   builder.RegisterService(&jobs);
   builder.RegisterService(&admin);
   builder.RegisterService(&billing);
@@ -196,8 +216,7 @@ Status Servers::Impl::start_people() {
   builder.RegisterService(&logs);
   builder.RegisterService(&checkpoints);
   builder.RegisterService(&secrets);
-  people_server = builder.BuildAndStart();
-  return people_server && people_port != 0 ? Status::success() : taken(config.people_address);
+  return people_server.start(builder);
 }
 
 Servers::Servers(ServersNeed need, ServersConfig config)
@@ -210,13 +229,23 @@ runtime::WorkerLink& Servers::link() {
   return impl_->sessions;
 }
 int Servers::people_port() const {
-  return impl_->people_port;
+  return impl_->people_server.port();
 }
 int Servers::workers_port() const {
-  return impl_->workers_port;
+  return impl_->workers_server.port();
 }
 std::size_t Servers::workers_connected() const {
   return impl_->sessions.connected();
+}
+runtime::ConnectionCounts Servers::people_connections() const {
+  return impl_->people_server.counts();
+}
+runtime::ConnectionCounts Servers::workers_connections() const {
+  return impl_->workers_server.counts();
+}
+
+Result<std::string> Servers::exchange_code(std::string_view code) {
+  return impl_->admin.exchange(code);
 }
 
 Status Servers::start() {
@@ -224,7 +253,7 @@ Status Servers::start() {
   // is asked for, which the people's port alone takes.
   if (Status status = impl_->start_workers(); !status.ok()) return status;
   impl_->context.worker_addresses =
-      dialled(impl_->config.names, impl_->config.workers_address, impl_->workers_port);
+      dialled(impl_->config.names, impl_->config.workers_address, workers_port());
   const int wanted = std::atoi(
       impl_->config.people_address.substr(impl_->config.people_address.rfind(':') + 1).c_str());
   impl_->context.people_address =
@@ -232,21 +261,21 @@ Status Servers::start() {
   if (Status status = impl_->start_people(); !status.ok()) return status;
   if (wanted == 0) {
     impl_->context.people_address =
-        dialled(impl_->config.names, impl_->config.people_address, impl_->people_port).front();
+        dialled(impl_->config.names, impl_->config.people_address, people_port()).front();
   }
   return Status::success();
 }
 
 void Servers::stop(Duration grace) {
   const Status status = error(Code::kUnavailable, "the coordinator is stopping");
+  GuardedServer* const both[] = {&impl_->people_server, &impl_->workers_server};
+  for (GuardedServer* it : both) it->stop_taking();
   impl_->streams.end_everything(status);
   impl_->probes.stop();
   impl_->sessions.end_all(status);
   const auto deadline = std::chrono::system_clock::now() + grace;
-  if (impl_->people_server) impl_->people_server->Shutdown(deadline);
-  if (impl_->workers_server) impl_->workers_server->Shutdown(deadline);
-  impl_->people_server.reset();
-  impl_->workers_server.reset();
+  for (GuardedServer* it : both) it->shut_down(deadline);
+  for (GuardedServer* it : both) it->end();
 }
 
 }  // namespace overwinter::rpc

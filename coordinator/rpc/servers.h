@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/base/result.h"
@@ -15,11 +16,14 @@
 #include "coordinator/artifacts/blob_store.h"
 #include "coordinator/artifacts/checkpoint_store.h"
 #include "coordinator/artifacts/job_archives.h"
+#include "coordinator/backup/backups.h"
 #include "coordinator/runtime/blocking_pool.h"
 #include "coordinator/runtime/cluster_status.h"
+#include "coordinator/runtime/connection_counts.h"
 #include "coordinator/runtime/costs.h"
 #include "coordinator/runtime/event_queue.h"
 #include "coordinator/runtime/link_meter.h"
+#include "coordinator/runtime/notices.h"
 #include "coordinator/runtime/planner.h"
 #include "coordinator/runtime/ports.h"
 #include "coordinator/runtime/requests.h"
@@ -27,6 +31,8 @@
 #include "coordinator/runtime/tile_intake.h"
 #include "coordinator/runtime/views.h"
 #include "coordinator/secrets/secret_store.h"
+#include "coordinator/store/log_check.h"
+#include "coordinator/telemetry/audit_log.h"
 #include "coordinator/telemetry/telemetry.h"
 
 namespace overwinter::rpc {
@@ -41,6 +47,8 @@ struct ServersConfig {
   std::uint64_t generation = 1;
   Duration heartbeat_every{1000};
   bool allow_test_workloads = false;
+  std::size_t people_connections_max = 4096;  // each takes two descriptors
+  std::size_t workers_connections_max = 4096;
 };
 
 // What the servers work with; all of it outlives them.
@@ -65,8 +73,12 @@ struct ServersNeed {
   artifacts::CheckpointStore& checkpoints;
   artifacts::JobArchives& archives;
   secrets::SecretStore& secrets;
+  backup::Backups& backups;
+  store::LogChecks& log_checks;
+  telemetry::AuditLog& audit;
   // Called when a checkpoint is durable: checkpoint_service.h says how. May be empty.
   std::function<void(const CheckpointManifest&)> checkpoint_stored;
+  runtime::Notices& notices;
 };
 
 class Servers {
@@ -81,6 +93,10 @@ class Servers {
   [[nodiscard]] int people_port() const;
   [[nodiscard]] int workers_port() const;
   [[nodiscard]] std::size_t workers_connected() const;
+  [[nodiscard]] runtime::ConnectionCounts people_connections() const;
+  [[nodiscard]] runtime::ConnectionCounts workers_connections() const;
+  // The token behind a login code, which is used up. UNAUTHENTICATED when it is none. Any thread.
+  [[nodiscard]] Result<std::string> exchange_code(std::string_view code);
   // Ends streams with UNAVAILABLE, lets calls under way finish for as long as `grace`, then cuts
   // them. The loop, or Requests::fail_all() after it, must be there to answer them.
   void stop(Duration grace);

@@ -20,6 +20,7 @@
 #include "coordinator/runtime/result_keeper.h"
 #include "coordinator/runtime/views.h"
 #include "coordinator/secrets/secret_store.h"
+#include "coordinator/telemetry/audit_log.h"
 
 namespace overwinter::rpc {
 
@@ -40,6 +41,7 @@ struct ServiceContext {
   const runtime::Serving& serving;
   store::Store& store;                  // its history: on the pool alone
   const secrets::SecretStore& secrets;  // on the pool alone
+  telemetry::AuditLog& audit;           // its reads: on the pool alone
   bool allow_test_workloads = false;
 
   // What join files and login lines say, and who signs.

@@ -62,6 +62,8 @@ Status WorkerSession::take_hello(const v1::Hello& hello) {
   if (Status status = check_version(hello.version()); !status.ok()) return status;
   auto event = hello_event(worker_, hello, sessions_.config_.host_id);
   if (!event) return event.error();
+  event->of_other_generation =
+      hello.generation() != 0 && hello.generation() != sessions_.config_.generation;
   incarnation_ = event->incarnation;
   same_host_ = event->machine.same_host_as_coordinator;
   sessions_.said_hello({worker_, incarnation_}, shared_from_this());

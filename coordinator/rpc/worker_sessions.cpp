@@ -8,29 +8,19 @@
 
 #include "common/base/log.h"
 #include "common/security/random.h"
-#include "common/spec/spec.h"
 #include "common/wire/convert.h"
 #include "coordinator/rpc/worker_messages.h"
 #include "coordinator/rpc/worker_session.h"
 #include "coordinator/runtime/effect_dispatcher.h"
+#include "coordinator/runtime/job_inputs.h"
 #include "overwinter/v1/job.pb.h"
 
 namespace overwinter::rpc {
 namespace {
 
-// Beyond the seat's funding: time for the last tiles on a slow link.
 constexpr std::size_t kLaunchTokenCharacters = 43;  // more than 256 bits
+// Beyond the seat's funding: time for the last tiles on a slow link.
 constexpr Duration kCapabilityMargin = std::chrono::minutes(10);
-
-// Digests of the blobs that a seat reads; what is none of them (empty) is left out by the reader.
-std::vector<std::string> inputs_of(const v1::JobSpec& spec, const v1::Plan& plan) {
-  if (plan.has_matmul()) return {plan.matmul().a_digest(), plan.matmul().b_digest()};
-  if (plan.has_exec()) return {spec::artifact_digest(spec.exec().workdir())};
-  const auto& data = plan.train().data_digests();
-  std::vector<std::string> inputs(data.begin(), data.end());
-  inputs.push_back(plan.train().init_digest());
-  return inputs;
-}
 
 }  // namespace
 
@@ -102,7 +92,7 @@ std::string WorkerSessions::capability(WorkerId worker, SeatKey seat, const std:
   if (!plan || !message.ParseFromString(*plan) || message.has_noop()) return {};
   v1::JobSpec asked;
   if (message.has_exec() && (!spec || !asked.ParseFromString(*spec))) return {};
-  for (const std::string& text : inputs_of(asked, message)) {
+  for (const std::string& text : runtime::input_digests(asked, message)) {
     if (const auto digest = parse_digest(text)) capability.read.push_back(*digest);
   }
   auto signed_text = signer_.sign(capability);

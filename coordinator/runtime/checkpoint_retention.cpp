@@ -1,12 +1,9 @@
 #include "coordinator/runtime/checkpoint_retention.h"
 
-#include <unistd.h>
-
 #include <string_view>
 #include <vector>
 
 #include "common/base/log.h"
-#include "coordinator/runtime/disk_failed.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -37,13 +34,6 @@ Status remove_orphans(artifacts::CheckpointStore& checkpoints, const core::Clust
 Status remove_orphans(artifacts::JobArchives& archives, const core::ClusterState& state,
                       store::History& history) {
   return remove_of_nobody(archives, "outputs", archives.jobs(), state, history);
-}
-
-void end_if_disk_failed(const Status& status) {
-  if (!artifacts::is_fatal(status)) return;
-  log_error("the artifact store's disk failed: {}; ending, so that a restart finds what is durable",
-            status.message);
-  ::_exit(kDiskFailedExit);
 }
 
 }  // namespace overwinter::runtime

@@ -5,6 +5,7 @@
 #include "coordinator/artifacts/checkpoint_store.h"
 #include "coordinator/artifacts/job_archives.h"
 #include "coordinator/core/cluster_state.h"
+#include "coordinator/runtime/disk_failed.h"
 #include "coordinator/store/history.h"
 
 namespace overwinter::runtime {
@@ -17,9 +18,5 @@ Status remove_orphans(artifacts::CheckpointStore& checkpoints, const core::Clust
 // The same of what exec jobs left.
 Status remove_orphans(artifacts::JobArchives& archives, const core::ClusterState& state,
                       store::History& history);
-
-// After a failed sync nothing that was written before can be trusted: ends the process, which
-// replays. Does nothing for any other status.
-void end_if_disk_failed(const Status& status);
 
 }  // namespace overwinter::runtime

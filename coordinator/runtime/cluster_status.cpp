@@ -51,6 +51,12 @@ Result<v1::ClusterStatus> cluster_status(const Views& views, const Costs& costs,
   *out.mutable_started() = wire::to_proto(serving.started);
   out.set_dashboard(serving.dashboard);
   out.set_disk_full(!store.disk_room().ok());
+  const core::StoreGeneration generation = views.cluster()->generation;
+  out.set_generation(generation.number);
+  if (generation.is_restored()) {
+    *out.mutable_restored_time() = wire::to_proto(generation.restored);
+    *out.mutable_backup_time() = wire::to_proto(generation.backup);
+  }
   count_workers(views, caller, out);
   count_jobs(views, caller.project, out);
   const bool machines = may(caller, Permission::kReadAllMoney) && caller.project.empty();

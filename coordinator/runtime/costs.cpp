@@ -12,8 +12,6 @@
 namespace overwinter::runtime {
 namespace {
 
-constexpr std::uint32_t kWholeShare = 1'000'000;
-
 Time day_start(Time time) {
   return Time(std::chrono::floor<std::chrono::days>(time.time_since_epoch()));
 }
@@ -31,17 +29,18 @@ ledger::Charge part_since(Time slice_from, Time slice_to, ledger::Charge charge,
   return {charge.units * (slice_to - from).count() / whole};
 }
 
-ledger::Charge open_machine(const WorkerView& worker, Time now) {
-  if (worker.state == core::WorkerState::kRemoved || now <= worker.slice_from) return {};
-  return ledger::charge_for(worker.slice_price_per_hour, now - worker.slice_from, kWholeShare);
-}
-
 // Open slices began in the month that is: the core cuts them at its start.
 bool has_open(const std::string& month, Time now) {
   return month.empty() || month == store::month_of(now);
 }
 
 }  // namespace
+
+ledger::Charge open_machine(const WorkerView& worker, Time now) {
+  constexpr std::uint32_t kWholeShare = 1'000'000;
+  if (worker.state == core::WorkerState::kRemoved || now <= worker.slice_from) return {};
+  return ledger::charge_for(worker.slice_price_per_hour, now - worker.slice_from, kWholeShare);
+}
 
 Result<std::map<JobId, store::JobCostRow>> Costs::jobs(const store::CostQuery& query,
                                                        Time now) const {

@@ -33,6 +33,9 @@ struct JobBill {
   std::string currency;
 };
 
+// Of a machine's slice that is open now; nothing when it was removed.
+[[nodiscard]] ledger::Charge open_machine(const WorkerView& worker, Time now);
+
 // Thread-safe. Everything may wait for the disk: on the pool.
 class Costs {
  public:

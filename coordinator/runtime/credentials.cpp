@@ -33,6 +33,10 @@ std::string_view what(Permission permission) {
       return "manage projects";
     case Permission::kReadMetrics:
       return "read metrics";
+    case Permission::kReadAudit:
+      return "read the audit";
+    case Permission::kKnowOneself:
+      return "log in to the page";
     case Permission::kWorkerStream:
     case Permission::kArtifactByCapability:
       return "act as a worker";
@@ -65,7 +69,11 @@ Result<Principal> person_of(const Views& views, std::string_view authorization, 
       !looks_like_token(authorization.substr(kBearer.size()))) {
     return fail(Code::kUnauthenticated, "the authorization header holds no token of this cluster");
   }
-  const auto token = views.token(token_hash(authorization.substr(kBearer.size())));
+  return person_of(views, token_hash(authorization.substr(kBearer.size())), now);
+}
+
+Result<Principal> person_of(const Views& views, const Digest& token_hash, Time now) {
+  const auto token = views.token(token_hash);
   if (!token) return fail(Code::kUnauthenticated, "this cluster does not know that token");
   if (token->revoked) return fail(Code::kUnauthenticated, "that token was revoked");
   if (token->expires && now >= *token->expires) {

@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "common/base/bytes.h"
 #include "common/base/result.h"
 #include "common/base/time.h"
 #include "common/domain/principal.h"
@@ -14,6 +15,9 @@ namespace overwinter::runtime {
 // missing, unknown, revoked or past its end. Never blocks for longer than a look into a view.
 [[nodiscard]] Result<Principal> person_of(const Views& views, std::string_view authorization,
                                           Time now);
+
+// The same for who showed a token before and is known by its hash.
+[[nodiscard]] Result<Principal> person_of(const Views& views, const Digest& token_hash, Time now);
 
 // PERMISSION_DENIED in one sentence when `principal` has not got `permission`.
 Status require(const Principal& principal, Permission permission);

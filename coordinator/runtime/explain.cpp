@@ -117,6 +117,17 @@ void explain_paused(const JobView& job, v1::ExplainJobResponse& out) {
   out.add_commands("overwinter jobs resume " + job.name);
 }
 
+// Of a job that the backup knew and that had not ended then.
+void add_what_is_unknown(const Views& views, const JobView& job, v1::ExplainJobResponse& out) {
+  const core::StoreGeneration generation = views.cluster()->generation;
+  const Time backup = generation.backup;
+  if (!generation.is_restored() || job.created > backup || (job.ended && *job.ended <= backup))
+    return;
+  const std::string what = "the coordinator was restored from a backup of " + format_time(backup);
+  if (out.summary().find(what) != std::string::npos) return;  // its state's reason says it already
+  out.set_summary(out.summary() + "; " + what + ": what the job used after it is in no bill");
+}
+
 }  // namespace
 
 v1::ExplainJobResponse explain_job(const Views& views, const Principal& caller,
@@ -145,6 +156,7 @@ v1::ExplainJobResponse explain_job(const Views& views, const Principal& caller,
       explain_ended(views, job, out);
       break;
   }
+  add_what_is_unknown(views, job, out);
   return out;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 namespace overwinter::runtime {
 namespace {
@@ -163,11 +164,26 @@ bool JobFilter::matches(const JobView& job) const {
   });
 }
 
-Result<bool> parse_newest_first(std::string_view order_by) {
-  if (order_by.empty() || order_by == "create_time desc") return true;
-  if (order_by == "create_time" || order_by == "create_time asc") return false;
+Result<JobSort> parse_order(std::string_view order_by) {
+  using store::JobOrder;
+  if (order_by.empty()) return JobSort{};
+  const auto space = order_by.find(' ');
+  const std::string_view way = space == std::string_view::npos ? "asc" : order_by.substr(space + 1);
+  constexpr std::array<std::pair<std::string_view, JobOrder>, 5> kOrders{
+      {{"create_time", JobOrder::kCreated},
+       {"end_time", JobOrder::kEnded},
+       {"state", JobOrder::kState},
+       {"cost", JobOrder::kCost},
+       {"name", JobOrder::kName}}};
+  for (const auto& [key, order] : kOrders) {
+    if (order_by.substr(0, space) == key && (way == "asc" || way == "desc")) {
+      return JobSort{order, way == "desc"};
+    }
+  }
   return fail(Code::kInvalidArgument,
-              "jobs are ordered by \"create_time\" or \"create_time desc\" alone", "order_by");
+              "jobs are ordered by create_time, end_time, state, cost or name, alone or with "
+              "\" desc\" behind it",
+              "order_by");
 }
 
 std::string_view state_name(core::JobState state) {

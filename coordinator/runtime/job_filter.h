@@ -8,6 +8,7 @@
 
 #include "common/base/result.h"
 #include "coordinator/runtime/views.h"
+#include "coordinator/store/history.h"
 
 namespace overwinter::runtime {
 
@@ -33,9 +34,13 @@ class JobFilter {
   std::vector<Term> terms_;
 };
 
-// True for newest first. "" and "create_time desc": newest first; "create_time" and "create_time
-// asc": oldest.
-[[nodiscard]] Result<bool> parse_newest_first(std::string_view order_by);
+struct JobSort {
+  store::JobOrder order = store::JobOrder::kCreated;
+  bool descending = true;
+};
+// A key and, with a space between, "asc" (what is meant without) or "desc". Keys: create_time,
+// end_time, state, cost, name. "" is "create_time desc".
+[[nodiscard]] Result<JobSort> parse_order(std::string_view order_by);
 
 [[nodiscard]] std::string_view state_name(core::JobState state);
 [[nodiscard]] std::string_view priority_name(Priority priority);

@@ -1,7 +1,10 @@
 #include "coordinator/runtime/job_queries.h"
 
 #include <algorithm>
+#include <charconv>
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "coordinator/runtime/job_filter.h"
 #include "coordinator/runtime/pages.h"
@@ -20,78 +23,117 @@ std::string list_mark(const Principal& caller, const v1::ListJobsRequest& reques
          caller.project;
 }
 
+std::int64_t order_number(const JobView& job, store::JobOrder order) {
+  switch (order) {
+    case store::JobOrder::kCreated:
+      return unix_ms(job.created);
+    case store::JobOrder::kEnded:
+      return job.ended ? unix_ms(*job.ended) : 0;
+    case store::JobOrder::kState:
+      return static_cast<int>(job.state);
+    case store::JobOrder::kCost:
+      return ledger::rounded(job.charged).micros;
+    case store::JobOrder::kName:
+      break;
+  }
+  return 0;
+}
+
+store::JobPosition place_of(const JobView& job, store::JobOrder order) {
+  return {order_number(job, order), order == store::JobOrder::kName ? job.name : std::string(),
+          job.id};
+}
+
 // Tokens name the last job shown, never its number: gaps in numbers would tell of other projects.
-std::string key_of(const JobView& job) {
-  return job.project + '/' + job.name;
+// Behind it is what it was ordered by, since costs and states go on between two pages.
+std::string key_of(const JobView& job, store::JobOrder order) {
+  return job.project + '/' + job.name + '/' + std::to_string(order_number(job, order));
 }
 
 // The place of the job with that key; it may have left the core since.
 Result<store::JobPosition> position_of(const Views& views, store::History& history,
-                                       const Principal& caller, std::string_view key) {
+                                       const Principal& caller, std::string_view key,
+                                       store::JobOrder order) {
   const auto slash = key.find('/');
-  if (slash != std::string_view::npos && sees_project(caller, key.substr(0, slash))) {
+  const auto second = key.find('/', slash == std::string_view::npos ? slash : slash + 1);
+  if (second != std::string_view::npos && sees_project(caller, key.substr(0, slash))) {
     const auto project = key.substr(0, slash);
-    const auto job = key.substr(slash + 1);
-    if (const auto view = views.job(project, job)) {
-      return store::JobPosition{view->created, view->id};
+    const auto job = key.substr(slash + 1, second - slash - 1);
+    const auto number = key.substr(second + 1);
+    store::JobPosition out;
+    const auto read = std::from_chars(number.data(), number.data() + number.size(), out.number);
+    const bool whole = read.ec == std::errc() && read.ptr == number.data() + number.size();
+    if (order == store::JobOrder::kName) out.text = job;
+    if (const auto view = views.job(project, job); view && whole) {
+      out.job = view->id;
+      return out;
     }
     const auto past = history.job(project, job);
     if (!past) return fail(past.error());
-    if (past->has_value()) return store::JobPosition{(*past)->job.created_at, (*past)->job.id};
+    if (past->has_value() && whole) {
+      out.job = (*past)->job.id;
+      return out;
+    }
   }
   return fail(Code::kInvalidArgument, "that page token does not belong to this list", "page_token",
               "list again without it");
-}
-
-std::pair<Time, JobId> place_of(const JobView& job) {
-  return {job.created, job.id};
 }
 
 // Jobs in the order of a list, from behind `after` on: the core's (a snapshot) and the past's (read
 // page by page), merged. The snapshot is taken first, so a job that leaves meanwhile is in both.
 class MergedJobs {
  public:
-  MergedJobs(std::vector<JobViewPtr> living, store::History& history, store::JobQuery past)
-      : living_(std::move(living)), history_(history), past_(std::move(past)) {
-    if (!past_.newest_first) std::reverse(living_.begin(), living_.end());
+  MergedJobs(const std::vector<JobViewPtr>& living, store::History& history, store::JobQuery past)
+      : history_(history), past_(std::move(past)) {
+    for (const JobViewPtr& job : living) {
+      known_.insert(job->id);
+      living_.emplace_back(place_of(*job, past_.order), job);
+    }
+    std::ranges::sort(
+        living_, [this](const auto& a, const auto& b) { return comes_before(a.first, b.first); });
     if (!past_.after) return;
-    const std::pair after(past_.after->created, past_.after->job);
-    while (next_living_ < living_.size() && !comes_before(after, place_of(*living_[next_living_])))
+    while (next_living_ < living_.size() &&
+           !comes_before(*past_.after, living_[next_living_].first))
       ++next_living_;
   }
 
   // Null: there is no more.
   Result<JobViewPtr> next() {
     if (Status status = read_past(); !status.ok()) return fail(std::move(status));
-    const JobViewPtr living = next_living_ < living_.size() ? living_[next_living_] : nullptr;
+    const bool has_living = next_living_ < living_.size();
     const JobViewPtr past = next_past_ < page_.size() ? page_[next_past_] : nullptr;
-    if (living && (!past || !comes_before(place_of(*past), place_of(*living)))) {
-      ++next_living_;
-      if (past && past->id == living->id) ++next_past_;
-      return living;
+    if (has_living &&
+        (!past || comes_before(living_[next_living_].first, place_of(*past, past_.order)))) {
+      return living_[next_living_++].second;
     }
     if (past) ++next_past_;
     return past;
   }
 
  private:
-  using Place = std::pair<Time, JobId>;
+  using Place = store::JobPosition;
   [[nodiscard]] bool comes_before(const Place& a, const Place& b) const {
-    return past_.newest_first ? a > b : a < b;
+    return past_.descending ? a > b : a < b;
   }
+  // One that left meanwhile was counted among the living, perhaps at another place.
   Status read_past() {
-    if (next_past_ < page_.size() || past_ended_) return Status::success();
-    const auto rows = history_.jobs(past_);
-    if (!rows) return rows.error();
-    past_ended_ = rows->size() < past_.max;
-    page_.clear();
-    next_past_ = 0;
-    for (const auto& row : *rows) page_.push_back(view_of_past(row.job));
-    if (!page_.empty()) past_.after = {page_.back()->created, page_.back()->id};
+    while (next_past_ >= page_.size() && !past_ended_) {
+      const auto rows = history_.jobs(past_);
+      if (!rows) return rows.error();
+      past_ended_ = rows->size() < past_.max;
+      page_.clear();
+      next_past_ = 0;
+      for (const auto& row : *rows) {
+        const auto view = view_of_past(row.job);
+        past_.after = place_of(*view, past_.order);
+        if (!known_.contains(view->id)) page_.push_back(view);
+      }
+    }
     return Status::success();
   }
 
-  std::vector<JobViewPtr> living_;
+  std::vector<std::pair<Place, JobViewPtr>> living_;
+  std::set<JobId> known_;
   std::size_t next_living_ = 0;
   store::History& history_;
   store::JobQuery past_;
@@ -160,9 +202,10 @@ Result<JobViewPtr> find_job(const Views& views, const Principal& caller, std::st
 
 namespace {
 
-Status fill_page(const Views& views, MergedJobs& jobs, const JobFilter& filter, int size,
-                 const std::string& mark, v1::ListJobsResponse& response) {
+Status fill_page(MergedJobs& jobs, const JobFilter& filter, store::JobOrder order, int size,
+                 const std::string& mark, const AddJob& add, v1::ListJobsResponse& response) {
   std::size_t bytes = 0;
+  int rows = 0;
   std::size_t left_out = 0;
   JobViewPtr shown;
   for (;;) {
@@ -171,16 +214,15 @@ Status fill_page(const Views& views, MergedJobs& jobs, const JobFilter& filter, 
     if (*job == nullptr) return Status::success();
     if (!filter.matches(**job)) {
       if (++left_out < kPastScannedMax) continue;
-      response.set_next_page_token(page_token(mark, key_of(**job)));
+      response.set_next_page_token(page_token(mark, key_of(**job, order)));
       return Status::success();
     }
-    if (response.jobs_size() == size || bytes > kPageBytesMax) {
-      response.set_next_page_token(page_token(mark, key_of(*shown)));
+    if (rows == size || bytes > kPageBytesMax) {
+      response.set_next_page_token(page_token(mark, key_of(*shown, order)));
       return Status::success();
     }
-    v1::Job& out = *response.add_jobs();
-    out = job_resource(views, **job);
-    bytes += out.ByteSizeLong();
+    bytes += add(*job);
+    ++rows;
     shown = *job;
   }
 }
@@ -189,29 +231,41 @@ Status fill_page(const Views& views, MergedJobs& jobs, const JobFilter& filter, 
 
 Status list_jobs(const Views& views, store::Store& store, const Principal& caller,
                  const v1::ListJobsRequest& request, v1::ListJobsResponse& response) {
+  const AddJob add = [&](const JobViewPtr& job) {
+    v1::Job& out = *response.add_jobs();
+    out = job_resource(views, *job);
+    return out.ByteSizeLong();
+  };
+  return list_jobs(views, store, caller, request, add, response);
+}
+
+Status list_jobs(const Views& views, store::Store& store, const Principal& caller,
+                 const v1::ListJobsRequest& request, const AddJob& add,
+                 v1::ListJobsResponse& response) {
   const auto project = visible_parent(views, caller, request.parent());
   if (!project) return project.error();
   const auto filter = JobFilter::parse(request.filter());
   if (!filter) return filter.error();
-  const auto newest_first = parse_newest_first(request.order_by());
-  if (!newest_first) return newest_first.error();
+  const auto sort = parse_order(request.order_by());
+  if (!sort) return sort.error();
   const std::string mark = list_mark(caller, request);
   const auto page = read_page(request.page_size(), request.page_token(), mark, kPageSize);
   if (!page) return page.error();
   store::JobQuery past;
   past.project = *project;
-  past.newest_first = *newest_first;
+  past.order = sort->order;
+  past.descending = sort->descending;
   past.forgotten_only = true;
   past.state = filter->only_state();
   past.max = std::min(static_cast<std::size_t>(page->size) + 1, store::kPageMax);
   if (!page->after.empty()) {
-    auto after = position_of(views, store.history(), caller, page->after);
+    auto after = position_of(views, store.history(), caller, page->after, sort->order);
     if (!after) return after.error();
     past.after = *after;
   }
   // Before the jobs themselves: who watches from here on misses nothing.
   response.set_event(views.next_event(*project));
-  auto living = views.jobs(*project);
+  const auto living = views.jobs(*project);
   // What is no longer there has left before: the past must know of it.
   if (Status status = store.catch_up(); !status.ok()) return status;
   if (request.filter().empty()) {
@@ -219,8 +273,8 @@ Status list_jobs(const Views& views, store::Store& store, const Principal& calle
     if (!gone) return gone.error();
     response.set_total_size(static_cast<std::int64_t>(living.size() + *gone));
   }
-  MergedJobs jobs(std::move(living), store.history(), std::move(past));
-  return fill_page(views, jobs, *filter, page->size, mark, response);
+  MergedJobs jobs(living, store.history(), std::move(past));
+  return fill_page(jobs, *filter, sort->order, page->size, mark, add, response);
 }
 
 }  // namespace overwinter::runtime

@@ -2,6 +2,7 @@
 // Another project's name is answered like one that does not exist.
 #pragma once
 
+#include <functional>
 #include <string_view>
 
 #include "common/base/result.h"
@@ -34,6 +35,12 @@ Status check_project(const Views& views, const Principal& caller, std::string_vi
 // disk: on the pool.
 Status list_jobs(const Views& views, store::Store& store, const Principal& caller,
                  const v1::ListJobsRequest& request, v1::ListJobsResponse& response);
+// The same without `jobs`: each is handed to `add` in the list's order, which says how many bytes
+// it takes.
+using AddJob = std::function<std::size_t(const JobViewPtr& job)>;
+Status list_jobs(const Views& views, store::Store& store, const Principal& caller,
+                 const v1::ListJobsRequest& request, const AddJob& add,
+                 v1::ListJobsResponse& response);
 
 inline constexpr std::size_t kPastScannedMax = 2'000;
 inline constexpr std::size_t kPageBytesMax = std::size_t{3} * 1024 * 1024;  // of a message's 4 MiB

@@ -1,7 +1,5 @@
 #include "coordinator/runtime/result_keeper.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -30,15 +28,6 @@ Result<v1::MatmulPlan> matmul_plan(const std::string& bytes) {
     return fail(Code::kFailedPrecondition, "the job has no matrix as its result");
   }
   return std::move(*plan.mutable_matmul());
-}
-
-// After a failed sync nothing that was written before can be trusted: the process ends and replays.
-void end_if_fatal(const Status& status) {
-  if (!artifacts::is_fatal(status)) return;
-  log_error(
-      "the artifact store's disk failed: {}; ending, so that a restart replays what is durable",
-      status.message);
-  ::_exit(kDiskFailedExit);
 }
 
 }  // namespace
@@ -105,7 +94,7 @@ void ResultKeeper::prepare_now(JobId job, const std::string& project, const std:
     }
   }
   if (!status.ok()) {
-    end_if_fatal(status);
+    end_if_disk_failed(status);
     log_warning("the result of job {} could not be prepared: {}", job.value(), status.message);
     status.code = Code::kUnavailable;
   }
@@ -192,7 +181,7 @@ void ResultKeeper::finish(const core::FinishResult& effect) {
   pool_.run_vital(Work::kCheck, [this, job = effect.job] {
     const auto manifest = results_.seal(job);
     if (!manifest) {
-      end_if_fatal(manifest.error());
+      end_if_disk_failed(manifest.error());
       log_warning("the result of job {} was not sealed: {}; it is when it is downloaded",
                   job.value(), manifest.error().message);
     }
@@ -217,7 +206,7 @@ void ResultKeeper::drop(const core::DropResult& effect) {
   pool_.run_vital(Work::kCheck, [this, job = effect.job] {
     forget(job);
     if (const Status status = results_.remove(job); !status.ok()) {
-      end_if_fatal(status);
+      end_if_disk_failed(status);
       log_warning("the tiles of job {} could not be removed: {}", job.value(), status.message);
     }
   });

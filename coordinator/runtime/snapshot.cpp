@@ -62,6 +62,7 @@ std::shared_ptr<const ClusterView> cluster_view(const core::ClusterState& state)
   for (const auto& [name, project] : state.projects) view->projects.push_back(name);
   view->prices = state.prices;
   view->prices_source = state.prices_source;
+  view->generation = state.generation;
   return view;
 }
 
@@ -90,6 +91,7 @@ void note_fact(const core::ClusterState& state, const core::Fact& fact, ViewChan
         } else if constexpr (std::is_same_v<F, core::WorkerRegistered>) {
           add_join_file(state, f.join_file, change);
         } else if constexpr (std::is_same_v<F, core::ClusterCreated> ||
+                             std::is_same_v<F, core::ClusterRestored> ||
                              std::is_same_v<F, core::ProjectCreated> ||
                              std::is_same_v<F, core::PriceBookChanged>) {
           change.cluster = cluster_view(state);
@@ -134,6 +136,7 @@ void put_durable(const core::Job& job, Time now, JobView& view) {
   view.created = job.created_at;
   view.started = job.started_at;
   view.ended = job.ended_at;
+  view.state_at = job.state_at;
   view.running = job.ran + (job.running_since ? now - *job.running_since : Duration(0));
   view.done = job.done;
   view.failures = job.failures;

@@ -54,6 +54,7 @@ struct JobView {
   Time created{};
   std::optional<Time> started;
   std::optional<Time> ended;
+  Time state_at{};      // of the last change of state
   Duration running{0};  // time in RUNNING so far, up to `as_of`
   Time as_of{};
   UnitRanges done;
@@ -128,6 +129,7 @@ struct ClusterView {
   std::vector<std::string> projects;  // sorted
   ledger::PriceBook prices;
   std::string prices_source;
+  core::StoreGeneration generation;
 };
 
 using JobViewPtr = std::shared_ptr<const JobView>;

@@ -37,7 +37,7 @@ std::uint64_t get(const Record& record, std::size_t at) {
   return value;
 }
 
-std::uint64_t sum_of(const Record& record) {
+std::uint64_t record_sum(const Record& record) {
   RowSum sum;
   sum.add(std::string_view(record.data(), kSumAt));
   return static_cast<std::uint64_t>(sum.value());
@@ -49,13 +49,13 @@ Record encode(const LogHead& head) {
   put(record, kMagic.size(), head.sequence);
   put(record, kTimeAt, static_cast<std::uint64_t>(unix_ms(head.time)));
   std::memcpy(&record[kHashAt], head.hash.bytes.data(), head.hash.bytes.size());
-  put(record, kSumAt, sum_of(record));
+  put(record, kSumAt, record_sum(record));
   return record;
 }
 
 std::optional<LogHead> decode(const Record& record) {
   if (std::memcmp(record.data(), kMagic.data(), kMagic.size()) != 0 ||
-      get(record, kSumAt) != sum_of(record)) {
+      get(record, kSumAt) != record_sum(record)) {
     return std::nullopt;
   }
   LogHead head;

@@ -1,6 +1,7 @@
 #include "coordinator/store/history.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "coordinator/store/row.h"
@@ -9,6 +10,8 @@
 
 namespace overwinter::store {
 namespace {
+
+constexpr int kJobRecord = 8;  // of a row of jobs; its checksum is the next column
 
 // All columns of a select's row that are none of the checked row's come behind its checksum.
 template <class Row, class Make>
@@ -29,7 +32,7 @@ Result<std::vector<Row>> rows_of(Statement& select, int columns, std::string_vie
 }
 
 // The sum of the last column but the checksum.
-Result<ledger::Charge> sum_of(Statement& select, int columns, std::string_view table) {
+Result<ledger::Charge> sum_of_charges(Statement& select, int columns, std::string_view table) {
   const auto rows = rows_of<ledger::Charge>(select, columns, table, [&](const Statement& row) {
     return Result<ledger::Charge>(charge_from(row.blob(columns - 1)));
   });
@@ -40,9 +43,36 @@ Result<ledger::Charge> sum_of(Statement& select, int columns, std::string_view t
 }
 
 Result<PastJob> past_job(const Statement& row) {
-  auto job = wire::decode_job(row.blob(6));
+  auto job = wire::decode_job(row.blob(kJobRecord));
   if (!job) return fail(std::move(job.error()));
-  return PastJob{std::move(*job), row.integer(5) != 0};
+  return PastJob{std::move(*job), row.integer(kJobRecord - 1) != 0};
+}
+
+Result<UsageSlice> usage_slice(const Statement& row) {
+  UsageSlice out;
+  out.seat = {JobId(row.number(2)), static_cast<AttemptNumber>(row.number(3)),
+              static_cast<std::uint32_t>(row.number(4))};
+  out.worker = WorkerId(row.number(5));
+  out.from = time_from_unix_ms(row.integer(6));
+  out.to = time_from_unix_ms(row.integer(7));
+  out.used = Duration(row.integer(8));
+  out.device_price_per_hour = Money{row.integer(9)};
+  out.charge = charge_from(row.blob(10));
+  return out;
+}
+
+// Slices are kept by the turn that closed them, and there is no index of their times: from the last
+// turn back to one that closed a slice which ended well before. Well, since a lease may have ended
+// some time before it was closed.
+constexpr Duration kClosedWithin = std::chrono::hours(1);
+std::string since_sql(const std::string& table) {
+  return "SELECT * FROM " + table + " WHERE turn > coalesce((SELECT turn FROM " + table +
+         " WHERE to_ms < ?1 ORDER BY turn DESC, place DESC LIMIT 1), -1) AND to_ms >= ?2 "
+         "ORDER BY turn DESC, place DESC LIMIT ?3";
+}
+void bind_since(Time since, std::size_t max, Statement& select) {
+  select.bind(1, unix_ms(since - kClosedWithin)).bind(2, unix_ms(since));
+  select.bind(3, static_cast<std::int64_t>(max));
 }
 
 std::int64_t limit(std::size_t max) {
@@ -50,7 +80,24 @@ std::int64_t limit(std::size_t max) {
 }
 
 constexpr const char* kJobColumns =
-    "SELECT job, project, name, state, created_ms, forgotten, record, checksum FROM jobs ";
+    "SELECT job, project, name, state, created_ms, ended_ms, charged, forgotten, record, checksum "
+    "FROM jobs ";
+
+const char* order_column(JobOrder order) {
+  switch (order) {
+    case JobOrder::kCreated:
+      return "created_ms";
+    case JobOrder::kEnded:
+      return "ended_ms";
+    case JobOrder::kState:
+      return "state";
+    case JobOrder::kCost:
+      return "charged";
+    case JobOrder::kName:
+      return "name";
+  }
+  return "created_ms";
+}
 
 std::string jobs_where(const JobQuery& query) {
   std::string sql = "WHERE 1=1";
@@ -67,10 +114,11 @@ void bind_where(const JobQuery& query, Statement& select) {
 
 std::string jobs_sql(const JobQuery& query) {
   std::string sql = kJobColumns + jobs_where(query);
-  const char* way = query.newest_first ? "<" : ">";
-  if (query.after) sql += std::string(" AND (created_ms, job) ") + way + " (?3, ?4)";
-  const char* order = query.newest_first ? " DESC" : "";
-  sql += std::string(" ORDER BY created_ms") + order + ", job" + order + " LIMIT ?5";
+  const std::string column = order_column(query.order);
+  const char* way = query.descending ? "<" : ">";
+  if (query.after) sql += " AND (" + column + ", job) " + way + " (?3, ?4)";
+  const char* order = query.descending ? " DESC" : "";
+  sql += " ORDER BY " + column + order + ", job" + order + " LIMIT ?5";
   return sql;
 }
 
@@ -125,7 +173,7 @@ Result<std::optional<PastJob>> SqliteHistory::job(std::string_view project, std:
                                   "ORDER BY job DESC LIMIT 1");
   if (!select) return fail(std::move(select.error()));
   select->bind_text(1, project).bind_text(2, name);
-  auto found = rows_of<PastJob>(*select, 7, "jobs", past_job);
+  auto found = rows_of<PastJob>(*select, kJobRecord + 1, "jobs", past_job);
   if (!found) return fail(std::move(found.error()));
   if (found->empty()) return std::optional<PastJob>();
   if (Status status = add_bytes(found->front()); !status.ok()) return fail(std::move(status));
@@ -137,9 +185,16 @@ Result<std::vector<PastJob>> SqliteHistory::jobs(const JobQuery& query) {
   auto select = database_.prepare(jobs_sql(query));
   if (!select) return fail(std::move(select.error()));
   bind_where(query, *select);
-  if (query.after) select->bind(3, unix_ms(query.after->created)).bind(4, query.after->job.value());
+  if (query.after) {
+    if (query.order == JobOrder::kName) {
+      select->bind_text(3, query.after->text);
+    } else {
+      select->bind(3, query.after->number);
+    }
+    select->bind(4, query.after->job.value());
+  }
   select->bind(5, limit(query.max));
-  auto found = rows_of<PastJob>(*select, 7, "jobs", past_job);
+  auto found = rows_of<PastJob>(*select, kJobRecord + 1, "jobs", past_job);
   if (!found) return found;
   for (PastJob& past : *found) {
     if (Status status = add_bytes(past); !status.ok()) return fail(std::move(status));
@@ -148,14 +203,21 @@ Result<std::vector<PastJob>> SqliteHistory::jobs(const JobQuery& query) {
 }
 
 Result<std::optional<core::JobState>> SqliteHistory::state_of(JobId job) {
+  const auto past = record(job);
+  if (!past) return fail(past.error());
+  if (!*past) return std::optional<core::JobState>();
+  return std::optional((*past)->job.state);
+}
+
+Result<std::optional<PastJob>> SqliteHistory::record(JobId job) {
   MutexLock lock(mutex_);
   auto select = database_.prepare(std::string(kJobColumns) + "WHERE job = ?");
   if (!select) return fail(std::move(select.error()));
   select->bind(1, job.value());
-  const auto found = rows_of<PastJob>(*select, 7, "jobs", past_job);
-  if (!found) return fail(found.error());
-  if (found->empty()) return std::optional<core::JobState>();
-  return std::optional(found->front().job.state);
+  auto found = rows_of<PastJob>(*select, kJobRecord + 1, "jobs", past_job);
+  if (!found) return fail(std::move(found.error()));
+  if (found->empty()) return std::optional<PastJob>();
+  return std::optional(std::move(found->front()));
 }
 
 Result<std::uint64_t> SqliteHistory::count_jobs(const JobQuery& query) {
@@ -173,18 +235,28 @@ Result<std::vector<UsageSlice>> SqliteHistory::usage(JobId job, std::size_t max)
   auto select = database_.prepare("SELECT * FROM usage WHERE job = ? ORDER BY turn, place LIMIT ?");
   if (!select) return fail(std::move(select.error()));
   select->bind(1, job.value()).bind(2, limit(max));
-  return rows_of<UsageSlice>(*select, 11, "usage", [](const Statement& row) -> Result<UsageSlice> {
-    UsageSlice out;
-    out.seat = {JobId(row.number(2)), static_cast<AttemptNumber>(row.number(3)),
-                static_cast<std::uint32_t>(row.number(4))};
-    out.worker = WorkerId(row.number(5));
-    out.from = time_from_unix_ms(row.integer(6));
-    out.to = time_from_unix_ms(row.integer(7));
-    out.used = Duration(row.integer(8));
-    out.device_price_per_hour = Money{row.integer(9)};
-    out.charge = charge_from(row.blob(10));
-    return out;
-  });
+  return rows_of<UsageSlice>(*select, 11, "usage", usage_slice);
+}
+
+Result<std::vector<UsageSlice>> SqliteHistory::usage_since(Time since, std::size_t max) {
+  MutexLock lock(mutex_);
+  auto select = database_.prepare(since_sql("usage"));
+  if (!select) return fail(std::move(select.error()));
+  bind_since(since, max, *select);
+  return rows_of<UsageSlice>(*select, 11, "usage", usage_slice);
+}
+
+Result<std::vector<MachineSlice>> SqliteHistory::machine_slices_since(Time since, std::size_t max) {
+  MutexLock lock(mutex_);
+  auto select = database_.prepare(since_sql("machine_slices"));
+  if (!select) return fail(std::move(select.error()));
+  bind_since(since, max, *select);
+  return rows_of<MachineSlice>(
+      *select, 8, "machine_slices", [](const Statement& row) -> Result<MachineSlice> {
+        return MachineSlice{WorkerId(row.number(2)),           time_from_unix_ms(row.integer(3)),
+                            time_from_unix_ms(row.integer(4)), charge_from(row.blob(5)),
+                            charge_from(row.blob(6)),          charge_from(row.blob(7))};
+      });
 }
 
 Result<std::vector<JobStep>> SqliteHistory::steps(JobId job, std::size_t max) {
@@ -207,7 +279,8 @@ Result<std::vector<JobStep>> SqliteHistory::steps(JobId job, std::size_t max) {
 Result<std::vector<JobCostRow>> SqliteHistory::job_costs(const CostQuery& query) {
   MutexLock lock(mutex_);
   std::string sql =
-      "SELECT j.job, j.project, j.name, j.state, j.created_ms, j.forgotten, j.record, j.checksum";
+      "SELECT j.job, j.project, j.name, j.state, j.created_ms, j.ended_ms, j.charged, j.forgotten, "
+      "j.record, j.checksum";
   if (query.month.empty()) {
     sql += " FROM jobs j WHERE 1=1";
   } else {
@@ -226,23 +299,25 @@ Result<std::vector<JobCostRow>> SqliteHistory::job_costs(const CostQuery& query)
   select->bind(4, query.after ? query.after->value() : std::uint64_t{0});
   select->bind(5, limit(query.max));
   const bool monthly = !query.month.empty();
-  return rows_of<JobCostRow>(*select, 7, "jobs", [&](const Statement& row) -> Result<JobCostRow> {
-    auto job = wire::decode_job(row.blob(6));
+  constexpr int kColumns = kJobRecord + 1;
+  const auto to_row = [&](const Statement& row) -> Result<JobCostRow> {
+    auto job = wire::decode_job(row.blob(kJobRecord));
     if (!job) return fail(std::move(job.error()));
     ledger::Charge charged = job->charged;
     if (monthly) {
       RowSum sum;
-      sum.add(row.blob(8));
-      sum.add(row.integer(9));
-      sum.add(row.blob(10));
-      if (sum.value() != row.integer(11)) {
+      sum.add(row.blob(kColumns + 1));
+      sum.add(row.integer(kColumns + 2));
+      sum.add(row.blob(kColumns + 3));
+      if (sum.value() != row.integer(kColumns + 4)) {
         return fail(Code::kDataLoss, "a row of job_months in the projection is damaged");
       }
-      charged = charge_from(row.blob(10));
+      charged = charge_from(row.blob(kColumns + 3));
     }
     return JobCostRow{job->id, std::move(job->project), std::move(job->name), job->state,
                       charged, job->reserved,           job->demand.cap};
-  });
+  };
+  return rows_of<JobCostRow>(*select, kColumns, "jobs", to_row);
 }
 
 Result<std::vector<MachineCostRow>> SqliteHistory::machine_costs(const std::string& month) {
@@ -287,7 +362,7 @@ Result<ledger::Charge> SqliteHistory::jobs_of_day(const std::string& day,
   if (!select) return fail(std::move(select.error()));
   select->bind_text(1, day);
   if (!project.empty()) select->bind_text(2, project);
-  return sum_of(*select, 3, "job_days");
+  return sum_of_charges(*select, 3, "job_days");
 }
 
 Result<ledger::Charge> SqliteHistory::machines_of_day(const std::string& day) {
@@ -295,31 +370,7 @@ Result<ledger::Charge> SqliteHistory::machines_of_day(const std::string& day) {
   auto select = database_.prepare("SELECT * FROM machine_days WHERE day = ?");
   if (!select) return fail(std::move(select.error()));
   select->bind_text(1, day);
-  return sum_of(*select, 2, "machine_days");
-}
-
-Result<std::vector<AuditLine>> SqliteHistory::audit(const AuditQuery& query) {
-  MutexLock lock(mutex_);
-  std::string sql = "SELECT * FROM audit WHERE 1=1";
-  if (query.since) sql += " AND time_ms >= ?1";
-  if (query.before) sql += " AND (turn, place) < (?2, ?3)";
-  sql += " ORDER BY turn DESC, place DESC LIMIT ?4";
-  auto select = database_.prepare(sql);
-  if (!select) return fail(std::move(select.error()));
-  if (query.since) select->bind(1, unix_ms(*query.since));
-  if (query.before) {
-    select->bind(2, query.before->first).bind(3, std::int64_t{query.before->second});
-  }
-  select->bind(4, limit(query.max));
-  return rows_of<AuditLine>(*select, 7, "audit", [](const Statement& row) -> Result<AuditLine> {
-    return AuditLine{row.number(0),
-                     static_cast<std::uint32_t>(row.number(1)),
-                     time_from_unix_ms(row.integer(2)),
-                     row.number(3),
-                     row.text(4),
-                     row.text(5),
-                     row.text(6)};
-  });
+  return sum_of_charges(*select, 2, "machine_days");
 }
 
 }  // namespace overwinter::store

@@ -2,6 +2,7 @@
 // behind the log.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,15 +24,21 @@ struct PastJob {
   bool forgotten = false;  // no longer in the core
 };
 
-// Where a page of jobs ended; jobs are ordered by (created, id).
+// What jobs are ordered by, then by their id. A job that has not ended is before all that have;
+// cost is what was charged, in whole micro-units.
+enum class JobOrder { kCreated, kEnded, kState, kCost, kName };
+// A job's place in an order: where a page of jobs ended.
 struct JobPosition {
-  Time created{};
+  std::int64_t number = 0;  // milliseconds, the state's number or micro-units
+  std::string text;         // the name, of kName
   JobId job;
+  friend auto operator<=>(const JobPosition&, const JobPosition&) = default;
 };
 struct JobQuery {
   std::string project;  // empty: all
   std::optional<core::JobState> state;
-  bool newest_first = true;
+  JobOrder order = JobOrder::kCreated;
+  bool descending = true;
   bool forgotten_only = false;  // what is not in the core any more
   std::optional<JobPosition> after;
   std::size_t max = 50;  // at most kPageMax are given
@@ -46,6 +53,16 @@ struct UsageSlice {
   Duration used{0};
   Money device_price_per_hour;
   ledger::Charge charge;
+};
+
+// A closed slice of a machine's cost; idle = total - jobs - lost.
+struct MachineSlice {
+  WorkerId worker;
+  Time from{};
+  Time to{};
+  ledger::Charge total;
+  ledger::Charge jobs;
+  ledger::Charge lost;
 };
 
 struct JobCostRow {
@@ -84,19 +101,32 @@ struct JobStep {
   std::uint64_t actor = 0;
 };
 
-// One decided fact with its actor (a TokenId; 0: the system).
+// A decision about access, money or settings.
 struct AuditLine {
+  std::uint64_t number = 0;  // over all lines, from 1
   std::uint64_t turn = 0;
   std::uint32_t place = 0;  // of the fact in its turn
   Time time{};
-  std::uint64_t actor = 0;
-  std::string action;  // "job.submit", "token.revoke", …
-  std::string target;  // "projects/p/jobs/j", "workers/w", …
-  std::string detail;
+  std::string project;               // whose it is; empty: the cluster's
+  std::uint64_t project_number = 0;  // over the lines of its project, from 1
+  std::string actor;                 // "tokens/7", "workers/w-1", "coordinator"
+  std::string actor_name;            // of a token: whom it is for
+  std::string role;                  // of a token
+  std::string action;                // "job.submit", "token.revoke", …
+  std::string object;                // "projects/p/jobs/j", "workers/w", …
+  std::string before;                // empty: it was not there
+  std::string after;
+  std::string reason;
 };
+// Conditions that are empty hold for all lines.
 struct AuditQuery {
-  std::optional<Time> since;
-  std::optional<std::pair<std::uint64_t, std::uint32_t>> before;  // (turn, place): the page's end
+  std::string project = {};
+  std::string actor = {};
+  std::string actor_name = {};
+  std::string object = {};  // it and what lies under it: "projects/p" has its jobs
+  std::optional<Time> since = {};
+  // Numbers below this one: project_number where `project` is said, else number.
+  std::optional<std::uint64_t> below = {};
   std::size_t max = 50;
 };
 
@@ -115,12 +145,19 @@ class History {
   [[nodiscard]] virtual Result<std::optional<PastJob>> job(std::string_view project,
                                                            std::string_view name) = 0;
   [[nodiscard]] virtual Result<std::vector<PastJob>> jobs(const JobQuery& query) = 0;
+  // Without its specification and plan; nullopt: there never was one.
+  [[nodiscard]] virtual Result<std::optional<PastJob>> record(JobId job) = 0;
   // nullopt: there never was one.
   [[nodiscard]] virtual Result<std::optional<core::JobState>> state_of(JobId job) = 0;
   // How many jobs the query has, whatever its `after` and `max`.
   [[nodiscard]] virtual Result<std::uint64_t> count_jobs(const JobQuery& query) = 0;
   // Oldest first, at most `max`.
   [[nodiscard]] virtual Result<std::vector<UsageSlice>> usage(JobId job, std::size_t max) = 0;
+  // Slices that ended at `since` or later, of all jobs and machines; newest first, at most `max`.
+  [[nodiscard]] virtual Result<std::vector<UsageSlice>> usage_since(Time since,
+                                                                    std::size_t max) = 0;
+  [[nodiscard]] virtual Result<std::vector<MachineSlice>> machine_slices_since(Time since,
+                                                                               std::size_t max) = 0;
   [[nodiscard]] virtual Result<std::vector<JobStep>> steps(JobId job, std::size_t max) = 0;
   // By job id.
   [[nodiscard]] virtual Result<std::vector<JobCostRow>> job_costs(const CostQuery& query) = 0;
@@ -132,7 +169,7 @@ class History {
   [[nodiscard]] virtual Result<ledger::Charge> jobs_of_day(const std::string& day,
                                                            const std::string& project) = 0;
   [[nodiscard]] virtual Result<ledger::Charge> machines_of_day(const std::string& day) = 0;
-  // Newest first.
+  // Newest first, at most kPageMax + 1; fewer than asked for: there are no more.
   [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(const AuditQuery& query) = 0;
 };
 

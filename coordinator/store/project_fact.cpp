@@ -1,206 +1,13 @@
-// One fact → history rows and what it touched. Looks at the state before the fact where a row needs
-// it.
-
+// The rows of history that facts give, and one fact's way into the projection.
 #include <chrono>
 #include <optional>
 #include <utility>
 #include <vector>
 
 #include "coordinator/core/scheduler.h"
-#include "coordinator/store/history.h"
-#include "coordinator/store/projection_impl.h"
+#include "coordinator/store/fact_projector.h"
 
 namespace overwinter::store {
-namespace {
-
-std::string digits(std::uint64_t number) {
-  return std::to_string(number);
-}
-
-class FactProjector {
- public:
-  FactProjector(Projection::Impl& projection, const TurnRow& turn, std::uint32_t place)
-      : projection_(projection),
-        statements_(projection.statements),
-        state_(projection.state),
-        touched_(projection.touched),
-        turn_(turn),
-        place_(place) {}
-
-  Status operator()(const core::ClusterCreated& f) { return audit(0, "cluster.create", f.cluster); }
-  Status operator()(const core::ProjectCreated& f) {
-    touched_.projects.insert(f.project);
-    return audit(f.actor, "project.create", "projects/" + f.project);
-  }
-  Status operator()(const core::PriceBookChanged& f) {
-    for (const auto& [id, worker] : state_.workers) {
-      if (worker.state != core::WorkerState::kRemoved) touched_.workers.insert(id);
-    }
-    return audit(f.actor, "prices.set", "prices", digits(f.book.entries.size()) + " entries");
-  }
-  Status operator()(const core::TokenCreated& f) {
-    touched_.tokens.insert(f.id);
-    std::string detail = std::string(role_name(f.role));
-    if (!f.project.empty()) detail += " of projects/" + f.project;
-    return audit(f.actor, "token.create", token(f.id), detail + ", for " + f.name);
-  }
-  Status operator()(const core::TokenRevoked& f) {
-    touched_.tokens.insert(f.id);
-    return audit(f.actor, "token.revoke", token(f.id));
-  }
-  Status operator()(const core::JoinFileCreated& f) {
-    touched_.join_files.insert(f.id);
-    return audit(f.actor, "join_file.create", join_file(f.id), digits(f.uses) + " uses");
-  }
-  Status operator()(const core::JoinFileRevoked& f) {
-    touched_.join_files.insert(f.id);
-    return audit(f.actor, "join_file.revoke", join_file(f.id));
-  }
-  Status operator()(const core::WorkerRegistered& f) {
-    touched_.workers.insert(f.worker);
-    touched_.join_files.insert(f.join_file);
-    return audit(0, "worker.join", "workers/" + f.name, "with " + join_file(f.join_file));
-  }
-  Status operator()(const core::WorkerConnected& f) { return touch(f.worker); }
-  Status operator()(const core::WorkerStateChanged& f) {
-    touched_.workers.insert(f.worker);
-    const core::Worker* worker = state_.find_worker(f.worker);
-    if (f.actor == 0 || worker == nullptr) return Status::success();
-    const char* action = f.state == core::WorkerState::kRemoved || f.removing ? "worker.remove"
-                         : f.state == core::WorkerState::kDraining            ? "worker.drain"
-                                                                              : "worker.resume";
-    return audit(f.actor, action, "workers/" + worker->name, f.reason);
-  }
-  Status operator()(const core::ReportsProcessed& f) {
-    // Every seat that the worker holds has shown life.
-    if (const core::Worker* worker = state_.find_worker(f.worker)) {
-      for (const SeatKey& seat : worker->seats) touched_.jobs.insert(seat.job);
-    }
-    return touch(f.worker);
-  }
-
-  Status operator()(const core::JobAccepted& f) {
-    touched_.jobs.insert(f.job);
-    Status status = write_bytes(f.job, f.spec, f.plan);
-    if (status.ok())
-      status = step(f.job, core::JobState::kQueued, core::Cause::kNone, 0, {}, f.actor);
-    if (!status.ok()) return status;
-    return audit(f.actor, "job.submit", "projects/" + f.project + "/jobs/" + f.name);
-  }
-  Status operator()(const core::JobDemandChanged& f) {
-    touched_.jobs.insert(f.job);
-    const core::Job* job = state_.find_job(f.job);
-    if (job == nullptr) return Status::success();
-    return replace_plan(f.job, f.plan);
-  }
-  Status operator()(const core::JobStateChanged& f) {
-    touched_.jobs.insert(f.job);
-    Status status = step(f.job, f.state, f.cause, f.attempt, f.reason, f.actor);
-    if (!status.ok() || f.actor == 0) return status;
-    const char* action = f.cause == core::Cause::kCancelled || f.state == core::JobState::kCancelled
-                             ? "job.cancel"
-                         : f.state == core::JobState::kQueued ? "job.resume"
-                                                              : "job.pause";
-    return audit(f.actor, action, job_name(f.job), f.reason);
-  }
-  Status operator()(const core::JobUpdated& f) {
-    touched_.jobs.insert(f.job);
-    std::string detail;
-    if (f.cap) detail = "cap " + format_money(*f.cap);
-    if (f.priority)
-      detail += (detail.empty() ? "priority " : ", priority ") +
-                digits(static_cast<std::uint64_t>(*f.priority));
-    return audit(f.actor, "job.update", job_name(f.job), detail);
-  }
-  Status operator()(const core::UnitsDone& f) { return touch(f.job); }
-  Status operator()(const core::UnitsFailedCounted& f) { return touch(f.job); }
-  Status operator()(const core::CheckpointKept& f) { return touch(f.job); }
-  Status operator()(const core::AttemptBroken& f) { return touch(f.job); }
-  Status operator()(const core::AttemptEnded& f) { return touch(f.job); }
-  Status operator()(const core::JobForgotten& f) {
-    touched_.jobs.erase(f.job);
-    const core::Job* job = state_.find_job(f.job);
-    return job == nullptr ? Status::success() : projection_.write_job(*job, true);
-  }
-
-  Status operator()(const core::SeatGranted& f) {
-    touched_.workers.insert(f.worker);
-    return touch(f.seat.job);
-  }
-  Status operator()(const core::SeatFunded& f) { return touch(f.seat.job); }
-  Status operator()(const core::SeatStopping& f) { return touch(f.seat.job); }
-  Status operator()(const core::SeatReleased& f) {
-    touch_worker_of(f.seat);
-    return touch(f.seat.job);
-  }
-  Status operator()(const core::UsageCharged& f);
-  Status operator()(const core::MachineCharged& f);
-
- private:
-  static std::string token(TokenId id) { return "tokens/" + digits(id.value()); }
-  static std::string join_file(JoinFileId id) { return "join_files/" + digits(id.value()); }
-  std::string job_name(JobId id) const {
-    const core::Job* job = state_.find_job(id);
-    return job == nullptr ? "jobs/" + digits(id.value())
-                          : "projects/" + job->project + "/jobs/" + job->name;
-  }
-  Status touch(JobId id) {
-    touched_.jobs.insert(id);
-    return Status::success();
-  }
-  Status touch(WorkerId id) {
-    touched_.workers.insert(id);
-    return Status::success();
-  }
-  WorkerId touch_worker_of(const SeatKey& key) {
-    const core::Seat* seat = state_.find_seat(key);
-    if (seat == nullptr) return {};
-    touched_.workers.insert(seat->worker);
-    return seat->worker;
-  }
-  RowWriter row(Statement& into) {
-    RowWriter out(into);
-    out.number(turn_.sequence).integer(place_);
-    return out;
-  }
-  Status audit(std::uint64_t actor, std::string_view action, std::string_view target,
-               std::string_view detail = {}) {
-    return row(statements_.audit)
-        .integer(unix_ms(turn_.time))
-        .number(actor)
-        .text(action)
-        .text(target)
-        .text(detail)
-        .run();
-  }
-  Status step(JobId job, core::JobState state, core::Cause cause, AttemptNumber attempt,
-              std::string_view reason, std::uint64_t actor) {
-    return row(statements_.step)
-        .number(job.value())
-        .integer(unix_ms(turn_.time))
-        .integer(static_cast<int>(state))
-        .integer(static_cast<int>(cause))
-        .integer(attempt)
-        .text(reason)
-        .number(actor)
-        .run();
-  }
-  Status write_bytes(JobId job, const core::SharedBytes& spec, const core::SharedBytes& plan) {
-    return RowWriter(statements_.job_bytes)
-        .number(job.value())
-        .blob(spec ? std::string_view(*spec) : std::string_view())
-        .blob(plan ? std::string_view(*plan) : std::string_view())
-        .run();
-  }
-  Status replace_plan(JobId job, const core::SharedBytes& plan);
-
-  Projection::Impl& projection_;
-  ProjectionStatements& statements_;
-  const core::ClusterState& state_;
-  Touched& touched_;
-  const TurnRow& turn_;
-  const std::uint32_t place_;
-};
 
 Status FactProjector::replace_plan(JobId job, const core::SharedBytes& plan) {
   // The specification is not kept in memory: it is read back from its row.
@@ -216,6 +23,8 @@ Status FactProjector::replace_plan(JobId job, const core::SharedBytes& plan) {
   select->reset();
   return write_bytes(job, spec, plan);
 }
+
+namespace {
 
 // The columns that name a row of sums.
 struct Key {
@@ -267,6 +76,8 @@ Status by_day(Time from, Time to, ledger::Charge charge, Add add) {
   }
 }
 
+}  // namespace
+
 Status FactProjector::operator()(const core::UsageCharged& f) {
   touched_.jobs.insert(f.seat.job);
   const WorkerId worker = touch_worker_of(f.seat);
@@ -313,8 +124,6 @@ Status FactProjector::operator()(const core::MachineCharged& f) {
                     {std::move(day), {}, {}}, {part});
   });
 }
-
-}  // namespace
 
 Status project_fact(Projection::Impl& projection, const TurnRow& turn, std::uint32_t place,
                     const core::Fact& fact) {

@@ -13,12 +13,21 @@ constexpr const char* kSchema = R"(
 CREATE TABLE meta (id INTEGER PRIMARY KEY, sequence INTEGER, hash BLOB, time_ms INTEGER,
                    cluster BLOB, checksum INTEGER) STRICT;
 CREATE TABLE jobs (job INTEGER PRIMARY KEY, project TEXT, name TEXT, state INTEGER,
-                   created_ms INTEGER, forgotten INTEGER, record BLOB, checksum INTEGER) STRICT;
+                   created_ms INTEGER, ended_ms INTEGER, charged INTEGER, forgotten INTEGER,
+                   record BLOB, checksum INTEGER) STRICT;
 CREATE INDEX jobs_by_name ON jobs (project, name);
 CREATE INDEX jobs_by_project ON jobs (project, created_ms, job);
 CREATE INDEX jobs_by_time ON jobs (created_ms, job);
 CREATE INDEX jobs_living ON jobs (job) WHERE forgotten = 0;
 CREATE INDEX jobs_gone ON jobs (project, created_ms, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_ended ON jobs (ended_ms, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_state ON jobs (state, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_charged ON jobs (charged, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_name ON jobs (name, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_of_ended ON jobs (project, ended_ms, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_of_state ON jobs (project, state, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_of_charged ON jobs (project, charged, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_of_name ON jobs (project, name, job) WHERE forgotten = 1;
 CREATE TABLE job_bytes (job INTEGER PRIMARY KEY, spec BLOB, plan BLOB, checksum INTEGER) STRICT;
 CREATE TABLE workers (worker INTEGER PRIMARY KEY, name TEXT, record BLOB, checksum INTEGER) STRICT;
 CREATE TABLE tokens (token INTEGER PRIMARY KEY, record BLOB, checksum INTEGER) STRICT;
@@ -43,8 +52,13 @@ CREATE TABLE job_steps (turn INTEGER, place INTEGER, job INTEGER, time_ms INTEGE
                         cause INTEGER, attempt INTEGER, reason TEXT, actor INTEGER,
                         checksum INTEGER, PRIMARY KEY (turn, place)) STRICT;
 CREATE INDEX job_steps_by_job ON job_steps (job, turn, place);
-CREATE TABLE audit (turn INTEGER, place INTEGER, time_ms INTEGER, actor INTEGER, action TEXT,
-                    target TEXT, detail TEXT, checksum INTEGER, PRIMARY KEY (turn, place)) STRICT;
+CREATE TABLE audit (number INTEGER PRIMARY KEY, turn INTEGER, place INTEGER, time_ms INTEGER,
+                    project TEXT, project_number INTEGER, actor TEXT, actor_name TEXT, role TEXT,
+                    action TEXT, object TEXT, was TEXT, became TEXT, reason TEXT,
+                    checksum INTEGER) STRICT;
+CREATE INDEX audit_by_project ON audit (project, project_number);
+CREATE INDEX audit_by_actor ON audit (actor, number);
+CREATE INDEX audit_by_object ON audit (object, number);
 )";
 
 Status create_schema(Database& database) {
@@ -105,10 +119,10 @@ Status load_records(Database& database, const std::string& table, const std::str
 Status load_jobs(Database& database, core::ClusterState& state) {
   Status status = each_row(
       database,
-      "SELECT job, project, name, state, created_ms, forgotten, record, checksum FROM jobs "
-      "WHERE forgotten = 0 ORDER BY job",
-      7, "jobs", [&](const Statement& row) {
-        auto job = wire::decode_job(row.blob(6));
+      "SELECT job, project, name, state, created_ms, ended_ms, charged, forgotten, record, "
+      "checksum FROM jobs WHERE forgotten = 0 ORDER BY job",
+      9, "jobs", [&](const Statement& row) {
+        auto job = wire::decode_job(row.blob(8));
         if (!job) return job.error();
         const JobId id = job->id;
         state.jobs_by_name[{job->project, job->name}] = id;
@@ -167,7 +181,7 @@ Result<ProjectionStatements> ProjectionStatements::prepare(Database& database) {
       status = statement.error();
     }
   };
-  add(out.job, "INSERT OR REPLACE INTO jobs VALUES (?,?,?,?,?,?,?,?)");
+  add(out.job, "INSERT OR REPLACE INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?)");
   add(out.job_bytes, "INSERT OR REPLACE INTO job_bytes VALUES (?,?,?,?)");
   add(out.worker, "INSERT OR REPLACE INTO workers VALUES (?,?,?,?)");
   add(out.token, "INSERT OR REPLACE INTO tokens VALUES (?,?,?)");
@@ -185,7 +199,9 @@ Result<ProjectionStatements> ProjectionStatements::prepare(Database& database) {
   add(out.machine_day, "INSERT OR REPLACE INTO machine_days VALUES (?,?,?)");
   add(out.read_machine_day, "SELECT * FROM machine_days WHERE day = ?");
   add(out.step, "INSERT INTO job_steps VALUES (?,?,?,?,?,?,?,?,?,?)");
-  add(out.audit, "INSERT INTO audit VALUES (?,?,?,?,?,?,?,?)");
+  add(out.audit, "INSERT INTO audit VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)");
+  add(out.audit_last, "SELECT coalesce(max(number), 0) FROM audit");
+  add(out.audit_last_of, "SELECT coalesce(max(project_number), 0) FROM audit WHERE project = ?");
   if (!status.ok()) return fail(std::move(status));
   return out;
 }
@@ -228,6 +244,8 @@ Status Projection::Impl::write_job(const core::Job& job, bool forgotten) {
       .text(job.name)
       .integer(static_cast<int>(job.state))
       .integer(unix_ms(job.created_at))
+      .integer(job.ended_at ? unix_ms(*job.ended_at) : 0)
+      .integer(ledger::rounded(job.charged).micros)
       .integer(forgotten ? 1 : 0)
       .blob(wire::encode_job(job))
       .run();

@@ -1,6 +1,7 @@
 // What the parts of Projection share. This room's files alone.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -26,7 +27,7 @@ struct ProjectionStatements {
   // Sums by month and by day: each is read, added to and written.
   Statement job_month, read_job_month, machine_month, read_machine_month;
   Statement job_day, read_job_day, machine_day, read_machine_day;
-  Statement step, audit;
+  Statement step, audit, audit_last, audit_last_of;
   [[nodiscard]] static Result<ProjectionStatements> prepare(Database& database);
 };
 
@@ -38,6 +39,8 @@ struct Projection::Impl {
   std::optional<Transaction> transaction;
   Touched touched;
   std::size_t turns_pending = 0;
+  // The last number of a project's audit lines; "": of all. Read when it is first needed.
+  std::map<std::string, std::uint64_t> audit_numbers;
   bool keep_job_bytes = true;
   bool broken = false;
 

@@ -15,6 +15,9 @@ class SqliteHistory final : public History {
                                                                    const std::string& vfs);
   Result<std::optional<PastJob>> job(std::string_view project, std::string_view name) override;
   Result<std::vector<PastJob>> jobs(const JobQuery& query) override;
+  Result<std::optional<PastJob>> record(JobId job) override;
+  Result<std::vector<UsageSlice>> usage_since(Time since, std::size_t max) override;
+  Result<std::vector<MachineSlice>> machine_slices_since(Time since, std::size_t max) override;
   Result<std::optional<core::JobState>> state_of(JobId job) override;
   Result<std::uint64_t> count_jobs(const JobQuery& query) override;
   Result<std::vector<UsageSlice>> usage(JobId job, std::size_t max) override;

@@ -1,15 +1,17 @@
 #include "coordinator/store/turn_log.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "common/security/encoding.h"
+#include "coordinator/store/turn_chain.h"
 #include "coordinator/wire/fact_codec.h"
 
 namespace overwinter::store {
 namespace {
 
-constexpr const char* kSchema =
+constexpr const char* kLogSchema =
     "CREATE TABLE turns ("
     " sequence INTEGER PRIMARY KEY,"
     " time_ms INTEGER NOT NULL,"
@@ -18,7 +20,7 @@ constexpr const char* kSchema =
     " hash BLOB NOT NULL"
     ") STRICT";
 
-void add_number(std::string& out, std::uint64_t value) {
+void add_hashed_number(std::string& out, std::uint64_t value) {
   for (int byte = 0; byte < 8; ++byte) {
     out.push_back(static_cast<char>((value >> (8 * byte)) & 0xff));
   }
@@ -32,24 +34,24 @@ bool is(const Digest& digest, std::string_view bytes) {
   return view(digest) == bytes;
 }
 
-Status create_schema(Database& database) {
+Status create_log_schema(Database& database) {
   auto transaction = Transaction::begin(database);
   if (!transaction) return transaction.error();
   // Several statements, one transaction: a crash leaves an empty file or a whole schema.
   Status status =
       database.execute("PRAGMA application_id=" + std::to_string(kLogApplicationId) +
-                       "; PRAGMA user_version=" + std::to_string(kLogFormat) + "; " + kSchema);
+                       "; PRAGMA user_version=" + std::to_string(kLogFormat) + "; " + kLogSchema);
   return status.ok() ? transaction->commit() : status;
 }
 
-Status check_format(Database& database) {
+Status check_log_format(Database& database) {
   const auto tables = database.query_integer("SELECT count(*) FROM sqlite_schema");
   if (!tables) return tables.error();
   const auto application = database.query_integer("PRAGMA application_id");
   if (!application) return application.error();
   const auto format = database.query_integer("PRAGMA user_version");
   if (!format) return format.error();
-  if (*tables == 0 && *application == 0 && *format == 0) return create_schema(database);
+  if (*tables == 0 && *application == 0 && *format == 0) return create_log_schema(database);
   if (*application != kLogApplicationId) {
     return error(Code::kFailedPrecondition, "the file is no log of a coordinator");
   }
@@ -75,8 +77,8 @@ Digest turn_hash(const Digest& previous, std::uint64_t sequence, Time time,
   std::string text;
   text.reserve(previous.bytes.size() + 16 + bytes.size());
   text += view(previous);
-  add_number(text, sequence);
-  add_number(text, static_cast<std::uint64_t>(unix_ms(time)));
+  add_hashed_number(text, sequence);
+  add_hashed_number(text, static_cast<std::uint64_t>(unix_ms(time)));
   text += bytes;
   return sha256(text);
 }
@@ -86,7 +88,7 @@ Result<TurnLog> TurnLog::open(const std::string& path, const TurnLogOptions& opt
   if (!database) return fail(std::move(database.error()));
   TurnLog out;
   out.database_ = std::move(*database);
-  if (Status status = check_format(out.database_); !status.ok()) return fail(std::move(status));
+  if (Status status = check_log_format(out.database_); !status.ok()) return fail(std::move(status));
   if (Status status = out.truncate_wal(); !status.ok()) return fail(std::move(status));
   return out;
 }
@@ -136,11 +138,16 @@ Status TurnLog::append(std::span<const TurnRef> turns) {
 
 Result<LogHead> read_turns(Database& database, const LogHead& from,
                            const std::function<Status(const TurnRow&)>& row) {
+  return read_some_turns(database, from, std::numeric_limits<std::int64_t>::max(), row);
+}
+
+Result<LogHead> read_some_turns(Database& database, const LogHead& from, std::uint64_t turns_max,
+                                const std::function<Status(const TurnRow&)>& row) {
   auto select = database.prepare(
       "SELECT sequence, time_ms, turn, previous, hash FROM turns WHERE sequence > ? ORDER BY "
-      "sequence");
+      "sequence LIMIT ?");
   if (!select) return fail(std::move(select.error()));
-  select->bind(1, from.sequence);
+  select->bind(1, from.sequence).bind(2, turns_max);
   LogHead head = from;
   for (;;) {
     const auto found = select->step();
@@ -163,6 +170,25 @@ Result<LogHead> read_turns(Database& database, const LogHead& from,
     if (Status status = row(turn); !status.ok()) return fail(std::move(status));
     head = {turn.sequence, turn.hash, turn.time};
   }
+}
+
+Result<LogHead> head_at(Database& database, std::uint64_t sequence) {
+  LogHead out;
+  if (sequence == 0) return out;
+  auto select = database.prepare("SELECT time_ms, hash FROM turns WHERE sequence = ?");
+  if (!select) return fail(std::move(select.error()));
+  select->bind(1, sequence);
+  const auto found = select->step();
+  if (!found) return fail(found.error());
+  if (!*found) return fail(chain_broken(sequence, "it is missing"));
+  const std::string_view hash = select->blob(1);
+  if (hash.size() != out.hash.bytes.size()) {
+    return fail(chain_broken(sequence, "its hash is none"));
+  }
+  out.sequence = sequence;
+  out.time = time_from_unix_ms(select->integer(0));
+  std::copy(hash.begin(), hash.end(), out.hash.bytes.begin());
+  return out;
 }
 
 }  // namespace overwinter::store

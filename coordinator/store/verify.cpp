@@ -110,6 +110,10 @@ Result<VerifyReport> verify_store(const std::filesystem::path& folder) {
   if (Status status = rebuild(log->database(), *witness, *mark, fresh.path, report); !status.ok()) {
     return fail(std::move(status));
   }
+  const auto format = old->query_integer("PRAGMA user_version");
+  if (!format) return fail(format.error());
+  if (*format < kProjectionFormat)
+    return report;  // of an earlier version: there is nothing to compare
   auto attach = old->prepare("ATTACH ? AS fresh");
   if (!attach) return fail(std::move(attach.error()));
   if (Status status = attach->bind_text(1, fresh.path).run(); !status.ok()) {

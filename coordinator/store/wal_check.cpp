@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kHeaderBytes = 32;
 constexpr std::size_t kFrameHeaderBytes = 24;
-constexpr std::uint32_t kMagic = 0x377f0682;  // its last bit: checksums over big-endian words
+constexpr std::uint32_t kWalMagic = 0x377f0682;  // its last bit: checksums over big-endian words
 
 std::uint32_t big(const unsigned char* bytes) {
   return (std::uint32_t{bytes[0]} << 24) | (std::uint32_t{bytes[1]} << 16) |
@@ -63,7 +63,7 @@ Status check_wal(const std::string& path) {
   Sum sum;
   sum.add(header.data(), 24, big_endian);
   // The header is synced before any frame follows it; 32 bytes of one sector do not tear.
-  bool sound = (big(header.data()) | 1) == (kMagic | 1) && sum.is(&header[24]);
+  bool sound = (big(header.data()) | 1) == (kWalMagic | 1) && sum.is(&header[24]);
   const bool sound_header = sound;
   std::uint64_t bad_at = 0;
   std::uint64_t commits_behind = 0;

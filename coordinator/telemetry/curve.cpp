@@ -12,11 +12,29 @@ bool less(double a, double b) {
   return std::isnan(b) || a < b;
 }
 
+std::uint64_t step_of(const Curve::Point& point) {
+  return point.value.step;
+}
+
+Curve::Means next_means(const Curve::Means& before, double value) {
+  if (!std::isfinite(value)) return before;
+  Curve::Means out = before;
+  out.count = before.count == UINT32_MAX - 1 ? before.count : before.count + 1;
+  for (std::size_t i = 0; i < kSmoothingFactors.size(); ++i) {
+    // What is kept has its weight divided out: that is put back first.
+    const double factor = kSmoothingFactors[i];
+    const double weight = 1 - std::pow(factor, before.count);
+    const double sum = factor * before.values[i] * weight + (1 - factor) * value;
+    out.values[i] = static_cast<float>(sum / (1 - std::pow(factor, out.count)));
+  }
+  return out;
+}
+
 }  // namespace
 
 void Curve::merge(Bucket& into, const Bucket& later) {
-  if (less(later.least.value, into.least.value)) into.least = later.least;
-  if (less(into.most.value, later.most.value)) into.most = later.most;
+  if (less(later.least.value.value, into.least.value.value)) into.least = later.least;
+  if (less(into.most.value.value, later.most.value.value)) into.most = later.most;
   into.last = later.last;
   into.count += later.count;
 }
@@ -24,7 +42,7 @@ void Curve::merge(Bucket& into, const Bucket& later) {
 std::vector<Curve::Bucket> Curve::halved(const std::vector<Bucket>& buckets, std::uint64_t stride) {
   std::vector<Bucket> out;
   for (const Bucket& bucket : buckets) {
-    if (!out.empty() && out.back().first.step / stride == bucket.first.step / stride)
+    if (!out.empty() && step_of(out.back().first) / stride == step_of(bucket.first) / stride)
       merge(out.back(), bucket);
     else
       out.push_back(bucket);
@@ -35,25 +53,48 @@ std::vector<Curve::Bucket> Curve::halved(const std::vector<Bucket>& buckets, std
 // Exact for values that are still there one by one; of a bucket that the step falls into what is
 // known of before it stays.
 void Curve::take_back(std::uint64_t step) {
-  while (!buckets_.empty() && buckets_.back().first.step >= step) buckets_.pop_back();
-  if (buckets_.empty() || buckets_.back().last.step < step) return;
-  Bucket& bucket = buckets_.back();
-  std::vector<CurveValue> kept;
-  append(bucket, 0, kept);
-  std::erase_if(kept, [&](const CurveValue& value) { return value.step >= step; });
-  Bucket rest{kept[0], kept[0], kept[0], kept[0], 1};
-  for (std::size_t i = 1; i < kept.size(); ++i)
-    merge(rest, {kept[i], kept[i], kept[i], kept[i], 1});
-  bucket = rest;
+  std::size_t whole = buckets_.size();
+  while (whole > 0 && step_of(buckets_[whole - 1].first) >= step) --whole;
+  std::vector<Point> gone;
+  if (whole > 0 && step_of(buckets_[whole - 1].last) >= step) {
+    Bucket& bucket = buckets_[whole - 1];
+    std::vector<Point> kept;
+    append(bucket, 0, kept);
+    const auto cut = std::find_if(kept.begin(), kept.end(),
+                                  [&](const Point& point) { return step_of(point) >= step; });
+    gone.assign(cut, kept.end());
+    kept.erase(cut, kept.end());
+    Bucket rest{kept[0], kept[0], kept[0], kept[0], 1};
+    for (std::size_t i = 1; i < kept.size(); ++i)
+      merge(rest, {kept[i], kept[i], kept[i], kept[i], 1});
+    bucket = rest;
+  }
+  for (std::size_t i = whole; i < buckets_.size(); ++i) append(buckets_[i], 0, gone);
+  buckets_.resize(whole);
+  for (const Point& point : gone) add_lost(point.value);
+}
+
+void Curve::add_lost(const CurveValue& value) {
+  if (lost_.size() >= 2 * kLostMax) lost_.erase(lost_.begin(), lost_.end() - kLostMax);
+  lost_.push_back(value);
 }
 
 void Curve::add(const CurveValue& value) {
-  if (!buckets_.empty() && value.step <= buckets_.back().last.step) {
-    if (value.attempt < buckets_.back().last.attempt) return;
+  if (!buckets_.empty() && value.step <= step_of(buckets_.back().last)) {
+    if (value.attempt < buckets_.back().last.value.attempt) return;
     take_back(value.step);
   }
-  const Bucket fresh{value, value, value, value, 1};
-  if (!buckets_.empty() && buckets_.back().first.step / stride_ == value.step / stride_) {
+  const Means before = buckets_.empty() ? Means{} : buckets_.back().last.means;
+  add(Point{value, next_means(before, value.value)});
+}
+
+void Curve::add(const Point& point) {
+  if (!buckets_.empty() && step_of(point) <= step_of(buckets_.back().last)) {
+    if (point.value.attempt < buckets_.back().last.value.attempt) return;
+    take_back(step_of(point));
+  }
+  const Bucket fresh{point, point, point, point, 1};
+  if (!buckets_.empty() && step_of(buckets_.back().first) / stride_ == step_of(point) / stride_) {
     merge(buckets_.back(), fresh);
     return;
   }
@@ -64,38 +105,50 @@ void Curve::add(const CurveValue& value) {
   }
 }
 
-void Curve::append(const Bucket& bucket, std::uint64_t from, std::vector<CurveValue>& out) {
-  std::vector<CurveValue> values{bucket.first, bucket.least, bucket.most, bucket.last};
-  std::sort(values.begin(), values.end(),
-            [](const CurveValue& a, const CurveValue& b) { return a.step < b.step; });
+void Curve::append(const Bucket& bucket, std::uint64_t from, std::vector<Point>& out) {
+  std::vector<Point> points{bucket.first, bucket.least, bucket.most, bucket.last};
+  std::sort(points.begin(), points.end(),
+            [](const Point& a, const Point& b) { return step_of(a) < step_of(b); });
   std::uint64_t step = 0;
   bool any = false;
-  for (const CurveValue& value : values) {
-    if (value.step < from || (any && value.step == step)) continue;
-    out.push_back(value);
-    step = value.step;
+  for (const Point& point : points) {
+    if (step_of(point) < from || (any && step_of(point) == step)) continue;
+    out.push_back(point);
+    step = step_of(point);
     any = true;
   }
 }
 
-std::vector<CurveValue> Curve::values(std::uint64_t from, std::size_t points_max) const {
+std::vector<Curve::Point> Curve::points(std::uint64_t from, std::size_t points_max) const {
   std::vector<Bucket> wanted;
   for (const Bucket& bucket : buckets_)
-    if (bucket.last.step >= from) wanted.push_back(bucket);
+    if (step_of(bucket.last) >= from) wanted.push_back(bucket);
   const std::size_t buckets_max = std::max<std::size_t>(points_max / 4, 1);
   for (std::uint64_t stride = stride_;
        wanted.size() > buckets_max && stride <= (std::uint64_t{1} << 62);) {
     stride *= 2;
     wanted = halved(wanted, stride);
   }
-  std::vector<CurveValue> out;
+  std::vector<Point> out;
   for (const Bucket& bucket : wanted) append(bucket, from, out);
+  return out;
+}
+
+std::vector<CurveValue> Curve::values(std::uint64_t from, std::size_t points_max,
+                                      Smoothing smoothing) const {
+  std::vector<CurveValue> out;
+  for (const Point& point : points(from, points_max)) {
+    out.push_back(point.value);
+    if (smoothing == Smoothing::kNone) continue;
+    const auto which = static_cast<std::size_t>(smoothing) - 1;
+    out.back().value = point.means.count == 0 ? NAN : point.means.values[which];
+  }
   return out;
 }
 
 std::optional<CurveValue> Curve::last() const {
   if (buckets_.empty()) return std::nullopt;
-  return buckets_.back().last;
+  return buckets_.back().last.value;
 }
 
 std::uint64_t Curve::count() const {

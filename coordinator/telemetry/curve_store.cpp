@@ -19,7 +19,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kMagic = "OWCURVES";
-constexpr std::uint32_t kCurvesFormat = 1;
+// The second has points with means. A file of the first is read on, and becomes one of the second
+// when it is written anew.
+constexpr std::uint32_t kCurvesFormat = 2;
+constexpr std::uint32_t kFormatWithoutMeans = 1;
+constexpr std::size_t kMeansBytes = 3 * 4;
+constexpr std::uint32_t kLostMark = UINT32_MAX;  // in place of a count: the point was taken back
 constexpr std::size_t kFileHeaderBytes = 12;
 constexpr std::size_t kPointBytes = 8 + 1 + 4 + 8 + 8 + 8;  // without the name
 
@@ -33,7 +38,8 @@ fs::path file_of(const fs::path& folder) {
   return folder / "curves";
 }
 
-void append_point(std::string& out, std::string_view name, const CurveValue& value) {
+void append_point(std::string& out, std::string_view name, const CurveValue& value,
+                  const std::optional<Curve::Means>& means = std::nullopt) {
   std::string body;
   put<std::uint8_t>(body, static_cast<std::uint8_t>(name.size()));
   body += name;
@@ -41,16 +47,25 @@ void append_point(std::string& out, std::string_view name, const CurveValue& val
   put(body, value.step);
   put<std::int64_t>(body, unix_ms(value.time));
   put(body, std::bit_cast<std::uint64_t>(value.value));
+  if (means) {
+    for (const float mean : means->values) put(body, std::bit_cast<std::uint32_t>(mean));
+    put(body, means->count);
+  }
   put<std::uint32_t>(out, static_cast<std::uint32_t>(body.size()));
   put<std::uint32_t>(out, static_cast<std::uint32_t>(XXH3_64bits(body.data(), body.size())));
   out += body;
 }
 
+struct StoredPoint {
+  CurvePoint point;
+  std::optional<Curve::Means> means;
+};
+
 // The point at `at`, which moves behind it; nothing when it is not whole.
-std::optional<CurvePoint> read_point(std::string_view data, std::size_t& at) {
+std::optional<StoredPoint> read_point(std::string_view data, std::size_t& at) {
   if (data.size() - at < kPointBytes) return std::nullopt;
   const std::size_t length = get<std::uint32_t>(data, at);
-  if (length < kPointBytes - 8 || length > kPointBytes - 8 + kMetricNameBytesMax ||
+  if (length < kPointBytes - 8 || length > kPointBytes - 8 + kMetricNameBytesMax + kMeansBytes ||
       data.size() - at - 8 < length)
     return std::nullopt;
   const std::string_view body = data.substr(at + 8, length);
@@ -58,26 +73,45 @@ std::optional<CurvePoint> read_point(std::string_view data, std::size_t& at) {
       static_cast<std::uint32_t>(XXH3_64bits(body.data(), body.size())))
     return std::nullopt;
   const std::size_t name = get<std::uint8_t>(body, 0);
-  if (length != kPointBytes - 8 + name) return std::nullopt;
-  CurvePoint point;
+  const std::size_t bare = kPointBytes - 8 + name;
+  if (length != bare && length != bare + kMeansBytes) return std::nullopt;
+  StoredPoint stored;
+  CurvePoint& point = stored.point;
   point.name = body.substr(1, name);
   if (!is_metric_name(point.name)) return std::nullopt;
   point.attempt = get<std::uint32_t>(body, 1 + name);
   point.step = get<std::uint64_t>(body, 5 + name);
   point.time = time_from_unix_ms(get<std::int64_t>(body, 13 + name));
   point.value = std::bit_cast<double>(get<std::uint64_t>(body, 21 + name));
+  if (length != bare) {
+    Curve::Means& means = stored.means.emplace();
+    for (std::size_t i = 0; i < means.values.size(); ++i)
+      means.values[i] = std::bit_cast<float>(get<std::uint32_t>(body, bare + 4 * i));
+    means.count = get<std::uint32_t>(body, bare + 8);
+  }
   at += 8 + length;
-  return point;
+  return stored;
 }
 
 CurveValue to_value(const CurvePoint& point) {
   return {point.attempt, point.step, point.time, point.value};
 }
 
-std::string file_header() {
+std::string file_header(std::uint32_t format = kCurvesFormat) {
   std::string out(kMagic);
-  put<std::uint32_t>(out, kCurvesFormat);
+  put<std::uint32_t>(out, format);
   return out;
+}
+
+void take(Curve& curve, const StoredPoint& stored) {
+  const CurveValue value = to_value(stored.point);
+  if (!stored.means) {
+    curve.add(value);
+  } else if (stored.means->count == kLostMark) {
+    curve.add_lost(value);
+  } else {
+    curve.add(Curve::Point{value, *stored.means});
+  }
 }
 
 // False: the file is not as it should be, and its end may be torn.
@@ -112,11 +146,13 @@ CurveStore::JobCurves& CurveStore::load(const fs::path& folder) {
   JobCurves& job = jobs_[folder.string()];
   job.used = ++uses_;
   const std::string data = read_beginning(file_of(folder), 16 * kFileBytesMax);
-  if (data.substr(0, kFileHeaderBytes) != file_header()) return job;
+  const auto header = data.substr(0, kFileHeaderBytes);
+  if (header != file_header() && header != file_header(kFormatWithoutMeans)) return job;
   std::size_t at = kFileHeaderBytes;
-  while (const auto point = read_point(data, at)) {
-    if (job.curves.size() < kCurvesMax || job.curves.contains(point->name))
-      job.curves[point->name].add(to_value(*point));
+  while (const auto stored = read_point(data, at)) {
+    const std::string& name = stored->point.name;
+    if (job.curves.size() < kCurvesMax || job.curves.contains(name))
+      take(job.curves[name], *stored);
   }
   job.file_bytes = at;
   return job;
@@ -124,8 +160,12 @@ CurveStore::JobCurves& CurveStore::load(const fs::path& folder) {
 
 void CurveStore::rewrite(const fs::path& folder, JobCurves& job) {
   std::string data = file_header();
-  for (const auto& [name, curve] : job.curves)
-    for (const CurveValue& value : curve.values()) append_point(data, name, value);
+  for (const auto& [name, curve] : job.curves) {
+    for (const CurveValue& value : curve.lost())
+      append_point(data, name, value, Curve::Means{.values = {}, .count = kLostMark});
+    for (const Curve::Point& point : curve.points())
+      append_point(data, name, point.value, point.means);
+  }
   const fs::path part = folder / "curves.part";
   if (!write_at(part, 0, data, O_TRUNC)) return;
   if (std::rename(part.c_str(), file_of(folder).c_str()) == 0)
@@ -161,12 +201,20 @@ std::vector<CurveSummary> CurveStore::list(const fs::path& folder) {
 }
 
 Result<std::vector<CurveValue>> CurveStore::read(const fs::path& folder, const std::string& name,
-                                                 std::uint64_t from, std::size_t points_max) {
+                                                 std::uint64_t from, std::size_t points_max,
+                                                 Smoothing smoothing) {
   MutexLock lock(mutex_);
   const JobCurves& job = load(folder);
   const auto at = job.curves.find(name);
   if (at == job.curves.end()) return fail(Code::kNotFound, "the job has no such curve", "name");
-  return at->second.values(from, points_max);
+  return at->second.values(from, points_max, smoothing);
+}
+
+std::vector<CurveValue> CurveStore::lost(const fs::path& folder, const std::string& name) {
+  MutexLock lock(mutex_);
+  const JobCurves& job = load(folder);
+  const auto at = job.curves.find(name);
+  return at == job.curves.end() ? std::vector<CurveValue>() : at->second.lost();
 }
 
 void CurveStore::forget(const fs::path& folder) {

@@ -35,7 +35,11 @@ class CurveStore {
   // NOT_FOUND: the job has no such curve.
   [[nodiscard]] Result<std::vector<CurveValue>> read(const std::filesystem::path& folder,
                                                      const std::string& name, std::uint64_t from,
-                                                     std::size_t points_max);
+                                                     std::size_t points_max,
+                                                     Smoothing smoothing = Smoothing::kNone);
+  // What restarts took back of it (Curve::lost).
+  [[nodiscard]] std::vector<CurveValue> lost(const std::filesystem::path& folder,
+                                             const std::string& name);
   // Forgets what is in memory: the folder has been removed.
   void forget(const std::filesystem::path& folder);
 

@@ -93,10 +93,13 @@ class LogStore {
   LogStore(std::filesystem::path root, LogBounds bounds)
       : root_(std::move(root)), bounds_(bounds) {}
 
+  // ---- log_store_loading.cpp
   void scan();
   void load(const JobKey& key) OW_REQUIRES(writing_);
   void load_if_needed(const JobKey& key);
   [[nodiscard]] static JobState load_folder(const std::filesystem::path& folder, const JobKey& key);
+
+  // ---- log_store.cpp
   [[nodiscard]] std::filesystem::path file(const JobKey& key, Lane lane,
                                            std::uint64_t number) const;
   [[nodiscard]] std::vector<Chunk> plan(const JobKey& key, std::vector<LogEntry>& entries,

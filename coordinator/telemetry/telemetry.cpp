@@ -45,10 +45,15 @@ Result<std::vector<CurveSummary>> Telemetry::list_curves(const JobKey& key) {
 
 Result<std::vector<CurveValue>> Telemetry::read_curve(const JobKey& key, const std::string& name,
                                                       std::uint64_t from_step,
-                                                      std::size_t points_max) {
+                                                      std::size_t points_max, Smoothing smoothing) {
   if (!is_project_folder(key.project))
     return fail(Code::kInvalidArgument, "that is no project's name", "project");
-  return curves_.read(logs_->folder(key), name, from_step, points_max);
+  return curves_.read(logs_->folder(key), name, from_step, points_max, smoothing);
+}
+
+std::vector<CurveValue> Telemetry::lost_values(const JobKey& key, const std::string& name) {
+  if (!is_project_folder(key.project)) return {};
+  return curves_.lost(logs_->folder(key), name);
 }
 
 Telemetry::Watch Telemetry::watch(const JobKey& key, std::function<void()> changed) {

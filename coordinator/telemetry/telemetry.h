@@ -42,7 +42,10 @@ class Telemetry {
   [[nodiscard]] Result<std::vector<CurveValue>> read_curve(const JobKey& key,
                                                            const std::string& name,
                                                            std::uint64_t from_step,
-                                                           std::size_t points_max);
+                                                           std::size_t points_max,
+                                                           Smoothing smoothing = Smoothing::kNone);
+  // What restarts took back of a curve: Curve::lost.
+  [[nodiscard]] std::vector<CurveValue> lost_values(const JobKey& key, const std::string& name);
 
   // Called on the writing thread after each write of that job's lines or points; must not wait, and
   // must not call watch() or let go of a watch. Ends when the returned value goes.

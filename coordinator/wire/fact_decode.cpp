@@ -15,6 +15,12 @@ core::Fact get(const v1::Fact::ClusterCreated& in, Check&) {
   return core::ClusterCreated{in.cluster(), in.seed()};
 }
 
+core::Fact get(const v1::Fact::ClusterRestored& in, Check&) {
+  return core::ClusterRestored{{in.generation(), in.id(), in.backup_turn(),
+                                time_from_unix_ms(in.backup_ms()),
+                                time_from_unix_ms(in.restored_ms())}};
+}
+
 core::Fact get(const v1::Fact::ProjectCreated& in, Check&) {
   return core::ProjectCreated{in.project(), in.actor()};
 }
@@ -221,6 +227,8 @@ core::Fact decode_fact(const v1::Fact& in, Check& check) {
   switch (in.fact_case()) {
     case v1::Fact::kClusterCreated:
       return get(in.cluster_created(), check);
+    case v1::Fact::kClusterRestored:
+      return get(in.cluster_restored(), check);
     case v1::Fact::kProjectCreated:
       return get(in.project_created(), check);
     case v1::Fact::kPriceBookChanged:

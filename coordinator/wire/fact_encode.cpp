@@ -18,6 +18,15 @@ void put(const core::ClusterCreated& fact, v1::Fact& to) {
   out->set_seed(fact.seed);
 }
 
+void put(const core::ClusterRestored& fact, v1::Fact& to) {
+  auto* out = to.mutable_cluster_restored();
+  out->set_generation(fact.generation.number);
+  out->set_id(fact.generation.id);
+  out->set_backup_turn(fact.generation.backup_turn);
+  out->set_backup_ms(unix_ms(fact.generation.backup));
+  out->set_restored_ms(unix_ms(fact.generation.restored));
+}
+
 void put(const core::ProjectCreated& fact, v1::Fact& to) {
   auto* out = to.mutable_project_created();
   out->set_project(fact.project);

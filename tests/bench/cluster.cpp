@@ -15,6 +15,7 @@
 
 #include "common/security/file_io.h"
 #include "common/security/random.h"
+#include "tests/bench/matrices.h"
 
 namespace overwinter::bench {
 namespace {
@@ -25,6 +26,7 @@ constexpr auto kStartWithin = std::chrono::seconds(60);
 constexpr auto kPoll = std::chrono::milliseconds(20);
 constexpr Duration kCallWithin{30'000};
 constexpr std::size_t kSmallFile = 64 * 1024;
+constexpr std::uint64_t kOneTile = 32;  // side of matrices whose product is one unit
 
 std::atomic<bool> g_interrupted{false};
 
@@ -95,6 +97,14 @@ std::string Cluster::coordinator_folder() const {
   return path(with_command_ ? "cluster/coordinator" : "coordinator");
 }
 
+Result<std::string> Cluster::dashboard() const {
+  const auto ports = read_json(coordinator_folder() + "/run/endpoints.json");
+  if (!ports) return fail(ports.error());
+  std::string at = ports->value("dashboard", std::string());
+  if (at.empty()) return fail(Code::kInternal, "the coordinator has no port for the page");
+  return at;
+}
+
 std::string Cluster::log_end(const std::string& file) const {
   std::ifstream in(path(file));
   std::string all((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
@@ -141,7 +151,8 @@ Result<std::unique_ptr<Cluster>> Cluster::up(const Settings& settings, unsigned 
 
 Result<std::unique_ptr<Cluster>> Cluster::up_for_test_workloads(const Settings& settings,
                                                                 unsigned workers,
-                                                                const std::string& device) {
+                                                                const std::string& device,
+                                                                unsigned units_per_second) {
   auto folder = Folder::make();
   if (!folder) return fail(folder.error());
   std::unique_ptr<Cluster> it(new Cluster(settings, std::move(*folder)));
@@ -167,13 +178,15 @@ Result<std::unique_ptr<Cluster>> Cluster::up_for_test_workloads(const Settings& 
                 "the coordinator did not start: " + it->log_end("coordinator.log"));
   }
   for (unsigned i = 1; i <= workers; ++i) {
-    if (Status started = it->start_worker(i, device); !started.ok()) return fail(started);
+    if (Status started = it->start_worker(i, device, units_per_second); !started.ok())
+      return fail(started);
   }
   if (Status all = it->wait_for_workers(workers); !all.ok()) return fail(all);
   return it;
 }
 
-Status Cluster::start_worker(unsigned number, const std::string& device) {
+Status Cluster::start_worker(unsigned number, const std::string& device,
+                             unsigned units_per_second) {
   const std::string name = fmt::format("worker-{}", number);
   v1::CreateJoinFileRequest request;
   request.set_uses(1);
@@ -185,9 +198,14 @@ Status Cluster::start_worker(unsigned number, const std::string& device) {
   if (Status written = write_file_atomically(file, join->join_file()); !written.ok()) {
     return written;
   }
-  auto worker = Running::start({settings_.bin + "/overwinter-worker", "--data-dir", path(name),
-                                "--join", file, "--name", name, "--device", device},
-                               environment_, path(name + ".log"));
+  std::vector<std::string> words{"--data-dir", path(name), "--join",   file,
+                                 "--name",     name,       "--device", device};
+  if (units_per_second > 0) {
+    words.insert(words.end(), {"--test-units-per-second", std::to_string(units_per_second)});
+  }
+  words.insert(words.begin(),
+               settings_.bin + "/" + (units_per_second > 0 ? kTestWorker : "overwinter-worker"));
+  auto worker = Running::start(words, environment_, path(name + ".log"));
   if (!worker) return worker.error();
   running_.push_back(std::move(*worker));
   return Status::success();
@@ -252,6 +270,22 @@ Result<v1::Job> Cluster::run_job(const v1::JobSpec& spec) {
                                      last.state_reason());
   }
   return last;
+}
+
+Result<v1::JobSpec> one_unit_job(Cluster& cluster, const std::string& job) {
+  v1::JobSpec spec;
+  spec.set_project(kProject);
+  spec.set_name(job);
+  spec.mutable_workers()->set_max(1);
+  for (const char* name : {"a.npy", "b.npy"}) {
+    const std::string path = cluster.path(name);
+    if (Status done = write_matrix(path, kOneTile, name[0]); !done.ok()) return fail(done);
+    auto uri = cluster.client().upload(kProject, path, {});
+    if (!uri) return fail(uri.error());
+    (name[0] == 'a' ? spec.mutable_matmul()->mutable_a() : spec.mutable_matmul()->mutable_b())
+        ->assign(*uri);
+  }
+  return spec;
 }
 
 }  // namespace overwinter::bench

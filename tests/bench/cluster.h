@@ -16,6 +16,7 @@ namespace overwinter::bench {
 
 inline constexpr const char* kProject = "default";
 inline constexpr const char* kTestCoordinator = "overwinter-coordinator-test";
+inline constexpr const char* kTestWorker = "overwinter-worker-test";
 
 // A temporary folder that goes with the object.
 class Folder {
@@ -37,9 +38,11 @@ class Cluster {
   [[nodiscard]] static Result<std::unique_ptr<Cluster>> up(const Settings& settings,
                                                            unsigned workers,
                                                            const std::string& device);
-  // The coordinator of the test build, which takes units that do nothing, and shipped workers.
+  // The coordinator of the test build, which takes units that do nothing, and shipped workers; or
+  // those of the test build, of which each tells of so many units a second (0: all that it gets).
   [[nodiscard]] static Result<std::unique_ptr<Cluster>> up_for_test_workloads(
-      const Settings& settings, unsigned workers, const std::string& device);
+      const Settings& settings, unsigned workers, const std::string& device,
+      unsigned units_per_second = 0);
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -49,6 +52,8 @@ class Cluster {
   [[nodiscard]] const std::string& home() const { return folder_.path(); }
   [[nodiscard]] std::string path(const std::string& name) const { return home() + "/" + name; }
   [[nodiscard]] std::string coordinator_folder() const;
+  // HOST:PORT of the page.
+  [[nodiscard]] Result<std::string> dashboard() const;
   // "coordinator", "worker-1", …
   [[nodiscard]] Result<pid_t> pid(const std::string& program) const;
 
@@ -64,7 +69,7 @@ class Cluster {
  private:
   Cluster(Settings settings, Folder folder);
   Status connect(const client::Context& context);
-  Status start_worker(unsigned number, const std::string& device);
+  Status start_worker(unsigned number, const std::string& device, unsigned units_per_second);
   Status wait_for_workers(unsigned workers);
   [[nodiscard]] std::string log_end(const std::string& file) const;
 
@@ -76,6 +81,9 @@ class Cluster {
   client::Credentials credentials_;
   std::unique_ptr<client::Client> client_;
 };
+
+// A product of one unit, its inputs uploaded.
+[[nodiscard]] Result<v1::JobSpec> one_unit_job(Cluster& cluster, const std::string& job);
 
 // True once the user asked to end (SIGINT, SIGTERM).
 [[nodiscard]] bool interrupted();

@@ -3,7 +3,6 @@
     python3 ddp_gpt.py TEXT STEPS      prints {"step_ms": median}
 """
 import json
-import math
 import os
 import socket
 import sys
@@ -16,38 +15,10 @@ import torch  # noqa: E402
 import torch.distributed as dist  # noqa: E402
 import torch.multiprocessing as processes  # noqa: E402
 import torch.nn as nn  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
+
+from gpt_model import Gpt  # noqa: E402
 
 LAYERS, WIDTH, HEADS, CONTEXT, BATCH, RANKS, WARM_UP = 4, 256, 8, 256, 8, 2, 3
-
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.ln_1, self.ln_2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.fc, self.out = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
-        self.behind = torch.ones(CONTEXT, CONTEXT, dtype=torch.bool).triu(1)  # no buffer: gloo takes no booleans
-
-    def forward(self, x):
-        batch, length, _ = x.shape
-        q, k, v = (p.view(batch, length, HEADS, -1).transpose(1, 2) for p in self.qkv(self.ln_1(x)).split(WIDTH, 2))
-        mixed = (q @ k.transpose(-2, -1) / (WIDTH // HEADS) ** 0.5).masked_fill(self.behind, -math.inf).softmax(-1) @ v
-        x = x + self.proj(mixed.transpose(1, 2).reshape(batch, length, WIDTH))
-        return x + self.out(F.gelu(self.fc(self.ln_2(x)), approximate="tanh"))
-
-
-class Gpt(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.wte, self.wpe = nn.Embedding(256, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-        self.h, self.ln_f = nn.ModuleList(Block() for _ in range(LAYERS)), nn.LayerNorm(WIDTH)
-
-    def forward(self, tokens, targets):
-        x = self.wte(tokens) + self.wpe.weight
-        for block in self.h:
-            x = block(x)
-        return F.cross_entropy(F.linear(self.ln_f(x), self.wte.weight).flatten(0, 1), targets.reshape(-1))
 
 
 def train(rank, port, path, steps, answer):
@@ -55,7 +26,7 @@ def train(rank, port, path, steps, answer):
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), GLOO_SOCKET_IFNAME="lo")
     dist.init_process_group("gloo", rank=rank, world_size=RANKS)
     torch.manual_seed(1)
-    net = Gpt()
+    net = Gpt(LAYERS, WIDTH, HEADS, CONTEXT)
     model = nn.parallel.DistributedDataParallel(net, gradient_as_bucket_view=True, broadcast_buffers=False)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1e-4, weight_decay=0.0)
     tokens = np.fromfile(path, dtype=np.uint8).astype(np.int64)

@@ -13,48 +13,12 @@ import struct
 
 import numpy as np
 import torch
-import torch.nn as nn
-import torch.nn.functional as F
+
+from gpt_model import Gpt
 
 FOLDER = "/usr/share/common-licenses"
 LAYERS, WIDTH, HEADS, CONTEXT, BATCH, STEPS = 3, 128, 4, 128, 16, 600
 RATE, WARMUP = 2e-3, 20
-
-
-class Block(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.ln_1, self.ln_2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.qkv, self.proj = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.fc, self.out = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
-
-    def forward(self, x):
-        batch, length, _ = x.shape
-        q, k, v = (p.view(batch, length, HEADS, -1).transpose(1, 2) for p in self.qkv(self.ln_1(x)).split(WIDTH, 2))
-        behind = torch.ones(length, length, dtype=torch.bool).triu(1)
-        mixed = (q @ k.transpose(-2, -1) / (WIDTH // HEADS) ** 0.5).masked_fill(behind, -math.inf).softmax(-1) @ v
-        x = x + self.proj(mixed.transpose(1, 2).reshape(batch, length, WIDTH))
-        return x + self.out(F.gelu(self.fc(self.ln_2(x)), approximate="tanh"))
-
-
-class Gpt(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.wte, self.wpe = nn.Embedding(256, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-        self.h, self.ln_f = nn.ModuleList(Block() for _ in range(LAYERS)), nn.LayerNorm(WIDTH)
-        for name, p in self.named_parameters():
-            if p.dim() == 2:
-                residual = name.endswith(("proj.weight", "out.weight"))
-                nn.init.normal_(p, 0, 0.02 / (math.sqrt(2 * LAYERS) if residual else 1))
-            elif name.endswith("bias"):
-                nn.init.zeros_(p)
-
-    def forward(self, tokens, targets):
-        x = self.wte(tokens) + self.wpe.weight
-        for block in self.h:
-            x = block(x)
-        logits = F.linear(self.ln_f(x), self.wte.weight)
-        return F.cross_entropy(logits.flatten(0, 1), targets.reshape(-1))
 
 
 def read_text():
@@ -113,10 +77,10 @@ def main():
     cut = len(text) - int(0.1 * len(text))
     train, part = text[:cut], text[cut:]
     if arguments.weights:
-        model = Gpt()
+        model = Gpt(LAYERS, WIDTH, HEADS, CONTEXT)
         load(model, arguments.weights)
         print(f"validation loss of {arguments.weights}: {validation_loss(model, part):.4f}")
-    model = Gpt()
+    model = Gpt(LAYERS, WIDTH, HEADS, CONTEXT)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0)
     random = np.random.default_rng(arguments.seed)
     for step in range(STEPS):

@@ -21,7 +21,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 9> kSuites{{
+constexpr std::array<Suite, 10> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",
@@ -33,6 +33,7 @@ constexpr std::array<Suite, 9> kSuites{{
     {"train", "steps of a small GPT by 2 ranks beside PyTorch DDP, start of a gang, checkpoints",
      run_train},
     {"exec", "start of a program of the user's, and its memory limit", run_exec},
+    {"page", "what open pages cost the coordinator, and a submit while many look", run_page},
     {"store", "commits of turns beside plain SQLite", run_store},
 }};
 
@@ -60,8 +61,9 @@ std::optional<int> parse(int argc, char** argv, Options& out) {
   app.add_option("SUITE", out.suite, "which; none lists them");
   app.add_option("-o,--format", out.format, "table or json")
       ->check(CLI::IsMember({"table", "json"}));
-  app.add_option("--runs", out.settings.runs,
-                 "runs of each side (latency: jobs, store: commits, idle: windows of 30 s)")
+  app.add_option(
+         "--runs", out.settings.runs,
+         "runs of each side (latency: jobs, store: commits, idle, page: windows of 30 s or 20 s)")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--n", out.settings.side, "side of square matrices: matmul, gemm, verify")
       ->check(CLI::Range(1, 65'536));

@@ -19,7 +19,6 @@
 #include "overwinter/v1/job.grpc.pb.h"
 #include "tests/bench/cluster.h"
 #include "tests/bench/commits.h"
-#include "tests/bench/matrices.h"
 #include "tests/bench/suites.h"
 
 namespace overwinter::bench {
@@ -35,7 +34,6 @@ constexpr unsigned kWorkers = 2;
 constexpr std::size_t kJobs = 200;
 constexpr std::size_t kWarmUp = 20;
 constexpr std::size_t kCommitsBeforeEach = 5;
-constexpr std::uint64_t kSide = 32;  // one tile: one unit
 constexpr auto kJobWithin = std::chrono::seconds(30);
 
 // One WatchJobs stream of the project, opened before the submits: when each job was first read as
@@ -155,22 +153,6 @@ Result<std::vector<double>> starts_of(const Cluster& cluster, const Times& times
   return starts;
 }
 
-Result<v1::JobSpec> one_unit_job(Cluster& cluster) {
-  v1::JobSpec spec;
-  spec.set_project(kProject);
-  spec.set_name("latency");
-  spec.mutable_workers()->set_max(1);
-  for (const char* name : {"a.npy", "b.npy"}) {
-    const std::string path = cluster.path(name);
-    if (Status done = write_matrix(path, kSide, name[0]); !done.ok()) return fail(done);
-    auto uri = cluster.client().upload(kProject, path, {});
-    if (!uri) return fail(uri.error());
-    (name[0] == 'a' ? spec.mutable_matmul()->mutable_a() : spec.mutable_matmul()->mutable_b())
-        ->assign(*uri);
-  }
-  return spec;
-}
-
 Status submit_one(Cluster& cluster, ProjectWatch& watch, const v1::JobSpec& spec, Times& out) {
   v1::SubmitJobRequest request;
   *request.mutable_spec() = spec;
@@ -210,7 +192,7 @@ Result<SuiteReport> run_latency(const Settings& settings) {
   if (!commits) return fail(commits.error());
   auto watch = ProjectWatch::open((*cluster)->credentials());
   if (!watch) return fail(watch.error());
-  const auto spec = one_unit_job(**cluster);
+  const auto spec = one_unit_job(**cluster, "latency");
   if (!spec) return fail(spec.error());
   Times times;
   Times warm_up;

@@ -1,15 +1,18 @@
 """`overwinter doctor`: on a cluster of one machine, without a coordinator, with too small a token; and over four machines
 (namespaces) with ports blocked between two of them, which it names, and no others."""
 
+import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 import unittest
 
-from harness import Cluster, main, text_of, wait_until
+from harness import BIN, Cluster, main, text_of, wait_until
 from machines import Machines, why_no_machines
 
 WHY_NOT = why_no_machines()
@@ -35,6 +38,8 @@ class OneMachine(unittest.TestCase):
         self.assertRegex(done.stdout, r"(?m)^ok +coordinator +local at 127\.0\.0\.1:\d+ answers")
         self.assertRegex(done.stdout, r"(?m)^ok +workers +2 of 2 ready")
         self.assertRegex(done.stdout, r"(?m)^ok +token +admin of all projects")
+        self.assertRegex(done.stdout, r"(?m)^ok +store +the newest \d+ of \d+ turns are as they were written")
+        self.assertRegex(done.stdout, r"(?m)^(ok|warning) +descriptors +the coordinator ")
         self.assertRegex(done.stdout, r"(?m)^ok +pairs +no two machines")
         report = json.loads(text_of(c.path("report.json")))
         self.assertEqual(len(report["probes"]["hosts"]), 2)
@@ -47,6 +52,46 @@ class OneMachine(unittest.TestCase):
         token = text_of(c.place()["token_file"]).strip()
         self.assertNotIn(token, text_of(c.path("report.json")))
         self.assertEqual(c.json("doctor")["findings"][0]["severity"], "OK")
+
+    def test_the_file_for_others_gives_nothing_away(self):
+        c = self.cluster
+        settings = os.path.join(c.dir, "coordinator/notify.yaml")
+        self.addCleanup(lambda: os.remove(settings))
+        with open(settings, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as f:
+            f.write("hooks:\n  - name: ops\n    url: http://hooks.example.com/services/B0CANARYHOOK\n")
+        c.run("secrets", "set", "CANARY", stdin="C4NARY-OF-A-SECRET\n")
+        named = "ow_" + "C4NARY" * 8  # somebody pasted a token where a name belongs
+        code = c.run("tokens", "create", "--role", "viewer", "--for", named).stdout.strip()
+        with open(c.join_file("canary.join"), encoding="ascii") as f:
+            join = f.read()
+        canaries = ["B0CANARYHOOK", "C4NARY-OF-A-SECRET", named, code, text_of(c.place()["token_file"]).strip(), join,
+                    *(line for line in join.splitlines() if len(line) > 40)]
+        done = c.call("doctor", "-o", c.path("for-others.json"))
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"(?m)^warning +hooks +notify\.yaml: line 3")
+        self.assertEqual(os.stat(c.path("for-others.json")).st_mode & 0o777, 0o600)
+        text = text_of(c.path("for-others.json"))
+        for canary in canaries:
+            self.assertNotIn(canary, text)
+        bundle = json.loads(text)["bundle"]
+        self.assertIn("Linux", bundle["command"]["system"])
+        entries = bundle["audit"]["entries"]
+        self.assertIn("token.create", [e["action"] for e in entries])
+        self.assertIn("[redacted]", json.dumps(entries))  # the name: it was there
+        self.assertNotIn("[redacted]", json.dumps(json.loads(text)["workers"]))
+
+    def test_descriptors_that_run_out(self):
+        c = self.cluster
+        for name, low, check in (("coordinator", 600, ("WARNING", "descriptors", "")),
+                                 ("worker-1", 500, ("WARNING", "descriptors", "workers/worker-1"))):
+            before = resource.prlimit(c.pid(name), resource.RLIMIT_NOFILE)
+            resource.prlimit(c.pid(name), resource.RLIMIT_NOFILE, (low, before[1]))
+            try:
+                found = [f for f in wrong(c.json("doctor")) if f[1] == "descriptors" and f[2] == check[2]]
+            finally:
+                resource.prlimit(c.pid(name), resource.RLIMIT_NOFILE, before)
+            self.assertEqual([f[:3] for f in found], [check], found)
+            self.assertIn(str(low), found[0][3])
 
     def test_a_lost_worker_fails_it(self):
         c = self.cluster
@@ -85,6 +130,26 @@ class OneMachine(unittest.TestCase):
         # A refused one says so by its exit code; none of them fails otherwise.
         self.assertLessEqual(set(codes), {0, 4})
         self.assertIn(0, codes)
+
+
+class DamagedStore(unittest.TestCase):
+    def test_it_is_found_while_the_coordinator_runs_and_by_verify(self):
+        with Cluster(workers=1) as c:
+            data = os.path.join(c.dir, "coordinator")
+            with contextlib.closing(sqlite3.connect(os.path.join(data, "store/log.db"), timeout=30)) as log:
+                log.execute("UPDATE turns SET turn = x'00' WHERE sequence = 2")
+                log.commit()
+            found = [f for f in wrong(c.json("doctor", code=1)) if f[0] == "FAILURE"]
+            self.assertEqual([f[:2] for f in found], [("FAILURE", "store")], found)
+            self.assertIn("turn 2: its content is not what was written", found[0][3])
+            self.assertIn("the store: the log is damaged at turn 2", c.logs(200))
+            # Serving goes on: what is running is in memory, and the end of the log is whole.
+            c.run("tokens", "create", "--role", "viewer", "--for", "vera")
+            c.run("down", "--dir", c.dir)
+            done = subprocess.run([os.path.join(BIN, "overwinter-coordinator"), "--verify", "--data-dir", data], capture_output=True,
+                                  text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 4, done.stdout + done.stderr)
+            self.assertIn("turn 2", done.stderr)
 
 
 class NoCoordinator(unittest.TestCase):

@@ -38,11 +38,12 @@ class Cluster:
     """`overwinter up` in a folder of its own. Use as a context manager.
 
     coordinator_switches: given to overwinter-coordinator-test, which then stands for the shipped one. env: more
-    variables for all programs. prepare: called with the cluster before anything is started.
+    variables for all programs. prepare: called with the cluster before anything is started. coordinator_descriptors:
+    how many files and sockets the coordinator may have open.
     """
 
     def __init__(self, workers=2, devices=("cpu:memory=512MiB,threads=1",), bin_dir=BIN, coordinator_switches=(),
-                 env=(), prepare=None):
+                 env=(), prepare=None, coordinator_descriptors=None):
         self.home = tempfile.mkdtemp(prefix="overwinter-test-")
         self.dir = os.path.join(self.home, "cluster")
         self.bin = bin_dir
@@ -54,19 +55,20 @@ class Cluster:
         self.env["XDG_CONFIG_HOME"] = os.path.join(self.home, "config")
         self.env["HOME"] = self.home
         self.env.update(env)
-        if coordinator_switches:
-            self.bin = self.programs_with(coordinator_switches)
+        if coordinator_switches or coordinator_descriptors:
+            self.bin = self.programs_with(coordinator_switches, coordinator_descriptors)
 
-    def programs_with(self, switches):
-        """A folder of the shipped programs whose coordinator is the one for tests, with `switches`."""
+    def programs_with(self, switches, descriptors=None):
+        """A folder of the shipped programs whose coordinator is the one for tests, with `switches`, if there are any."""
         folder = os.path.join(self.home, "bin")
         os.mkdir(folder)
         shutil.copy(os.path.join(BIN, "overwinter"), folder)  # a copy: it starts what lies beside it
-        for name, command in (("overwinter-coordinator", ["overwinter-coordinator-test", *switches]),
-                              ("overwinter-worker", ["overwinter-worker"])):
+        coordinator = ["overwinter-coordinator-test" if switches else "overwinter-coordinator", *switches]
+        for name, command in (("overwinter-coordinator", coordinator), ("overwinter-worker", ["overwinter-worker"])):
             path = os.path.join(folder, name)
+            limit = f"ulimit -n {descriptors}\n" if descriptors and name == "overwinter-coordinator" else ""
             with open(path, "w", encoding="ascii") as f:
-                f.write(f'#!/bin/sh\nexec {BIN}/{" ".join(command)} "$@"\n')
+                f.write(f'#!/bin/sh\n{limit}exec {BIN}/{" ".join(command)} "$@"\n')
             os.chmod(path, 0o755)
         return folder
 

@@ -120,12 +120,12 @@ class Machines:
     def ready(self):
         return [w for w in self.json("workers", "list")["workers"] if w["state"] == "READY"]
 
-    def serve(self):
+    def serve(self, *options):
         """README, "A second machine": the coordinator's side."""
         c = self.cluster
         data = c.path("coordinator")
         self.start("c", "overwinter-coordinator", "--data-dir", data, "--name", self.host, "--listen-people",
-                   self.host + ":7600", "--listen-workers", self.host + ":7602")
+                   self.host + ":7600", "--listen-workers", self.host + ":7602", *options)
         token = os.path.join(data, "admin.token")
         wait_until("the coordinator serves", lambda: os.path.exists(os.path.join(data, "run", "endpoints.json")), 30)
         c.env.update(OVERWINTER_ADDRESS=self.host + ":7600", OVERWINTER_TOKEN=text_of(token).strip(),

@@ -2,8 +2,10 @@
 import os
 import re
 
+import readmes
 import rules
 import source_text
+import unnamed
 
 TOP_FOLDERS = ("proto", "common", "coordinator", "worker", "client", "tests", "deploy", "cmake")
 PROGRAMS = ("common", "coordinator", "worker", "client")
@@ -223,9 +225,11 @@ def check_room_list(tree):
     """The build links along the same tables."""
     path = "cmake/room_list.cmake"
     text = re.sub(r"#[^\n]*", "", tree.text.get(path, ""))
+    linked = {}  # room -> what it links, by way of others too: those stand above it
     for match in re.finditer(r"\broom\(([^)]*)\)", text):
         room, *words = match.group(1).split()
         line = _line(text, match)
+        linked[room] = set()
         if room not in rules.MAY_USE:
             yield path, line, f"{room} is no room of the table"
             continue
@@ -235,12 +239,15 @@ def check_room_list(tree):
                 kind = word
             elif kind == "USES":
                 used = "proto" if word == "overwinter/proto" else word
+                linked[room] |= {used} | linked.get(used, set())
                 if used not in rules.MAY_USE[room]:
                     yield path, line, f"{room} may not use {used}"
             elif kind == "LIBRARIES":
                 library = rules.LINKED.get(word)
                 if library is None or not library_allowed(room + "/x.cpp", library):
                     yield path, line, f"{room} may not link {word}"
+        for used in sorted(source_text.rooms_used(tree, room) & rules.MAY_USE[room] - linked[room]):
+            yield path, line, f"{room} includes from {used} and does not link it"
 
 
 def check_file_sizes(tree):
@@ -279,8 +286,11 @@ def check_pragma_once(tree):
 
 def check_readmes(tree):
     for room in tree.rooms:
-        if room + "/README.md" not in tree.text:
+        text = tree.text.get(room + "/README.md")
+        if text is None:
             yield room, 1, "has no README.md"
+        elif not text.startswith(f"# {room}"):
+            yield room + "/README.md", 1, f'does not begin with "# {room}"'
 
 
 def check_tests_mirror(tree):
@@ -362,8 +372,11 @@ CHECKS = {
     "names": check_names,
     "pragma_once": check_pragma_once,
     "readme": check_readmes,
+    "readme_names": readmes.check_names,
+    "may_use": readmes.check_may_use,
     "mirror": check_tests_mirror,
     "banned_words": check_banned_words,
     "no_sleep": check_no_sleeping,
     "portable": check_portable,
+    "unnamed": unnamed.check_unnamed,
 }

@@ -12,16 +12,18 @@ import rules
 import source_text
 
 GOOD = {
-    "common/base/README.md": "base\n",
+    "common/base/README.md": "# common/base\nUses: the standard library.\n",
     "common/base/result.h": "#pragma once\n#include <string>\n#include <fmt/core.h>\n",
     "common/base/result.cpp": '#include "common/base/result.h"\n#include <unistd.h>\n',
-    "common/security/README.md": "security\n",
+    "common/security/README.md": "# common/security\n`token.h` is `common/security/token.h`. May use: base (`result.h`); `openssl/evp.h`.\n",
     "common/security/token.h": '#pragma once\n#include "common/base/result.h"\n',
     "common/security/token.cpp": '#include "common/security/token.h"\n#include <openssl/evp.h>\n',
-    "coordinator/core/README.md": "core\n",
+    "coordinator/core/README.md": "# coordinator/core: x\nOne `known`, `core::known()`. May use `common/base`.\n",
     "coordinator/core/event.h": '#pragma once\n#include "common/base/result.h"\n',
-    "coordinator/core/event.cpp": '#include "coordinator/core/event.h"\n// rand() is for others\n',
-    "coordinator/rpc/README.md": "rpc\n",
+    "coordinator/core/event.cpp": '#include "coordinator/core/event.h"\n// rand() is for others\n'
+                                  "namespace a {\nnamespace {\nint known(int);\n}\n}\n",
+    "coordinator/core/main.cpp": "namespace a {\nnamespace {\nint known() { return 1; }\n}\n}\n",
+    "coordinator/rpc/README.md": "# coordinator/rpc\n\nMay use: core,\nproto; and, beyond that, `common/rpc`. No notify.\n",
     "coordinator/rpc/job_service.h":
         '#pragma once\n#include "overwinter/v1/job.grpc.pb.h"\n#include <grpcpp/grpcpp.h>\n',
     "coordinator/rpc/job_service.cpp":
@@ -32,7 +34,7 @@ GOOD = {
     "tests/support/builders.h": '#pragma once\n#include "coordinator/core/event.h"\n',
     "deploy/quick-start.sh": "sleep 1\n",
     "cmake/room_list.cmake": "room(common/base LIBRARIES fmt::fmt)\n"
-                             "room(coordinator/core USES common/base)\n",
+                             "room(coordinator/core JOIN USES common/base)\n",
 }
 
 
@@ -75,6 +77,15 @@ PLANTED = [
     ("room_list", "cmake/room_list.cmake", "+room(common/domain\n  LIBRARIES SQLite::SQLite3)\n",
      "may not link SQLite::SQLite3"),
     ("room_list", "cmake/room_list.cmake", "+room(common/other)\n", "no room of the table"),
+    ("room_list", "cmake/room_list.cmake", "+room(common/security LIBRARIES OpenSSL::SSL)\n",
+     "includes from common/base and does not link it"),
+    ("readme_names", "coordinator/core/README.md", "+`events.cpp`\n", "no file of this tree"),
+    ("readme_names", "coordinator/core/README.md", "+`rpc/event.h` turns\n", "no file of this tree"),
+    ("readme_names", "coordinator/core/README.md", "+`Gone::unknown()`\n", "stands nowhere in the code"),
+    ("may_use", "coordinator/core/README.md", "core\n", "does not say what the room may use"),
+    ("may_use", "coordinator/core/README.md", "Uses: base, store.\n", "says that it may use coordinator/store"),
+    ("may_use", "coordinator/core/README.md", "Uses: the (base) standard library.\n",
+     "does not say that it uses common/base"),
     ("file_size", "common/base/long.cpp", "// x\n" * 801, "801 lines, at most 800"),
     ("function_size", "common/base/long.cpp", body(71), "71 lines, at most 70: int f()"),
     ("function_size", "common/base/long.cpp",
@@ -85,6 +96,7 @@ PLANTED = [
     ("names", "deploy/Quick.sh", "\n", "snake_case"),
     ("pragma_once", "common/base/bare.h", "// #pragma twice\n", "no #pragma once"),
     ("readme", "common/domain/x.h", "#pragma once\n", "no README.md"),
+    ("readme", "common/base/README.md", "#common / base\n", "does not begin with"),
     ("mirror", "tests/unit/common/base/other_test.cpp", "\n", "mirrors no file of common/base"),
     ("mirror", "tests/unit/result_test.cpp", "\n", "mirrors no file of any room"),
     ("banned_words", "common/base/result.h", "+// TO" "DO: more\n", "finish it"),
@@ -98,6 +110,18 @@ PLANTED = [
     ("no_sleep", "tests/integration/kill.sh", "run & sleep 1\n", "a test sleeps"),
     ("portable", "cmake/compiler.cmake", "add_compile_options(-march=" "native)\n", "at run time"),
 ]
+
+
+IN_A = "namespace a {\nnamespace {\n%s\n}\n}\n"
+PLANTED += [("unnamed", "coordinator/core/fact.cpp", IN_A % text, text_said) for text, text_said in (
+    ("bool known(const T& t) {\n  return t;\n}", "known stands in coordinator/core/event.cpp too"),
+    ("template <class T, class U = V<T>>\nstd::vector<T> known(T);", "known stands in"),
+    ("[[nodiscard]] constexpr int known(int x) noexcept { return x; }", "known stands in"),
+    ("constexpr int known = 3;", "known stands in"),
+    ("const std::map<int, T> known{{1, {2}}, {3, {4}}};", "known stands in"),
+    ("struct known {\n  int other = 0;\n};", "known stands in"),
+)] + [("unnamed", "coordinator/core/fact.cpp", "namespace a {\nstatic int known(int x) { return x; }\n}\n",
+       "known stands in")]
 
 
 def write(root, files):
@@ -127,7 +151,7 @@ class LayoutChecks(unittest.TestCase):
                 files[path] = files.get(path, "") + text[1:] if text.startswith("+") else text
                 found = found_in(files, check)
                 self.assertEqual([f[1] for f in found], [os.path.dirname(path)
-                                 if check in ("rooms", "readme") else path])
+                                 if check in ("rooms", "readme") and path.endswith(".h") else path])
                 self.assertIn(said, found[0][3])
 
     def test_the_line_is_the_one_of_the_violation(self):
@@ -148,6 +172,23 @@ class LayoutChecks(unittest.TestCase):
         both = '#include "coordinator/core/event.h"\n#include "coordinator/core/fact.h"\n'
         files["tests/unit/coordinator/core/replay_test.cpp"] = both
         self.assertEqual(found_in(files, "mirror"), [])
+
+    def test_what_others_may_call_too_is_no_name_of_its_own(self):
+        files = dict(GOOD)
+        for text in ("namespace a {\nint known(int x) { return x; }\n}\n",
+                     "namespace a {\nstruct S {\n  static int known();\n  int of = known();\n};\n}\n",
+                     "namespace a {\nint S::known(int x) {\n  return known(x);\n}\n}\n",
+                     "namespace b {\nnamespace {\nint known();\n}\n}\n",
+                     IN_A % "int other(int known) {\n  const int known = 1;\n  return known;\n}",
+                     IN_A % "using known = int;\nint x[] = {known(1), known(2)};"):
+            files["coordinator/core/fact.cpp"] = text
+            self.assertEqual(found_in(files, "unnamed"), [], text)
+
+    def test_rooms_that_are_not_joined_may_repeat_names(self):
+        files = dict(GOOD)
+        for name in ("token", "other"):
+            files[f"common/security/{name}.cpp"] = IN_A % "int known();"
+        self.assertEqual(found_in(files, "unnamed"), [])
 
     def test_wiring_may_include_from_tests_in_the_test_build_alone(self):
         files = dict(GOOD)

@@ -40,15 +40,20 @@ MAY_USE = {
         "coordinator/core", "coordinator/store", "coordinator/artifacts", "coordinator/telemetry",
         "coordinator/notify", "coordinator/ledger", "coordinator/policy", SPEC, PLAN, VERIFY, FORMATS,
         WIRE, SECURITY, "proto", BASE, DOMAIN},
+    # A room that the table of rooms does not have: it reads what several rooms keep and nobody else reads as files, and
+    # is used by rpc (a backup) and by app (a restore). runtime: which uploaded files a job reads.
+    "coordinator/backup": {"coordinator/runtime", "coordinator/store", "coordinator/artifacts", "coordinator/core",
+                           FORMATS, SECURITY, BASE, DOMAIN},
     # ledger, plan, formats: price books, shapes to plan by and headers of matrices cross it.
     "coordinator/rpc": {
         "coordinator/runtime", "coordinator/core", "coordinator/ledger", "coordinator/wire",
-        "coordinator/store", "coordinator/artifacts", "coordinator/secrets", "coordinator/telemetry", SPEC,
-        PLAN, FORMATS, WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
+        "coordinator/store", "coordinator/artifacts", "coordinator/backup", "coordinator/secrets",
+        "coordinator/telemetry", SPEC, PLAN, FORMATS, WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
     "coordinator/dashboard": {
         "coordinator/runtime", "coordinator/core", "coordinator/wire", "coordinator/store",
         "coordinator/artifacts", "coordinator/telemetry", WIRE, SECURITY, "proto", BASE, DOMAIN},
-    "coordinator/notify": {BASE, DOMAIN, SECURITY},
+    # ledger: what an idle machine has cost, exactly. spec: its bounded reader of YAML, for notify.yaml.
+    "coordinator/notify": {"coordinator/ledger", SPEC, BASE, DOMAIN, SECURITY},
     "worker/core": {BASE, DOMAIN},
     "worker/memory": {BASE},
     "worker/kernels": {"worker/memory", PLAN, BASE},
@@ -75,9 +80,12 @@ MAY_USE = {
     # port through which a product reads its blocks.
     "worker/rpc": {"worker/runtime", "worker/core", "worker/matmul", PLAN, WIRE, RPC, SECURITY, "proto", BASE, DOMAIN},
     "client/sdk": {SPEC, FORMATS, RPC, WIRE, SECURITY, "proto", BASE, DOMAIN},
+    # A room that the table of rooms does not have: the client's only HTTP, between a browser and the dashboard;
+    # sdk and cli stay without Beast.
+    "client/forward": {SECURITY, BASE},
 }
 # plan: facts of local data files, looked at by the code that the coordinator has for stored ones.
-MAY_USE["client/cli"] = {"client/sdk", PLAN} | MAY_USE["client/sdk"]
+MAY_USE["client/cli"] = {"client/sdk", "client/forward", PLAN} | MAY_USE["client/sdk"]
 
 
 def _all_of(*programs):
@@ -136,11 +144,14 @@ MAY_INCLUDE = {
     # client/sdk holds the stubs of the services that it calls; wire turns a grpc::Status into ours.
     "grpc": {SECURITY, WIRE, RPC, "coordinator/rpc", "worker/rpc", "client/sdk"},
     "sqlite": {"coordinator/store"},
-    "beast": {"coordinator/dashboard", "client/cli"},
+    # notify: webhooks by the library that the dashboard has, instead of libcurl.
+    "beast": {"coordinator/dashboard", "coordinator/notify", "client/forward"},
     "url": {"coordinator/dashboard", "client/cli"},
-    # store and artifacts chain and name what they keep by digest; formats is where a digest is made.
-    "openssl": {SECURITY, RPC, "coordinator/rpc", "worker/rpc", "client/cli", FORMATS,
-                "coordinator/store", "coordinator/artifacts"},
+    # coordinator/dashboard: by the server name that a client asks for it shows one certificate or the other.
+    # store and artifacts chain and name what they keep by digest; formats is where a digest is made. client/forward:
+    # Asio hands it the server's certificate as OpenSSL's.
+    "openssl": {SECURITY, RPC, "coordinator/rpc", "worker/rpc", "client/cli", "client/forward", FORMATS,
+                "coordinator/dashboard", "coordinator/store", "coordinator/artifacts"},
     # client/sdk: the client's own configuration file.
     "yaml": {SPEC, "client/sdk"},
     # Patterns of metrics are the user's: RE2 takes linear time and bounded memory, whatever they are.
@@ -152,7 +163,7 @@ MAY_INCLUDE = {
                # Checksums of records in segments.
                "coordinator/telemetry"},
     "seccomp": {"worker/exec"},
-    "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "coordinator/app",
+    "json": {SPEC, FORMATS, SECURITY, "coordinator/dashboard", "coordinator/app", "coordinator/notify",
              "coordinator/rpc", "worker/app", "worker/rpc", "client/sdk", "client/cli"},
     "cli": {"coordinator/app", "worker/app", "client/cli"},
     "spdlog": {BASE},

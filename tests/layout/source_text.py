@@ -75,3 +75,17 @@ def functions(text):
                 start = at + 1
         elif not inside:
             start = at + 1
+
+
+def rooms_used(tree, room):
+    """The rooms that the files of a room include from, "proto" for generated headers."""
+    used = set()
+    for path in tree.code:
+        if path.rsplit("/", 1)[0] != room:
+            continue
+        for _, style, target in tree.includes[path]:
+            if target.endswith(".pb.h"):
+                used.add("proto")
+            elif style == "quoted":
+                used.add("/".join(target.split("/")[:2]))
+    return used - {room}

@@ -11,12 +11,6 @@ using core::JobState;
 
 // Between a deadline and the step that acts on it: events queue behind turns in commit.
 constexpr Duration kStepDelay{200};
-// Beyond stop_time, as in invariants_facts.cpp.
-constexpr Duration kStopMargin{5000};
-
-std::string text(const SeatKey& k) {
-  return fmt::format("seat {}/{}/{}", k.job.value(), k.attempt, k.number);
-}
 
 // The worker that an event speaks for, and the incarnation it claims.
 struct Speaker {
@@ -34,6 +28,10 @@ std::optional<Speaker> speaker_of(const core::Event& event) {
 }
 
 }  // namespace
+
+std::string seat_text(const SeatKey& key) {
+  return fmt::format("seat {}/{}/{}", key.job.value(), key.attempt, key.number);
+}
 
 Invariants::Invariants(core::SchedulerConfig config, const Truth& truth)
     : config_(config), truth_(truth) {}
@@ -118,7 +116,8 @@ void Invariants::check_welcome(const core::WorkerHello& hello, const core::Outco
       const bool held =
           seat != nullptr && seat->worker == hello.worker && seat->incarnation == hello.incarnation;
       require(held != (dropped.count(said.seat) > 0), rule::kWelcome, [&] {
-        return text(said.seat) + (held ? " is held and dropped" : " is not held and not dropped");
+        return seat_text(said.seat) +
+               (held ? " is held and dropped" : " is not held and not dropped");
       });
     }
   }
@@ -204,19 +203,20 @@ void Invariants::check_job(Time now, const core::Job& job) const {
 void Invariants::check_seat(Time now, const core::Job& job, const core::Seat& seat) const {
   const auto found = seats_.find(seat.key);
   require(found != seats_.end() && found->second.worker == seat.worker, rule::kReplay,
-          [&] { return text(seat.key) + " is not what its facts say"; });
+          [&] { return seat_text(seat.key) + " is not what its facts say"; });
   const ShadowSeat& shadow = found->second;
   require(seat.charged == shadow.charged && seat.used_charged == shadow.used_charged, rule::kBill,
-          [&] { return text(seat.key) + ": its bill is not the sum of its slices"; });
+          [&] { return seat_text(seat.key) + ": its bill is not the sum of its slices"; });
   const ledger::Int128 rest = ledger::Int128{seat.device_price_per_hour.micros} *
                               (seat.funded_for - seat.used_charged).count() * shadow.share_ppm;
-  require(seat.reserved.units == seat.charged.units + rest, rule::kReserved,
-          [&] { return text(seat.key) + ": another sum is reserved than its funds may cost"; });
+  require(seat.reserved.units == seat.charged.units + rest, rule::kReserved, [&] {
+    return seat_text(seat.key) + ": another sum is reserved than its funds may cost";
+  });
   if (!seat.stopping || !shadow.stop_by) return;
   const auto worker = workers_.find(seat.worker);
   if (worker == workers_.end() || !worker->second.connected) return;  // its silence decides
   require(now <= *shadow.stop_by + kStepDelay, rule::kStopDeadline, [&] {
-    return fmt::format("{} of job state {} is there {} ms after it", text(seat.key),
+    return fmt::format("{} of job state {} is there {} ms after it", seat_text(seat.key),
                        static_cast<int>(job.state), (now - *shadow.stop_by).count());
   });
 }
@@ -313,13 +313,14 @@ void Invariants::check_leaving(const core::Effect& effect) const {
   } else if (const auto* o = std::get_if<core::OfferSeat>(&effect)) {
     require(state_.find_seat(o->seat) != nullptr || jobs_.count(o->seat.job) > 0 ||
                 forgotten_.count(o->seat.job) > 0,
-            rule::kAcknowledged, [&] { return text(o->seat) + " is offered and not durable"; });
+            rule::kAcknowledged,
+            [&] { return seat_text(o->seat) + " is offered and not durable"; });
   } else if (const auto* w = std::get_if<core::Welcome>(&effect)) {
     for (const core::FundSeat& kept : w->keep) {
       const core::Seat* seat = state_.find_seat(kept.seat);
       if (seat == nullptr) continue;  // ended in a later turn that is committed too
       require(kept.funded_for <= seat->funded_for, rule::kFunding,
-              [&] { return text(kept.seat) + " is told more than its funds"; });
+              [&] { return seat_text(kept.seat) + " is told more than its funds"; });
     }
   }
 }

@@ -32,6 +32,11 @@ class Truth {
   [[nodiscard]] virtual std::int64_t gang_active_at_ms(JobId job) const = 0;
 };
 
+// Beyond stop_time, for the way of an order and of its answer.
+inline constexpr Duration kStopMargin{5000};
+
+[[nodiscard]] std::string seat_text(const SeatKey& key);
+
 class Invariants {
  public:
   Invariants(core::SchedulerConfig config, const Truth& truth);
@@ -139,11 +144,13 @@ class Invariants {
   void on(Time now, const core::SeatFunded& f, bool live);
   void on(Time now, const core::SeatStopping& f, bool live);
   void on(Time now, const core::SeatReleased& f, bool live);
+  void check_silence(Time now, const core::WorkerStateChanged& f, const ShadowWorker& worker) const;
+
+  // ---- invariants_money.cpp
   void on(Time now, const core::UsageCharged& f, bool live);
   void on(Time now, const core::MachineCharged& f, bool live);
   // Books set before `books_from` do not count.
   void check_cuts(Time from, Time to, Time books_from, const char* what) const;
-  void check_silence(Time now, const core::WorkerStateChanged& f, const ShadowWorker& worker) const;
   // At `at`: what it costs an hour, and for how long at the least.
   [[nodiscard]] std::pair<Money, Duration> price_of_machine(const ShadowWorker& worker,
                                                             Time at) const;

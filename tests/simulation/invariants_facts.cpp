@@ -11,13 +11,6 @@ namespace {
 using core::JobState;
 using core::WorkerState;
 
-// Beyond stop_time, for the way of the order and of its answer.
-constexpr Duration kStopMargin{5000};
-
-std::string text(const SeatKey& k) {
-  return fmt::format("seat {}/{}/{}", k.job.value(), k.attempt, k.number);
-}
-
 }  // namespace
 
 void Invariants::apply(Time now, const core::Fact& fact, bool live) {
@@ -191,7 +184,7 @@ void Invariants::on(Time, const core::UnitsDone& f, bool live) {
     return;
   }
   require(seats_.count(f.seat) > 0, rule::kUnitByHeldSeat,
-          [&] { return text(f.seat) + " is not held"; });
+          [&] { return seat_text(f.seat) + " is not held"; });
   for (const UnitRange& range : f.units.ranges()) {
     for (UnitNumber unit = range.begin; unit < range.end; ++unit) {
       require(truth_.landed(f.job, unit), rule::kUnitLanded, [&] {
@@ -226,7 +219,7 @@ void Invariants::on(Time now, const core::SeatGranted& f, bool) {
   require(use.threads <= device.threads, rule::kDeviceBudget,
           [&] { return fmt::format("{} threads of {}", use.threads, device.threads); });
   require(seats_.count(f.seat) == 0, rule::kSlices,
-          [&] { return text(f.seat) + " was granted twice"; });
+          [&] { return seat_text(f.seat) + " was granted twice"; });
   check_granted(f);
   ShadowSeat seat;
   seat.price = f.device_price_per_hour;
@@ -244,9 +237,9 @@ void Invariants::on(Time now, const core::SeatGranted& f, bool) {
 void Invariants::on(Time, const core::SeatFunded& f, bool) {
   const auto seat = seats_.find(f.seat);
   require(seat != seats_.end(), rule::kFunding,
-          [&] { return text(f.seat) + " is funded and not held"; });
+          [&] { return seat_text(f.seat) + " is funded and not held"; });
   require(f.funded_for >= seat->second.funded_for, rule::kFunding,
-          [&] { return text(f.seat) + " lost funds that its worker may already use"; });
+          [&] { return seat_text(f.seat) + " lost funds that its worker may already use"; });
   seat->second.funded_for = f.funded_for;
   if (f.device_price_per_hour) seat->second.price = *f.device_price_per_hour;
 }
@@ -260,16 +253,16 @@ void Invariants::on(Time now, const core::SeatStopping& f, bool live) {
 
 void Invariants::on(Time now, const core::SeatReleased& f, bool live) {
   const auto found = seats_.find(f.seat);
-  require(found != seats_.end(), rule::kBill, [&] { return text(f.seat) + " ended twice"; });
+  require(found != seats_.end(), rule::kBill, [&] { return seat_text(f.seat) + " ended twice"; });
   const ShadowSeat& seat = found->second;
   require(f.used <= seat.funded_for, rule::kFunding, [&] {
-    return fmt::format("{} used {} ms of {}", text(f.seat), f.used.count(),
+    return fmt::format("{} used {} ms of {}", seat_text(f.seat), f.used.count(),
                        seat.funded_for.count());
   });
   require(f.used <= now - seat.granted_at, rule::kBill,
-          [&] { return text(f.seat) + " used more than the time that passed"; });
+          [&] { return seat_text(f.seat) + " used more than the time that passed"; });
   require(seat.used_charged == f.used, rule::kBill, [&] {
-    return fmt::format("{} used {} ms and was charged for {}", text(f.seat), f.used.count(),
+    return fmt::format("{} used {} ms and was charged for {}", seat_text(f.seat), f.used.count(),
                        seat.used_charged.count());
   });
   if (live && reported_end_ && reported_end_->seat == f.seat) {
@@ -277,8 +270,8 @@ void Invariants::on(Time now, const core::SeatReleased& f, bool live) {
         std::min({reported_end_->used, seat.funded_for,
                   std::chrono::duration_cast<Duration>(now - seat.granted_at)});
     require(f.used == std::max(expected, Duration(0)), rule::kBill, [&] {
-      return fmt::format("{} reported {} ms and is billed for {}", text(f.seat), expected.count(),
-                         f.used.count());
+      return fmt::format("{} reported {} ms and is billed for {}", seat_text(f.seat),
+                         expected.count(), f.used.count());
     });
   }
   check_waste(f, seat);
@@ -295,121 +288,6 @@ void Invariants::on(Time now, const core::SeatReleased& f, bool live) {
     --use.seats;
   }
   seats_.erase(found);
-}
-
-// ---- money
-
-void Invariants::check_cuts(Time from, Time to, Time books_from, const char* what) const {
-  require(from <= to, rule::kSlices, [&] { return std::string(what) + " ends before it begins"; });
-  require(to <= next_month_start(from), rule::kMonthCut, what);
-  const auto set = books_.upper_bound(std::max(from, books_from));  // the next book that was set
-  require(set == books_.end() || to <= set->first, rule::kPriceCut, what);
-  if (set == books_.begin() || from < books_from) return;
-  const auto change = std::prev(set)->second.next_change(from);
-  require(!change || to <= *change, rule::kPriceCut, what);
-}
-
-void Invariants::on(Time now, const core::UsageCharged& f, bool) {
-  const auto found = seats_.find(f.seat);
-  require(found != seats_.end(), rule::kTerminalFinal,
-          [&] { return text(f.seat) + " is charged and not held"; });
-  ShadowSeat& seat = found->second;
-  require(f.to <= now, rule::kSlices, "a slice of the future");
-  require(f.from >= seat.slice_end, rule::kSlices,
-          [&] { return text(f.seat) + " is charged twice for one time"; });
-  require(seat.used_charged + f.used <= seat.funded_for, rule::kFunding, [&] {
-    return fmt::format("{} is billed for more than {} ms", text(f.seat), seat.funded_for.count());
-  });
-  require(f.used <= f.to - f.from, rule::kSlices,
-          [&] { return text(f.seat) + ": a slice holds more use than time"; });
-  check_cuts(f.from, f.to, f.from, "a slice of a seat");
-  const ledger::Int128 expected =
-      ledger::Int128{f.device_price_per_hour.micros} * f.used.count() * seat.share_ppm;
-  require(f.charge.units == expected, rule::kBill,
-          [&] { return text(f.seat) + ": charge is not price x use x share"; });
-  ShadowWorker& worker = workers_[seat.worker];
-  // A rise may be kept from it (its cap), a fall never.
-  const auto book = books_.upper_bound(f.from);
-  if (book != books_.begin() && !worker.own_price) {
-    const auto entry = std::prev(book)->second.find(
-        f.from, worker.machine.devices[seat.device].kind, worker.supplier, worker.spot);
-    require(f.used == Duration(0) || f.device_price_per_hour <= (entry ? entry->per_hour : Money{}),
-            rule::kBill, [&] { return text(f.seat) + ": a slice costs more than its price"; });
-  }
-  seat.slice_end = f.to;
-  seat.used_charged += f.used;
-  seat.charged += f.charge;
-  ShadowJob& job = jobs_[f.seat.job];
-  require(!is_terminal(job.state), rule::kTerminalFinal, "a bill moved after the job's end");
-  job.charged += f.charge;
-  charged_ += f.charge;
-  require(!job.cap || job.charged <= ledger::charge_of(*job.cap), rule::kCap,
-          [&] { return fmt::format("job {} passed its cap", f.seat.job.value()); });
-  worker.open_jobs += f.charge;
-  if (f.charge.units != 0) worker.seat_slices.push_back({f.from, f.to, f.charge});
-}
-
-std::pair<Money, Duration> Invariants::price_of_machine(const ShadowWorker& worker, Time at) const {
-  std::pair<Money, Duration> cost{Money{}, Duration(0)};
-  auto book = books_.upper_bound(at);
-  if (book != books_.begin()) {
-    --book;
-    for (const DeviceInfo& device : worker.machine.devices) {
-      const auto entry = book->second.find(at, device.kind, worker.supplier, worker.spot);
-      if (!entry) continue;
-      cost.first = cost.first + entry->per_hour;
-      cost.second = std::max(cost.second, entry->minimum);
-    }
-  }
-  if (worker.own_price) cost.first = *worker.own_price;
-  return cost;
-}
-
-// Each slice of a machine holds exactly what its seats were charged for that time: nothing of an
-// earlier slice, nothing of a later one.
-void Invariants::on(Time now, const core::MachineCharged& f, bool) {
-  ShadowWorker& worker = workers_[f.worker];
-  const auto id = f.worker.value();
-  const core::Worker* known = state_.find_worker(f.worker);
-  const bool leaving = known != nullptr && known->removing && known->seats.empty();
-  // Beyond now only what is left of its minimum, when it is removed.
-  require(f.from == worker.slice_from && f.from <= f.to && (f.to <= now || leaving),
-          rule::kMachines,
-          [&] { return fmt::format("a gap or an overlap in the cost of machine {}", id); });
-  // Before its first Hello it has no devices and so no price that may change.
-  const Time connected = worker.first_connected.value_or(now);
-  check_cuts(f.from, f.to, connected, "a slice of a machine");
-  if (connected <= f.from || books_.upper_bound(f.from) == books_.upper_bound(connected)) {
-    const ledger::Charge expected =
-        ledger::charge_for(price_of_machine(worker, f.from).first, f.to - f.from, 1'000'000);
-    require(f.total == expected, rule::kMachines,
-            [&] { return fmt::format("machine {}: its cost is not price x time", id); });
-  }
-  ledger::Charge jobs;
-  auto& open = worker.seat_slices;
-  std::erase_if(open, [&](const SeatSlice& slice) {
-    if (slice.to > f.to) return false;
-    jobs += slice.charge;
-    return true;
-  });
-  require(f.jobs == jobs, rule::kMachines,
-          [&] { return fmt::format("machine {}: its jobs were charged another sum", id); });
-  for (const SeatSlice& slice : open) {
-    require(slice.from >= f.to, rule::kMachines,
-            [&] { return fmt::format("machine {}: a seat's slice crosses its own", id); });
-  }
-  require(f.lost == (worker.state == WorkerState::kLost ? f.total : ledger::Charge{}),
-          rule::kMachines,
-          [&] { return fmt::format("machine {}: lost is not the time it was lost", id); });
-  require(f.jobs + f.lost <= f.total, rule::kMachines, [&] {
-    return fmt::format("machine {}: idle would be negative, from {} to {}", id, unix_ms(f.from),
-                       unix_ms(f.to));
-  });
-  worker.slice_from = f.to;
-  worker.open_jobs -= f.jobs;
-  worker.total += f.total;
-  worker.jobs += f.jobs;
-  worker.lost += f.lost;
 }
 
 }  // namespace overwinter::simulation

@@ -169,6 +169,8 @@ class ServiceCluster {
   std::unique_ptr<secrets::SecretStore> secrets = std::move(
       secrets::SecretStore::open(stored_.folder() / "secrets", stored_.folder() / "secrets.key")
           .value());
+  std::unique_ptr<telemetry::AuditLog> audit =
+      std::move(telemetry::AuditLog::open(stored_.folder() / "audit").value());
   rpc::ServiceContext context{
       std::make_shared<const rpc::Authorizer>(views, [this] { return loop.now(); }),
       views,
@@ -185,10 +187,14 @@ class ServiceCluster {
       serving,
       stored_.store(),
       *secrets,
+      *audit,
       true,
       authority_,
       {"box:7602"},
       "box:7600"};
+  // Not started: a test of hooks is answered all the same.
+  runtime::Notices notices{{views, requests, [this] { return loop.now(); }, serving,
+                            stored_.folder() / "notify.yaml", stored_.folder() / "notify.told"}};
   rpc::JobService job_service{context, *telemetry};
   std::unique_ptr<artifacts::CheckpointStore> checkpoints = std::move(
       artifacts::CheckpointStore::open(artifacts::posix_files(), stored_.folder().string(), {})
@@ -200,7 +206,11 @@ class ServiceCluster {
   rpc::SecretService secret_service{context, *secrets, signer.verifier()};
 
  private:
-  rpc::AdminService admin_service_{context, probes};
+  std::unique_ptr<artifacts::HeldFiles> held_ = std::move(
+      artifacts::HeldFiles::open(artifacts::posix_files(), stored_.folder().string()).value());
+  backup::Backups backups_{{stored_.folder(), "test", 1}, *held_, [this] { return loop.now(); }};
+  store::LogChecks log_checks_{stored_.folder()};
+  rpc::AdminService admin_service_{context, probes, notices, backups_, log_checks_};
   rpc::BillingService billing_service_{context};
   rpc::LogService log_service_{context, *telemetry, signer.verifier()};
   rpc::CheckpointService checkpoint_service_{context, *checkpoints, signer.verifier(), {}};

@@ -24,6 +24,7 @@
 #include "worker/app/gangs.h"
 #include "worker/app/machine_gpus.h"
 #include "worker/app/peer_network.h"
+#include "worker/app/pulse.h"
 #include "worker/app/settings.h"
 #include "worker/gpus/gpu_kind.h"
 #include "worker/kernels/openblas_gemm.h"
@@ -34,11 +35,13 @@
 #include "worker/runtime/worker_loop.h"
 #ifdef OVERWINTER_TEST_SWITCHES
 #include "worker/app/lying_artifacts.h"
+#include "worker/app/paced_units.h"
 #endif
 
 namespace overwinter::worker {
 namespace {
 
+constexpr int kUnhealthy = 1;
 constexpr int kUsage = 2;
 constexpr int kUnreachable = 3;
 constexpr int kRefused = 4;
@@ -278,6 +281,15 @@ Status dismissal(const Settings& settings, Status said) {
   return said;
 }
 
+WorkerLoopParts loop_parts([[maybe_unused]] const Options& options) {
+  WorkerLoopParts parts;
+  parts.clock = &system_clock();
+#ifdef OVERWINTER_TEST_SWITCHES
+  if (options.units_per_second > 0) parts.make_work = paced(options.units_per_second);
+#endif
+  return parts;
+}
+
 int work(const Options& options, const Settings& settings, MachineGpus& gpus) {
   auto incarnation =
       next_incarnation(options.data_dir, static_cast<std::uint64_t>(system_clock().wall().count()));
@@ -319,8 +331,7 @@ int work(const Options& options, const Settings& settings, MachineGpus& gpus) {
   if (!options.lie.empty()) artifacts = &lying;
 #endif
 
-  WorkerLoopParts parts;
-  parts.clock = &system_clock();
+  WorkerLoopParts parts = loop_parts(options);
   parts.devices = &devices;
   parts.artifacts = artifacts;
   parts.link = session.get();
@@ -338,7 +349,10 @@ int work(const Options& options, const Settings& settings, MachineGpus& gpus) {
 
   const Signals signals([&loop] { loop->post(ShutDown{kShutDownWithin}); });
   session->start();
-  loop->run();
+  {
+    const Pulse pulse(options.data_dir, [&session] { return session->connected(); });
+    loop->run();
+  }
   session->stop(kFlushWithin);
   gangs.end();  // what it still says goes to the loop
   loop.reset();
@@ -349,6 +363,11 @@ int work(const Options& options, const Settings& settings, MachineGpus& gpus) {
 }  // namespace
 
 int run_worker(const Options& options) {
+  if (options.healthy) {
+    const Status lately =
+        connected_lately(options.data_dir, std::filesystem::file_time_type::clock::now());
+    return lately.ok() ? 0 : complain(lately, kUnhealthy);
+  }
   std::error_code failed;
   std::filesystem::create_directories(options.data_dir.parent_path(), failed);
   if (Status made = ensure_private_folder(options.data_dir); !made.ok())

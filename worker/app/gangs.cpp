@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/base/bytes.h"
+#include "common/base/descriptors.h"
 #include "common/base/log.h"
 #include "common/security/encoding.h"
 #include "common/security/file_io.h"
@@ -33,6 +34,11 @@ GangPrograms gang_programs() {
   programs.agent = folder / "overwinter-launch-agent";
   programs.rank = folder / "overwinter-rank";
   programs.program_rank = folder / "overwinter-program-rank";
+  if (std::filesystem::exists(folder / "mpirun", failed)) {
+    programs.bundle = folder.parent_path();
+    programs.mpirun = folder / "mpirun";
+    programs.orted = folder / "orted";
+  }
   return programs;
 }
 
@@ -100,6 +106,9 @@ v1::HostFacts describe_host(const std::filesystem::path& data_dir, const GangPla
   const DiskSpace jobs = space_for(places.jobs);
   out.set_job_disk_free_bytes(jobs.free_bytes);
   out.set_job_disk_total_bytes(jobs.total_bytes);
+  const Descriptors descriptors = descriptors_of_process();
+  out.set_descriptors_open(descriptors.open);
+  out.set_descriptors_limit(descriptors.limit);
   out.set_no_open_mpi(why_no_open_mpi(gang_programs()));
   if (const auto leaf = load_leaf(leaf_folder(data_dir))) {
     if (const auto info = read_certificate(leaf->leaf.cert_chain_pem)) {

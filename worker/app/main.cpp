@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "common/base/log.h"
+#include "common/security/grpc_log.h"
 #include "common/security/process.h"
 #include "worker/app/daemon.h"
 
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
+  route_grpc_log(GrpcLog::kToOurLog);
   LogConfig log;
   log.program = "overwinter-worker";
   log.json = parsed.options.log_json;

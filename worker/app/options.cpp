@@ -189,6 +189,8 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("--data-dir", options.data_dir,
                  "certificate, settings and records; once joined this alone is needed (default: " +
                      default_data_dir().string() + ")");
+  app.add_flag("--healthy", options.healthy,
+               "says whether the worker of --data-dir is connected, and ends: 0 or 1");
   app.add_flag("--log-json", options.log_json, "log lines as JSON");
 #ifdef OVERWINTER_TEST_SWITCHES
   app.add_option("--test-lie", options.lie,
@@ -196,6 +198,9 @@ Parsed parse_options(int argc, const char* const* argv) {
   app.add_option("--test-version", options.version, "says that it is of this version");
   app.add_option("--test-days-ahead", options.days_ahead,
                  "looks each half second whether its certificate is due so many days later");
+  app.add_option("--test-units-per-second", options.units_per_second,
+                 "does no work: tells of so many units a second as done, one by one")
+      ->check(CLI::Range(1, 100'000));
 #endif
   try {
     app.parse(argc, argv);

@@ -41,10 +41,12 @@ struct Options {
   bool no_exec = false;                          // --no-exec
   std::vector<exec::AllowedMount> allow_mounts;  // --allow-mount
   bool log_json = false;
+  bool healthy = false;  // --healthy: says whether the daemon of the folder is connected, and ends
   // Only in builds for tests:
-  std::string lie;      // --test-lie
-  std::string version;  // --test-version; empty: its own
-  int days_ahead = 0;   // --test-days-ahead
+  std::string lie;                     // --test-lie
+  std::string version;                 // --test-version; empty: its own
+  int days_ahead = 0;                  // --test-days-ahead
+  std::uint64_t units_per_second = 0;  // --test-units-per-second; 0: work as it is
 };
 
 // "cpu", "cpu:memory=4GiB,threads=1", "gpu",

@@ -76,108 +76,7 @@ std::vector<SeatStatus> WorkerCore::statuses(Moment now, bool with_held) const {
   return all;
 }
 
-// ---- the coordinator
-// ------------------------------------------------------------------------------
-
-void WorkerCore::on(Moment now, const OfferSeat& input, Outputs& out) {
-  if (ended_.contains(input.seat)) return;
-  if (Seat* known = find(input.seat)) {
-    known->funded_for = std::max(known->funded_for, input.funded_for);
-    return;
-  }
-  if (shut_down_by_) {
-    report(SeatEnded{input.seat, SeatEnd::kLeaving, Duration(0), 0, "the worker shuts down"}, out);
-    ended(input.seat);
-    return;
-  }
-  if (input.device >= config_.devices) {
-    report(SeatEnded{input.seat, SeatEnd::kRefused, Duration(0), 0,
-                     "this worker has no device " + std::to_string(input.device)},
-           out);
-    ended(input.seat);
-    return;
-  }
-  Seat seat;
-  seat.began = now;
-  seat.funded_for = input.funded_for;
-  seat.stop_time = std::max(input.stop_time, Duration(0));
-  if (input.gang) seat.gang = GangPhase::kPreparing;
-  seats_.emplace(input.seat, std::move(seat));
-  out.emplace_back(BeginSeat{input});
-}
-
-void WorkerCore::on(Moment, const FundSeat& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr) return;
-  if (!input.capability.empty()) out.emplace_back(RenewCapability{input.seat, input.capability});
-  // A seat that already winds down goes on doing so: its end was promised to the executors.
-  if (seat->phase == Phase::kBeginning || seat->phase == Phase::kRunning) {
-    seat->funded_for = std::max(seat->funded_for, input.funded_for);
-  }
-}
-
-void WorkerCore::on(Moment, const HandOutUnits& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr || seat->silent) return;
-  if (seat->phase != Phase::kBeginning && seat->phase != Phase::kRunning) return;
-  UnitRanges fresh = input.units;
-  fresh.remove(seat->held);
-  seat->held.add(fresh);
-  // A unit that was reclaimed and is still in work is answered first, and not started twice.
-  fresh.remove(seat->working);
-  seat->waiting.add(fresh);
-  start_units(input.seat, *seat, out);
-}
-
-void WorkerCore::on(Moment, const ReclaimUnits& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr) return;
-  seat->held.remove(input.units);
-  seat->waiting.remove(input.units);
-  UnitRanges in_work = seat->working.intersection(input.units);
-  if (!in_work.empty()) out.emplace_back(AbandonUnits{input.seat, std::move(in_work)});
-}
-
-void WorkerCore::on(Moment now, const StopSeat& input, Outputs& out) {
-  if (Seat* seat = find(input.seat)) {
-    const Moment until = input.at_once ? now : now + seat->stop_time;
-    wind_down(now, input.seat, *seat, SeatEnd::kFinished, {}, until, out);
-  }
-}
-
-void WorkerCore::on(Moment, const Acknowledge& input, Outputs&) {
-  acknowledge(input.report);
-}
-
-void WorkerCore::on(Moment now, const Welcome& input, Outputs& out) {
-  if (link_ == Link::kDown) return;
-  const bool again = link_ == Link::kWelcomed;
-  link_ = Link::kWelcomed;
-  if (input.generation.valid()) config_.generation = input.generation;
-  heartbeat_every_ = std::max(input.heartbeat_every, Duration(50));
-  if (!again) next_heartbeat_ = now + heartbeat_every_;
-  acknowledge(input.acknowledged);
-  if (!again) {
-    for (const SendReport& waiting : reports_) out.emplace_back(waiting);
-  }
-  for (const FundSeat& fund : input.keep) on(now, fund, out);
-  for (const SeatKey& key : input.drop) {
-    Seat* seat = find(key);
-    if (seat == nullptr) continue;
-    seat->silent = true;
-    seat->held.clear();
-    seat->waiting.clear();
-    wind_down(now, key, *seat, SeatEnd::kFinished, {}, now, out);
-    // The wind-down may have begun before, with more time than is left now.
-    if ((seat = find(key)) != nullptr && seat->phase == Phase::kWindingDown) {
-      abandon_work(key, *seat, out);
-    }
-  }
-  for (const OfferSeat& offer : input.start) on(now, offer, out);
-}
-
 // ---- the stream
-// -----------------------------------------------------------------------------------
 
 void WorkerCore::on(Moment now, const StreamConnected&, Outputs& out) {
   link_ = Link::kGreeting;
@@ -189,93 +88,7 @@ void WorkerCore::on(Moment, const StreamLost&, Outputs&) {
   link_ = Link::kDown;
 }
 
-// ---- executors
-// ------------------------------------------------------------------------------------
-
-void WorkerCore::on(Moment, const SeatReady& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr || seat->ready) return;
-  seat->ready = true;
-  seat->pipeline_units = std::max(input.pipeline_units, 1U);
-  if (seat->gang == GangPhase::kPreparing) {
-    seat->gang = GangPhase::kPrepared;
-    if (!seat->silent) report(SeatPrepared{input.seat}, out);
-  } else if (!seat->silent) {
-    report(SeatBegan{input.seat}, out);
-  }
-  if (seat->phase == Phase::kBeginning) {
-    seat->phase = Phase::kRunning;
-    start_units(input.seat, *seat, out);
-  } else {
-    close_when_idle(input.seat, *seat, out);
-  }
-}
-
-void WorkerCore::on(Moment now, const SeatRefused& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr || seat->ready) return;
-  if (!seat->silent) {
-    const bool stopped = seat->phase == Phase::kWindingDown;
-    report(SeatEnded{input.seat, stopped ? seat->end : SeatEnd::kRefused,
-                     stopped ? used(*seat, now) : Duration(0), seat->memory_peak_bytes,
-                     stopped ? seat->message : input.message},
-           out);
-  }
-  ended(input.seat);
-}
-
-void WorkerCore::on(Moment, const UnitsDelivered& input, Outputs& out) {
-  answered(input.seat, input.units, true, out);
-}
-
-void WorkerCore::on(Moment, const UnitsCompleted& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr) return;
-  UnitRanges wanted = input.units.intersection(seat->held);
-  if (!wanted.empty() && !seat->silent) report(UnitsReported{input.seat, std::move(wanted)}, out);
-  answered(input.seat, input.units, true, out);
-}
-
-void WorkerCore::on(Moment, const UnitsFailed& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr) return;
-  UnitRanges wanted = input.units.intersection(seat->held);
-  if (!wanted.empty() && !seat->silent) {
-    report(UnitsFailedReport{input.seat, std::move(wanted), input.message}, out);
-  }
-  answered(input.seat, input.units, true, out);
-}
-
-void WorkerCore::on(Moment, const UnitsAbandoned& input, Outputs& out) {
-  answered(input.seat, input.units, false, out);
-}
-
-void WorkerCore::on(Moment now, const SeatFailed& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr) return;
-  if (seat->phase == Phase::kWindingDown || seat->phase == Phase::kClosing) return;
-  wind_down(now, input.seat, *seat, SeatEnd::kFailed, input.message, now, out);
-}
-
-void WorkerCore::on(Moment, const SeatMeasured& input, Outputs&) {
-  if (Seat* seat = find(input.seat)) {
-    seat->memory_peak_bytes = std::max(seat->memory_peak_bytes, input.memory_peak_bytes);
-  }
-}
-
-void WorkerCore::on(Moment now, const SeatClosed& input, Outputs& out) {
-  Seat* seat = find(input.seat);
-  if (seat == nullptr || seat->phase != Phase::kClosing) return;
-  const std::uint64_t peak = std::max(seat->memory_peak_bytes, input.memory_peak_bytes);
-  if (!seat->silent) {
-    report(SeatEnded{input.seat, seat->end, used(*seat, now), peak, seat->message, seat->exit},
-           out);
-  }
-  ended(input.seat);
-}
-
 // ---- the daemon
-// -----------------------------------------------------------------------------------
 
 void WorkerCore::on(Moment now, const TimerFired&, Outputs& out) {
   if (link_ != Link::kWelcomed || now < next_heartbeat_) return;
@@ -297,8 +110,7 @@ void WorkerCore::on(Moment now, const ShutDown& input, Outputs& out) {
   }
 }
 
-// ---- helpers
-// --------------------------------------------------------------------------------------
+// ---- units and the end of seats
 
 void WorkerCore::start_units(const SeatKey& key, Seat& seat, Outputs& out) {
   if (seat.phase != Phase::kRunning || seat.waiting.empty()) return;
@@ -351,20 +163,7 @@ void WorkerCore::close_when_idle(const SeatKey& key, Seat& seat, Outputs& out) {
   out.emplace_back(EndSeat{key});
 }
 
-void WorkerCore::answered(const SeatKey& key, const UnitRanges& units, bool done, Outputs& out) {
-  Seat* seat = find(key);
-  if (seat == nullptr) return;
-  seat->working.remove(units);
-  if (done) {
-    seat->held.remove(units);
-    seat->waiting.remove(units);
-  } else if (seat->phase == Phase::kRunning) {
-    // Abandoned for a reclaim, and handed out again in the meantime.
-    seat->waiting.add(units.intersection(seat->held));
-  }
-  start_units(key, *seat, out);
-  close_when_idle(key, *seat, out);
-}
+// ---- reports and deadlines
 
 void WorkerCore::report(decltype(SendReport::report) what, Outputs& out) {
   reports_.push_back(SendReport{++last_report_, std::move(what)});

@@ -78,6 +78,7 @@ class WorkerCore {
   };
   using Outputs = std::vector<Output>;
 
+  // ---- from_coordinator.cpp
   void on(Moment now, const OfferSeat& input, Outputs& out);
   void on(Moment now, const FundSeat& input, Outputs& out);
   void on(Moment now, const HandOutUnits& input, Outputs& out);
@@ -85,8 +86,8 @@ class WorkerCore {
   void on(Moment now, const StopSeat& input, Outputs& out);
   void on(Moment now, const Acknowledge& input, Outputs& out);
   void on(Moment now, const Welcome& input, Outputs& out);
-  void on(Moment now, const StreamConnected& input, Outputs& out);
-  void on(Moment now, const StreamLost& input, Outputs& out);
+
+  // ---- from_executors.cpp
   void on(Moment now, const SeatReady& input, Outputs& out);
   void on(Moment now, const SeatRefused& input, Outputs& out);
   void on(Moment now, const UnitsDelivered& input, Outputs& out);
@@ -96,15 +97,21 @@ class WorkerCore {
   void on(Moment now, const SeatFailed& input, Outputs& out);
   void on(Moment now, const SeatMeasured& input, Outputs& out);
   void on(Moment now, const SeatClosed& input, Outputs& out);
+  void answered(const SeatKey& key, const UnitRanges& units, bool done, Outputs& out);
+
+  // ---- gang.cpp
   void on(Moment now, const LaunchGang& input, Outputs& out);
   void on(Moment now, const GangSeatUp& input, Outputs& out);
   void on(Moment now, const GangSeatExited& input, Outputs& out);
   void on(Moment now, const GangLaunchFailed& input, Outputs& out);
   void on(Moment now, const SeatProgressed& input, Outputs& out);
+  [[nodiscard]] static bool works(const Seat& seat);
+
+  // ---- worker_core.cpp
+  void on(Moment now, const StreamConnected& input, Outputs& out);
+  void on(Moment now, const StreamLost& input, Outputs& out);
   void on(Moment now, const TimerFired& input, Outputs& out);
   void on(Moment now, const ShutDown& input, Outputs& out);
-
-  [[nodiscard]] static bool works(const Seat& seat);
   [[nodiscard]] Seat* find(const SeatKey& key);
   [[nodiscard]] static Duration used(const Seat& seat, Moment now);
   [[nodiscard]] static SeatStatus status_of(const SeatKey& key, const Seat& seat, Moment now,
@@ -116,7 +123,6 @@ class WorkerCore {
                  Moment until, Outputs& out);
   void abandon_work(const SeatKey& key, Seat& seat, Outputs& out);
   void close_when_idle(const SeatKey& key, Seat& seat, Outputs& out);
-  void answered(const SeatKey& key, const UnitRanges& units, bool done, Outputs& out);
   void report(decltype(SendReport::report) what, Outputs& out);
   void ended(const SeatKey& key);
   void acknowledge(std::uint64_t number);

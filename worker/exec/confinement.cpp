@@ -28,7 +28,7 @@ bool has_capability(unsigned capability) {
   return (data[capability / 32].effective & (1U << (capability % 32))) != 0;
 }
 
-Status failed(const char* step) {
+Status step_failed(const char* step) {
   return error(Code::kInternal, fmt::format("confinement: {}: {}", step, std::strerror(errno)));
 }
 
@@ -36,16 +36,16 @@ Status take_uid(const Confinement& confinement) {
   const uid_t uid = *confinement.uid;
   const gid_t gid = uid;
   if (::setgroups(confinement.groups.size(), confinement.groups.data()) != 0)
-    return failed("setgroups");
-  if (::setresgid(gid, gid, gid) != 0) return failed("setresgid");
-  if (::setresuid(uid, uid, uid) != 0) return failed("setresuid");
+    return step_failed("setgroups");
+  if (::setresgid(gid, gid, gid) != 0) return step_failed("setresgid");
+  if (::setresuid(uid, uid, uid) != 0) return step_failed("setresuid");
   return Status::success();
 }
 
 Status drop_capabilities() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   const __user_cap_data_struct none[2] = {};
-  if (::syscall(SYS_capset, &header, none) != 0) return failed("capset");
+  if (::syscall(SYS_capset, &header, none) != 0) return step_failed("capset");
   // Refused on kernels before ambient capabilities only.
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   return Status::success();
@@ -117,7 +117,7 @@ Status enter_confinement(const Confinement& confinement, pid_t parent) {
   Result<Descriptor> rules = landlock_rules(confinement.grants);
   if (!rules) return std::move(rules.error());
   const rlimit none{0, 0};
-  if (::setrlimit(RLIMIT_CORE, &none) != 0) return failed("setrlimit");
+  if (::setrlimit(RLIMIT_CORE, &none) != 0) return step_failed("setrlimit");
   ::umask(077);
   // Needs CAP_SETPCAP, which the next step takes; without it there is nothing to bound.
   for (int capability = 0; capability < kCapabilitiesMax; ++capability)
@@ -126,12 +126,12 @@ Status enter_confinement(const Confinement& confinement, pid_t parent) {
     if (Status status = take_uid(confinement); !status.ok()) return status;
   if (Status status = drop_capabilities(); !status.ok()) return status;
   // After setresuid, which clears it.
-  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return failed("the death signal");
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return step_failed("the death signal");
   if (::getppid() != parent) return error(Code::kCancelled, "its keeper is gone");
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("no_new_privs");
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return step_failed("no_new_privs");
   if (const int number = landlock_enter(*rules); number != 0) {
     errno = number;
-    return failed("Landlock");
+    return step_failed("Landlock");
   }
   return load_syscall_filter();
 }

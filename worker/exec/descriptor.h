@@ -1,6 +1,8 @@
-// A file descriptor that closes itself, and small files of the kernel read and written whole.
+// A file descriptor and a listed folder that close themselves, and small files of the kernel read
+// and written whole.
 #pragma once
 
+#include <dirent.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -30,6 +32,11 @@ class Descriptor {
 
  private:
   int fd_ = -1;
+};
+
+// Of a std::unique_ptr<DIR, CloseFolder>.
+struct CloseFolder {
+  void operator()(DIR* folder) const { ::closedir(folder); }
 };
 
 // What a file under /proc or /sys says, at most `bytes_max` of it; nothing when it cannot be read.

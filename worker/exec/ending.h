@@ -22,6 +22,8 @@ bool kill_uid(uid_t uid);
 // forks away while the list is made. True: there were some.
 bool kill_descendants();
 
+inline constexpr std::chrono::seconds kEndPatience{20};  // until what will not go is named
+
 // The three of them in order: the group, the uid, the descendants. Calls `reap` after each round;
 // that waits for what has ended (waitpid without blocking) and answers whether a child is left.
 // Ends when none is, or at `patience`; true: nothing is left. The caller is a subreaper.

@@ -18,10 +18,6 @@
 namespace overwinter::worker::exec {
 namespace {
 
-struct CloseFolder {
-  void operator()(DIR* folder) const { ::closedir(folder); }
-};
-
 std::string cleaned(std::string_view path) {
   while (path.starts_with("./")) path.remove_prefix(2);
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Status failed(std::string_view what, const fs::path& path) {
+Status folder_failed(std::string_view what, const fs::path& path) {
   const Code code = errno == EEXIST                      ? Code::kAlreadyExists
                     : errno == ENOSPC || errno == EDQUOT ? Code::kResourceExhausted
                                                          : Code::kInternal;
@@ -29,8 +29,8 @@ Status failed(std::string_view what, const fs::path& path) {
 
 Status make_folder(const fs::path& path, mode_t mode, std::optional<uid_t> owner) {
   if (::mkdir(path.c_str(), mode) != 0 || ::chmod(path.c_str(), mode) != 0)
-    return failed("make", path);
-  if (owner && ::lchown(path.c_str(), *owner, *owner) != 0) return failed("give away", path);
+    return folder_failed("make", path);
+  if (owner && ::lchown(path.c_str(), *owner, *owner) != 0) return folder_failed("give away", path);
   return Status::success();
 }
 
@@ -39,7 +39,7 @@ Status ensure_folder(const fs::path& path, mode_t mode) {
   fs::create_directories(path, code);
   if (code)
     return error(Code::kInternal, fmt::format("cannot make {}: {}", path.string(), code.message()));
-  if (::chmod(path.c_str(), mode) != 0) return failed("set the mode of", path);
+  if (::chmod(path.c_str(), mode) != 0) return folder_failed("set the mode of", path);
   return Status::success();
 }
 
@@ -68,7 +68,7 @@ Status link_at(const fs::path& base, const fs::path& relative, const fs::path& t
       if (Status made = make_folder(at, 0700, owner); !made.ok()) return made;
   }
   at = base / relative;
-  if (::symlink(target.c_str(), at.c_str()) != 0) return failed("make", at);
+  if (::symlink(target.c_str(), at.c_str()) != 0) return folder_failed("make", at);
   return Status::success();
 }
 
@@ -105,26 +105,27 @@ Result<JobFolder> make_job_folder(const fs::path& base, const std::string& name,
       return fail(std::move(status));
   for (const fs::path& path : {folder.root, folder.module()})
     if (owner && ::lchown(path.c_str(), static_cast<uid_t>(-1), *owner) != 0)
-      return fail(failed("give away", path));
+      return fail(folder_failed("give away", path));
   const fs::path module = folder.module() / "overwinter.py";
   std::ofstream file(module, std::ios::binary);
   file << python_module();
   file.close();
-  if (!file || ::chmod(module.c_str(), 0644) != 0) return fail(failed("write", module));
+  if (!file || ::chmod(module.c_str(), 0644) != 0) return fail(folder_failed("write", module));
   return folder;
 }
 
 Status tell_to_stop(const JobFolder& folder) {
   const Descriptor file(::open(folder.stop_file().c_str(),
                                O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644));
-  if (!file.valid() || ::fchmod(file.get(), 0644) != 0) return failed("write", folder.stop_file());
+  if (!file.valid() || ::fchmod(file.get(), 0644) != 0)
+    return folder_failed("write", folder.stop_file());
   return Status::success();
 }
 
 Status retire_job_folder(const JobFolder& folder) {
   if (::lchown(folder.root.c_str(), ::geteuid(), ::getegid()) != 0 ||
       ::chmod(folder.root.c_str(), 0700) != 0)
-    return failed("take back", folder.root);
+    return folder_failed("take back", folder.root);
   return Status::success();
 }
 
@@ -180,12 +181,12 @@ Result<Cache> take_cache(const fs::path& caches, const std::string& project,
 }
 
 Status give_folder(const fs::path& folder, uid_t owner) {
-  if (::lchown(folder.c_str(), owner, owner) != 0) return failed("give away", folder);
+  if (::lchown(folder.c_str(), owner, owner) != 0) return folder_failed("give away", folder);
   std::error_code code;
   for (fs::recursive_directory_iterator at(folder, code);
        !code && at != fs::recursive_directory_iterator(); at.increment(code))
     if (::lchown(at->path().c_str(), owner, owner) != 0 && errno != ENOENT)
-      return failed("give away", at->path());
+      return folder_failed("give away", at->path());
   if (code)
     return error(Code::kInternal,
                  fmt::format("cannot list {}: {}", folder.string(), code.message()));

@@ -29,8 +29,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr milliseconds kPatience{20000};  // until a process that will not go is named
-
 class Keeper {
  public:
   Keeper(TreeOrder order, MemoryGroups groups, Descriptor signals)
@@ -161,7 +159,7 @@ class Keeper {
 
   void finish() {
     const bool clean = end_everything(
-        groups_, order_.confinement.uid, [this] { return reap(); }, kPatience);
+        groups_, order_.confinement.uid, [this] { return reap(); }, kEndPatience);
     Report report{.kind = Report::Kind::kFinished};
     report.number = clean ? 0 : descendants_of(::getpid()).size();
     report.peak_bytes = peak();

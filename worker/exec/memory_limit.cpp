@@ -16,7 +16,7 @@
 namespace overwinter::worker::exec {
 namespace {
 
-Status make_folder(const std::string& path) {
+Status make_group(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return Status::success();
   return error(Code::kInternal, fmt::format("cannot make {}: {}", path, std::strerror(errno)));
 }
@@ -90,7 +90,7 @@ Result<MemoryGroups> MemoryGroups::make(const MemoryOrder& order) {
   const bool two = groups.kind_ == MemoryKind::kCgroup2;
   if (!order.support.kill_folder.empty()) {
     groups.kill_group_ = order.support.kill_folder + "/" + order.name;
-    if (Status status = make_folder(groups.kill_group_); !status.ok()) {
+    if (Status status = make_group(groups.kill_group_); !status.ok()) {
       if (two) return fail(std::move(status));
       groups.kill_group_.clear();  // the tree ends without it too
     }
@@ -98,7 +98,7 @@ Result<MemoryGroups> MemoryGroups::make(const MemoryOrder& order) {
   if (two) groups.memory_group_ = groups.kill_group_;
   if (groups.kind_ == MemoryKind::kCgroup1) {
     groups.memory_group_ = order.support.memory_folder + "/" + order.name;
-    if (Status status = make_folder(groups.memory_group_); !status.ok())
+    if (Status status = make_group(groups.memory_group_); !status.ok())
       return fail(std::move(status));
   }
   if (order.limit_bytes == 0) return groups;
@@ -147,10 +147,6 @@ void MemoryGroups::remove() {
 }
 
 namespace {
-
-struct CloseFolder {
-  void operator()(DIR* folder) const { ::closedir(folder); }
-};
 
 // A v1 group has no cgroup.kill.
 void kill_members(const std::string& group) {

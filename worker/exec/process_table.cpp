@@ -16,12 +16,8 @@
 namespace overwinter::worker::exec {
 namespace {
 
-struct CloseFolder {
-  void operator()(DIR* folder) const { ::closedir(folder); }
-};
-
 template <class T>
-std::optional<T> number(std::string_view text) {
+std::optional<T> whole_number(std::string_view text) {
   T value{};
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (code != std::errc{} || end == text.data()) return std::nullopt;
@@ -36,7 +32,7 @@ std::vector<pid_t> numbers_in(const char* folder) {
   const std::unique_ptr<DIR, CloseFolder> proc(::opendir(folder));
   if (!proc) return pids;
   while (const dirent* entry = ::readdir(proc.get()))
-    if (const auto pid = number<pid_t>(entry->d_name)) pids.push_back(*pid);
+    if (const auto pid = whole_number<pid_t>(entry->d_name)) pids.push_back(*pid);
   return pids;
 }
 
@@ -46,7 +42,7 @@ std::optional<ProcessEntry> read_entry(pid_t pid) {
   // The name stands in brackets and may hold anything, brackets too.
   const std::size_t end = text->rfind(')');
   if (end == std::string::npos || end + 4 > text->size()) return std::nullopt;
-  const auto parent = number<pid_t>(std::string_view(*text).substr(end + 4));
+  const auto parent = whole_number<pid_t>(std::string_view(*text).substr(end + 4));
   if (!parent) return std::nullopt;
   return ProcessEntry{pid, *parent, (*text)[end + 2]};
 }
@@ -62,7 +58,7 @@ std::optional<std::uint64_t> sum_of_lines(const std::string& path,
     if (at == std::string::npos) continue;
     std::size_t digit = at + name.size();
     while (digit < text->size() && ((*text)[digit] == ' ' || (*text)[digit] == '\t')) ++digit;
-    total += number<std::uint64_t>(std::string_view(*text).substr(digit)).value_or(0) * 1024;
+    total += whole_number<std::uint64_t>(std::string_view(*text).substr(digit)).value_or(0) * 1024;
   }
   return total;
 }
@@ -109,7 +105,7 @@ std::vector<pid_t> tree_of(pid_t root) {
       const auto text = read_small_file(fmt::format("{}/{}/children", tasks, thread));
       if (!text) continue;
       std::string_view rest = *text;
-      while (const auto child = number<pid_t>(rest)) {
+      while (const auto child = whole_number<pid_t>(rest)) {
         open.push_back(*child);
         found.push_back(*child);
         const std::size_t space = rest.find(' ');
@@ -131,7 +127,7 @@ std::vector<pid_t> processes_of_uid(uid_t uid) {
     if (at == std::string::npos || state == std::string::npos) continue;
     const char letter = (*text)[state + 8];
     if (letter == 'Z' || letter == 'X') continue;
-    if (number<uid_t>(std::string_view(*text).substr(at + 6)) == uid) found.push_back(pid);
+    if (whole_number<uid_t>(std::string_view(*text).substr(at + 6)) == uid) found.push_back(pid);
   }
   return found;
 }
@@ -142,7 +138,7 @@ std::optional<std::uint64_t> resident_bytes(pid_t pid) {
   if (!text) return std::nullopt;
   const std::size_t space = text->find(' ');
   if (space == std::string::npos) return std::nullopt;
-  const auto pages = number<std::uint64_t>(std::string_view(*text).substr(space + 1));
+  const auto pages = whole_number<std::uint64_t>(std::string_view(*text).substr(space + 1));
   if (!pages) return std::nullopt;
   return *pages * page;
 }

@@ -18,6 +18,7 @@
 
 #include "worker/exec/ending.h"
 #include "worker/exec/process_table.h"
+#include "worker/exec/steady_time.h"
 
 namespace overwinter::worker::exec {
 namespace {
@@ -25,14 +26,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::size_t kReadBytes = 64 * 1024;
-constexpr int kReadsPerTurn = 16;              // of one stream, so that the others have their turn
-constexpr std::chrono::seconds kPatience{20};  // until processes that will not go are named
-constexpr int kDescriptorsFrom = 512;          // above those that the keeper is given
-
-milliseconds now() {
-  return std::chrono::duration_cast<milliseconds>(
-      std::chrono::steady_clock::now().time_since_epoch());
-}
+constexpr int kReadsPerTurn = 16;      // of one stream, so that the others have their turn
+constexpr int kDescriptorsFrom = 512;  // above those that the keeper is given
 
 Status failure(std::string_view what) {
   return error(Code::kInternal, fmt::format("{}: {}", what, std::strerror(errno)));
@@ -180,7 +175,7 @@ class ProcessTree::Listener {
         stream.pipe.reset();
         return;
       }
-      stream.capture.feed(now(), {buffer_.data(), static_cast<std::size_t>(got)});
+      stream.capture.feed(steady_now(), {buffer_.data(), static_cast<std::size_t>(got)});
     }
   }
 
@@ -227,7 +222,7 @@ class ProcessTree::Listener {
   // What the keeper would have done. Its own children have ended with it; under the daemon's own
   // uid and without a group, what had forked away from them cannot be found any more.
   void end_leftovers() {
-    const auto until = std::chrono::steady_clock::now() + kPatience;
+    const auto until = std::chrono::steady_clock::now() + kEndPatience;
     while (true) {
       const bool groups = end_groups(memory_.support, memory_.name);
       if (uid_) kill_uid(*uid_);

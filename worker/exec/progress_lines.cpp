@@ -16,7 +16,7 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-std::optional<double> number(std::string_view text) {
+std::optional<double> number_in(std::string_view text) {
   text = trimmed(text);
   // What a quoted number in a dictionary is, and what from_chars does not take.
   if (text.size() >= 2 && (text.front() == '\'' || text.front() == '"') &&
@@ -29,8 +29,8 @@ std::optional<double> number(std::string_view text) {
   return value;
 }
 
-void put(ProgressLine& line, std::string_view name, std::string_view text) {
-  const auto value = number(text);
+void note_metric(ProgressLine& line, std::string_view name, std::string_view text) {
+  const auto value = number_in(text);
   if (!value || name.empty() || name.size() > kMetricNameMax) return;
   if (name == "step") {
     if (*value >= 0 && *value <= kStepMax && *value == std::floor(*value))
@@ -51,7 +51,7 @@ void read_own(ProgressLine& line, std::string_view text) {
     const std::string_view word = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (const std::size_t equals = word.find('='); equals != std::string_view::npos)
-      put(line, word.substr(0, equals), word.substr(equals + 1));
+      note_metric(line, word.substr(0, equals), word.substr(equals + 1));
   }
 }
 
@@ -67,7 +67,7 @@ void read_dictionary(ProgressLine& line, std::string_view text) {
     text = trimmed(text.substr(close + 1));
     if (!text.starts_with(':')) return;
     const std::size_t comma = text.find(',');
-    put(line, name, text.substr(1, comma == std::string_view::npos ? comma : comma - 1));
+    note_metric(line, name, text.substr(1, comma == std::string_view::npos ? comma : comma - 1));
     text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
   }
 }
@@ -84,7 +84,7 @@ ProgressLine parse_progress(std::string_view line, const std::vector<NamedPatter
   if ((text.starts_with("{'") || text.starts_with("{\"")) && text.ends_with('}'))
     read_dictionary(progress, text);
   for (const NamedPattern& named : patterns)
-    if (const auto value = named.pattern.find(text)) put(progress, named.name, *value);
+    if (const auto value = named.pattern.find(text)) note_metric(progress, named.name, *value);
   return progress;
 }
 

@@ -43,7 +43,7 @@ struct Release {
 using Filter = std::unique_ptr<void, Release>;
 
 // A name that the library does not know, or that this machine's processor never had, is no hole.
-int refuse(scmp_filter_ctx filter, std::string_view name, int error_number) {
+int refuse_call(scmp_filter_ctx filter, std::string_view name, int error_number) {
   const int number = ::seccomp_syscall_resolve_name(std::string(name).c_str());
   if (number == __NR_SCMP_ERROR) return 0;
   const int rc =
@@ -59,9 +59,9 @@ int refuse_flag(scmp_filter_ctx filter, int number, unsigned argument, std::uint
 
 int add_rules(scmp_filter_ctx filter) {
   for (const std::string_view name : kRefused)
-    if (const int rc = refuse(filter, name, EPERM); rc != 0) return rc;
+    if (const int rc = refuse_call(filter, name, EPERM); rc != 0) return rc;
   for (const std::string_view name : kAbsent)
-    if (const int rc = refuse(filter, name, ENOSYS); rc != 0) return rc;
+    if (const int rc = refuse_call(filter, name, ENOSYS); rc != 0) return rc;
   for (const unsigned flag : kNamespaces) {
     if (const int rc = refuse_flag(filter, SCMP_SYS(unshare), 0, flag, flag); rc != 0) return rc;
     if (flag == 0x00000080) continue;  // for clone these bits are the signal at its end

@@ -9,16 +9,12 @@
 
 #include "worker/exec/descriptor.h"
 #include "worker/exec/process_table.h"
+#include "worker/exec/steady_time.h"
 
 namespace overwinter::worker::exec {
 namespace {
 
 using std::chrono::milliseconds;
-
-milliseconds now() {
-  return std::chrono::duration_cast<milliseconds>(
-      std::chrono::steady_clock::now().time_since_epoch());
-}
 
 std::uint64_t sum(const std::vector<pid_t>& pids, std::optional<std::uint64_t> (*size)(pid_t)) {
   std::uint64_t total = 0;
@@ -70,13 +66,13 @@ TreeMemory::Seen TreeMemory::look() {
   const std::vector<pid_t> pids = tree_of(::getpid());
   MemoryWatch::Decision decision = watch_.resident(sum(pids, resident_bytes));
   if (decision.look == MemoryWatch::Look::kUnshared)
-    decision = watch_.unshared(now(), sum(pids, unshared_bytes));
+    decision = watch_.unshared(steady_now(), sum(pids, unshared_bytes));
   if (decision.look == MemoryWatch::Look::kExact) {
     // Measuring takes 10 ms a GiB, in which a program fills 20 MiB more.
     signal_all(pids, SIGSTOP);
-    const milliseconds begun = now();
+    const milliseconds begun = steady_now();
     const std::uint64_t bytes = measure(pids);
-    const milliseconds ended = now();
+    const milliseconds ended = steady_now();
     decision = watch_.exact(ended, bytes, ended - begun);
     if (decision.look != MemoryWatch::Look::kKill) signal_all(pids, SIGCONT);
   }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "common/base/mutex.h"
+#include "worker/exec/bundled_mpi.h"
 #include "worker/exec/process_tree.h"
 #include "worker/exec/tree_verdict.h"
 
@@ -89,6 +90,7 @@ std::map<std::string, std::string> open_mpi_variables(char* const* environment) 
     const std::size_t equals = line.find('=');
     if (equals == std::string_view::npos) continue;
     const std::string_view name = line.substr(0, equals);
+    if (exec::is_bundled_mpi_variable(name)) continue;
     for (const char* prefix : {"OMPI_", "PMIX_", "OPAL_", "ORTE_"})
       if (name.starts_with(prefix)) out[std::string(name)] = line.substr(equals + 1);
   }

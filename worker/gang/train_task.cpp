@@ -16,7 +16,7 @@ namespace overwinter::worker {
 namespace {
 
 constexpr std::uint64_t kCheckpointSamples = 64;  // of the validation part
-constexpr Duration kLookEvery{500};               // for a stop, while an answer is awaited
+constexpr Duration kLookForStopEvery{500};        // for a stop, while an answer is awaited
 constexpr Duration kAnswerWithin{30 * 60'000};    // as long as a gang may stand still
 constexpr int kLastTries = 2;
 
@@ -181,9 +181,9 @@ Status Training::keep_last() {
 // Success, too, when nobody waits for it any more.
 Status Training::wait_for_answer() {
   Status last = Status::success();
-  for (Duration waited{0}; waited < kAnswerWithin; waited += kLookEvery) {
+  for (Duration waited{0}; waited < kAnswerWithin; waited += kLookForStopEvery) {
     if (port_.stop_asked() == v1::RankStop::NOW) return Status::success();
-    last = sender_.wait(port_, kLookEvery);
+    last = sender_.wait(port_, kLookForStopEvery);
     if (!sender_.busy()) return last;
   }
   return last;

@@ -97,10 +97,12 @@ void ExecWork::finished(const exec::TreeEnd& end) {
   const exec::TreeVerdict judged =
       exec::judge(end, first ? std::optional(first->process) : std::nullopt);
   const bool by_itself = end.over_limit || !end.refused.ok() || (end.keeper_lost && !killed());
+  const bool failed_before_kill = first && !first->after_kill;
+  const bool ended_by_kill = killed() && !by_itself && !failed_before_kill;
   GangSeatExited how;
-  how.outcome = judged.good                                                ? GangOutcome::kCompleted
-                : killed() && !by_itself && !(first && !first->after_kill) ? GangOutcome::kPeerLost
-                                                                           : GangOutcome::kFailed;
+  how.outcome = judged.good     ? GangOutcome::kCompleted
+                : ended_by_kill ? GangOutcome::kPeerLost
+                                : GangOutcome::kFailed;
   how.message = judged.message;
   how.exit.exit_code = judged.exit_code;
   how.exit.signal = judged.signal;

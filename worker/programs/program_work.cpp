@@ -9,7 +9,9 @@
 
 #include "common/base/log.h"
 #include "common/formats/archive.h"
+#include "worker/exec/steady_time.h"
 #include "worker/programs/output_archive.h"
+#include "worker/runtime/gang_outcome.h"
 
 namespace overwinter::worker {
 namespace {
@@ -19,10 +21,6 @@ using std::chrono::steady_clock;
 
 constexpr milliseconds kLookEvery{500};
 constexpr milliseconds kDefaultGrace{90'000};
-
-milliseconds now() {
-  return std::chrono::duration_cast<milliseconds>(steady_clock::now().time_since_epoch());
-}
 
 // "projects/P/jobs/J" to P.
 std::string project_of(const std::string& job) {
@@ -271,7 +269,7 @@ void ProgramWork::watch() {
 
 void ProgramWork::look_for_checkpoint() {
   if (!collector_) return;
-  const Status looked = collector_->look(now(), processes(), step());
+  const Status looked = collector_->look(exec::steady_now(), processes(), step());
   if (!looked.ok() && looked.code != Code::kAborted)
     log_warning("job {}: {}", key_.job.value(), looked.message);
 }
@@ -307,10 +305,7 @@ void ProgramWork::close(const Over& over) {
     keep_workdir();
   }
   for (const std::uint32_t rank : ranks_) observer_.moved(rank, how.exit.step, peak_of(rank));
-  // An attempt that broke off is told at once: others wait for that word.
-  if (how.outcome == GangOutcome::kCompleted)
-    parts_.log->flush(observer_.access().seat, kLastWordsWithin);
-  observer_.over(how);
+  tell_over(how, *parts_.log, observer_);
 }
 
 void ProgramWork::keep_last_checkpoint() {
@@ -322,7 +317,7 @@ void ProgramWork::keep_last_checkpoint() {
     }
   };
   wait();
-  const Status looked = collector_->look_last(now(), step());
+  const Status looked = collector_->look_last(exec::steady_now(), step());
   if (!looked.ok())
     log_warning("job {}: the last checkpoint was not kept: {}", key_.job.value(), looked.message);
   wait();

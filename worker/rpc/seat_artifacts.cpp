@@ -6,37 +6,14 @@
 
 #include "common/base/log.h"
 #include "common/base/mutex.h"
-#include "common/rpc/backoff.h"
 #include "common/wire/convert.h"
+#include "worker/rpc/keep_trying.h"
 #include "worker/rpc/matrix_reader.h"
 
 namespace overwinter::worker {
 namespace {
 
 constexpr Duration kDescriptorWait{2000};
-// Tries of what a coordinator that is up refuses: a capability may be renewed in between.
-constexpr int kRefusalsMax = 5;
-
-enum class Retry : std::uint8_t { kNo, kSome, kForever };
-
-Retry retry_of(Code code) {
-  switch (code) {
-    case Code::kUnavailable:
-    case Code::kDeadlineExceeded:
-    case Code::kCancelled:
-    case Code::kResourceExhausted:
-    case Code::kAborted:
-    case Code::kUnknown:
-      return Retry::kForever;
-    case Code::kPermissionDenied:
-    case Code::kUnauthenticated:
-    case Code::kDataLoss:
-    case Code::kInternal:
-      return Retry::kSome;
-    default:
-      return Retry::kNo;
-  }
-}
 
 class RemoteSeat final : public SeatArtifacts {
  public:
@@ -144,28 +121,19 @@ class RemoteSeat final : public SeatArtifacts {
 
   Status keep_trying(const std::stop_token& stop,
                      const std::function<Status(ArtifactClient&)>& attempt) {
-    Backoff backoff(setting_.first_pause, setting_.longest_pause,
-                    access_.seat.job.value() * 31 + access_.seat.number);
-    int refusals = 0;
-    for (;;) {
-      if (stop.stop_requested()) return error(Code::kCancelled, "the transfer was given up");
-      Status status = error(Code::kUnavailable, "not connected");
-      if (const auto client = setting_.client()) status = attempt(*client);
-      if (status.ok()) return status;
-      if (stop.stop_requested()) return error(Code::kCancelled, "the transfer was given up");
-      const Retry retry = retry_of(status.code);
-      if (retry == Retry::kNo || (retry == Retry::kSome && ++refusals >= kRefusalsMax))
-        return status;
-      std::unique_lock lock(mutex_);
-      pause_.wait_for(lock, stop, backoff.next(), [] { return false; });
-    }
+    return worker::keep_trying({setting_.first_pause, setting_.longest_pause,
+                                access_.seat.job.value() * 31 + access_.seat.number},
+                               stop, [&] {
+                                 const auto client = setting_.client();
+                                 return client ? attempt(*client)
+                                               : error(Code::kUnavailable, "not connected");
+                               });
   }
 
   const ArtifactSetting setting_;
   const SeatAccess access_;
   std::unique_ptr<MatrixReader> readers_[2];  // null: over TLS
   mutable Mutex mutex_;
-  Condition pause_;
   std::string capability_ OW_GUARDED_BY(mutex_);
 };
 

@@ -16,7 +16,7 @@
 
 namespace overwinter::worker {
 
-// One try of a gang.
+// One attempt of a gang.
 struct GangKey {
   JobId job;
   AttemptNumber attempt = 0;

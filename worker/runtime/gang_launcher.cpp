@@ -48,7 +48,7 @@ Status GangLauncher::start(GangOrder order) {
   const GangKey key = order.key;
   if (gangs_.contains(key)) {
     return error(Code::kAlreadyExists,
-                 fmt::format("try {} of job {} runs here", key.attempt, key.job.value()));
+                 fmt::format("attempt {} of job {} runs here", key.attempt, key.job.value()));
   }
   if (gangs_.size() >= kGangsMax) {
     return error(Code::kResourceExhausted,
@@ -65,7 +65,7 @@ Status GangLauncher::begin_remote(const RemoteLaunchRequest& request, GangPart::
   const auto refuse = [&](const char* why) {
     return error(
         Code::kPermissionDenied,
-        fmt::format("worker {} may not start ranks of try {} of job {} here: {}",
+        fmt::format("worker {} may not start ranks of attempt {} of job {} here: {}",
                     request.from.value(), request.key.attempt, request.key.job.value(), why));
   };
   auto command = orted_command(request.words, programs_);

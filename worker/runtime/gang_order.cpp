@@ -11,6 +11,8 @@
 #include <charconv>
 #include <set>
 
+#include "worker/exec/bundled_mpi.h"
+
 namespace overwinter::worker {
 namespace {
 
@@ -83,7 +85,8 @@ std::vector<std::uint32_t> GangOrder::own_ranks() const {
 }
 
 Status check_order(const GangOrder& order) {
-  if (!order.key.job.valid() || order.key.attempt == 0) return bad("a gang needs a job and a try");
+  if (!order.key.job.valid() || order.key.attempt == 0)
+    return bad("a gang needs a job and an attempt");
   if (order.hosts.empty() || order.self >= order.hosts.size()) return bad("a gang needs hosts");
   if (!is_network(order.network)) {
     return bad("'" + order.network + "' is no IPv4 network (ADDRESS/BITS)");
@@ -198,8 +201,9 @@ Result<std::vector<std::string>> orted_command(std::span<const std::string> word
 }
 
 std::vector<std::string> gang_environment(const std::filesystem::path& job_folder,
-                                          const std::filesystem::path& socket) {
-  return {
+                                          const std::filesystem::path& socket,
+                                          const std::filesystem::path& bundle) {
+  std::vector<std::string> out = {
       "PATH=/usr/bin:/bin",
       "LANG=C.UTF-8",
       "SHELL=/bin/bash",  // of another kind of shell Open MPI wraps orted in a line of that shell
@@ -207,6 +211,10 @@ std::vector<std::string> gang_environment(const std::filesystem::path& job_folde
       "TMPDIR=" + job_folder.string(),
       "OMPI_MCA_btl_vader_backing_directory=" + job_folder.string(),
       "OVERWINTER_GANG_SOCKET=" + socket.string()};
+  if (bundle.empty()) return out;
+  for (const auto& [name, value] : exec::bundled_mpi_variables(bundle))
+    out.push_back(name + "=" + value);
+  return out;
 }
 
 std::string rank_socket_variable(std::uint32_t rank) {

@@ -76,6 +76,7 @@ inline constexpr std::size_t kGangRanksMax = 1024;
 Status check_order(const GangOrder& order);
 
 struct GangPrograms {
+  std::filesystem::path bundle;  // worker/exec/bundled_mpi.h; empty: Open MPI is the machine's
   std::filesystem::path mpirun = "/usr/bin/mpirun";
   std::filesystem::path orted = "/usr/bin/orted";
   std::filesystem::path agent;         // overwinter-launch-agent
@@ -92,7 +93,8 @@ struct GangPrograms {
                                                              const GangPrograms& programs);
 // The whole environment of mpirun or orted, and so of the ranks: nothing of the daemon's.
 [[nodiscard]] std::vector<std::string> gang_environment(const std::filesystem::path& job_folder,
-                                                        const std::filesystem::path& socket);
+                                                        const std::filesystem::path& socket,
+                                                        const std::filesystem::path& bundle);
 // The variable that tells rank `rank` another socket than OVERWINTER_GANG_SOCKET.
 [[nodiscard]] std::string rank_socket_variable(std::uint32_t rank);
 

@@ -39,4 +39,9 @@ GangSeatExited seat_exit_of(const GangEnded& ended) {
   return how;
 }
 
+void tell_over(const GangSeatExited& how, JobLog& log, GangWorkObserver& observer) {
+  if (how.outcome == GangOutcome::kCompleted) log.flush(observer.access().seat, kLastWordsWithin);
+  observer.over(how);
+}
+
 }  // namespace overwinter::worker

@@ -3,6 +3,8 @@
 
 #include "worker/core/input.h"
 #include "worker/runtime/gang_events.h"
+#include "worker/runtime/gang_work.h"
+#include "worker/runtime/ports.h"
 
 namespace overwinter::worker {
 
@@ -10,5 +12,9 @@ namespace overwinter::worker {
 // Message and exit of a fault; of a gang without one (kNone) the outcome is kCompleted where every
 // rank of this host said that it was done, else kPeerLost.
 [[nodiscard]] GangSeatExited seat_exit_of(const GangEnded& ended);
+
+// Tells that nothing runs here any more. What an attempt that came to its end has said is at the
+// coordinator before; one that broke off is told at once, for others wait for that word.
+void tell_over(const GangSeatExited& how, JobLog& log, GangWorkObserver& observer);
 
 }  // namespace overwinter::worker

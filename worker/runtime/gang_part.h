@@ -1,6 +1,6 @@
-// GangPart: one try of a gang on this host, from its directory to the last trace of it. The first
-// host's runs mpirun and asks the other daemons for theirs; another host's waits to be asked and
-// runs orted.
+// GangPart: one attempt of a gang on this host, from its directory to the last trace of it. The
+// first host's runs mpirun and asks the other daemons for theirs; another host's waits to be asked
+// and runs orted.
 #pragma once
 
 #include <atomic>
@@ -60,6 +60,7 @@ class GangPart final : private LocalServer::Handler {
     std::unique_ptr<PeerLaunches::Launch> launch;
   };
 
+  // ---- gang_part.cpp
   GangPart(GangOrder order, GangFolder folder, const GangPrograms& programs, PeerLaunches& peers,
            GangObserver& observer);
   void post(std::function<void()> what);
@@ -70,8 +71,6 @@ class GangPart final : private LocalServer::Handler {
   void tick(SteadyTime now);
   void note_sockets(const GangPlaces& places);
   Status start_program(std::vector<std::string> command);
-  [[nodiscard]] const v1::RankTask& task_of(std::uint32_t rank) const;
-  [[nodiscard]] std::filesystem::path job_folder(std::uint32_t rank) const;
   void hear_keeper();
   void hear_output(bool all);
   [[nodiscard]] std::string program_name() const;
@@ -80,17 +79,22 @@ class GangPart final : private LocalServer::Handler {
   [[nodiscard]] bool knows_no_cause() const;
   void blame(GangFault fault);  // notes it and ends the gang here
   void kill_everything();
+
+  // ---- gang_part_end.cpp
   void finish();
   [[nodiscard]] std::optional<GangFault> noticed() const;  // by Open MPI
   [[nodiscard]] GangFault verdict() const;
+
   void emit(const GangEvent& event) { observer_.gang_event(order_.key, event); }
 
-  // LocalServer::Handler
+  // ---- gang_part_messages.cpp: LocalServer::Handler
   [[nodiscard]] bool admits(const LocalPeer& peer) override;
   void received(LocalServer::Connection from, const LocalPeer& peer,
                 const v1::LocalRequest& message) override;
   void closed(LocalServer::Connection from) override;
   void rank_said(LocalServer::Connection from, const v1::LocalRequest& message);
+  [[nodiscard]] const v1::RankTask& task_of(std::uint32_t rank) const;
+  [[nodiscard]] std::filesystem::path job_folder(std::uint32_t rank) const;
   void rank_ended(GangRank& rank, std::uint32_t number, const v1::RankEnded& ended);
   void agent_asked(LocalServer::Connection from, const v1::AgentLaunch& launch);
   void agent_ended(LocalServer::Connection agent, const PeerLaunchEnd& end);

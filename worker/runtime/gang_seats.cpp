@@ -6,7 +6,7 @@
 namespace overwinter::worker {
 namespace {
 
-GangKey try_of(const SeatKey& seat) {
+GangKey attempt_of(const SeatKey& seat) {
   return {seat.job, seat.attempt};
 }
 
@@ -23,30 +23,31 @@ GangSeats::GangSeats(Parts parts, GangPlaces places, GangPrograms programs, Peer
 }
 
 GangSeats::~GangSeats() {
-  // A try may be in a call of the launcher, and waits for no event of it.
+  // An attempt may be in a call of the launcher, and waits for no event of it.
   for (const GangKey& key : launcher_->running()) launcher_->end(key, Duration(0));
-  std::map<GangKey, std::shared_ptr<GangTry>> all;
+  std::map<GangKey, std::shared_ptr<GangAttempt>> all;
   {
     const MutexLock lock(mutex_);
-    all.swap(tries_);
+    all.swap(attempts_);
   }
   all.clear();
   launcher_.reset();
 }
 
-std::shared_ptr<GangTry> GangSeats::find(const SeatKey& seat) {
+std::shared_ptr<GangAttempt> GangSeats::find(const SeatKey& seat) {
   const MutexLock lock(mutex_);
-  const auto at = tries_.find(try_of(seat));
-  return at == tries_.end() ? nullptr : at->second;
+  const auto at = attempts_.find(attempt_of(seat));
+  return at == attempts_.end() ? nullptr : at->second;
 }
 
 void GangSeats::drop_finished() {
-  std::vector<std::shared_ptr<GangTry>> gone;  // destroyed without the lock: they wait for threads
+  std::vector<std::shared_ptr<GangAttempt>>
+      gone;  // destroyed without the lock: they wait for threads
   const MutexLock lock(mutex_);
-  for (auto at = tries_.begin(); at != tries_.end();) {
+  for (auto at = attempts_.begin(); at != attempts_.end();) {
     if (at->second->finished()) {
       gone.push_back(std::move(at->second));
-      at = tries_.erase(at);
+      at = attempts_.erase(at);
     } else {
       ++at;
     }
@@ -55,11 +56,11 @@ void GangSeats::drop_finished() {
 
 void GangSeats::begin(const OfferSeat& offer) {
   drop_finished();
-  std::shared_ptr<GangTry> one;
+  std::shared_ptr<GangAttempt> one;
   {
     const MutexLock lock(mutex_);
-    std::shared_ptr<GangTry>& slot = tries_[try_of(offer.seat)];
-    if (!slot) slot = std::make_shared<GangTry>(try_of(offer.seat), parts_);
+    std::shared_ptr<GangAttempt>& slot = attempts_[attempt_of(offer.seat)];
+    if (!slot) slot = std::make_shared<GangAttempt>(attempt_of(offer.seat), parts_);
     one = slot;
   }
   one->begin(offer);
@@ -86,10 +87,10 @@ void GangSeats::end(const SeatKey& seat) {
 }
 
 void GangSeats::gang_event(const GangKey& gang, const GangEvent& event) {
-  std::shared_ptr<GangTry> one;
+  std::shared_ptr<GangAttempt> one;
   {
     const MutexLock lock(mutex_);
-    if (const auto at = tries_.find(gang); at != tries_.end()) one = at->second;
+    if (const auto at = attempts_.find(gang); at != attempts_.end()) one = at->second;
   }
   if (one) one->heard(event);
 }

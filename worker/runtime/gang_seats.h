@@ -1,5 +1,5 @@
-// GangSeats: the seats of gangs that a daemon holds, try by try. What WorkerLoop asks for them; the
-// launcher's events on their way back.
+// GangSeats: the seats of gangs that a daemon holds, attempt by attempt. What WorkerLoop asks for
+// them; the launcher's events on their way back.
 #pragma once
 
 #include <map>
@@ -7,8 +7,8 @@
 
 #include "common/base/mutex.h"
 #include "worker/core/output.h"
+#include "worker/runtime/gang_attempt.h"
 #include "worker/runtime/gang_launcher.h"
-#include "worker/runtime/gang_try.h"
 
 namespace overwinter::worker {
 
@@ -42,12 +42,12 @@ class GangSeats final : public GangObserver {
 
  private:
   void gang_event(const GangKey& gang, const GangEvent& event) override;
-  [[nodiscard]] std::shared_ptr<GangTry> find(const SeatKey& seat);
+  [[nodiscard]] std::shared_ptr<GangAttempt> find(const SeatKey& seat);
   void drop_finished();
 
-  GangTryParts parts_;
+  GangAttemptParts parts_;
   Mutex mutex_;
-  std::map<GangKey, std::shared_ptr<GangTry>> tries_ OW_GUARDED_BY(mutex_);
+  std::map<GangKey, std::shared_ptr<GangAttempt>> attempts_ OW_GUARDED_BY(mutex_);
   std::unique_ptr<GangLauncher> launcher_;  // ends first: its events need the rest
 };
 

@@ -1,4 +1,4 @@
-// GangWork: what one worker does for one try of a gang, between its seats' grant and their end:
+// GangWork: what one worker does for one attempt of a gang, between its seats' grant and their end:
 // ranks of ours over Open MPI (rank_work.h) or the user's own programs (exec_work.h).
 #pragma once
 

@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 #include "common/plan/memory_estimate.h"
 #include "overwinter/v1/job.pb.h"
+#include "worker/runtime/worker_records.h"
 
 namespace overwinter::worker {
 namespace {
@@ -102,7 +103,7 @@ void MatmulWork::start(const UnitRanges& units) {
         }
       }
     }
-    post_pump();
+    post_next();
   }
   if (!impossible.empty()) post_(UnitsAbandoned{seat_, impossible});
 }
@@ -139,13 +140,13 @@ void MatmulWork::wind_down(Duration within) {
   if (!dropped.empty()) post_(UnitsAbandoned{seat_, dropped});
 }
 
-void MatmulWork::post_pump() {
-  if (pumping_ || queue_.empty() || free_.empty()) return;
-  pumping_ = true;
-  device_.post([this] { pump(); });
+void MatmulWork::post_next() {
+  if (next_posted_ || queue_.empty() || free_.empty()) return;
+  next_posted_ = true;
+  device_.post([this] { compute_next(); });
 }
 
-void MatmulWork::pump() {
+void MatmulWork::compute_next() {
   UnitNumber unit = 0;
   std::size_t buffer = 0;
   std::stop_token stop;
@@ -153,7 +154,7 @@ void MatmulWork::pump() {
   {
     const MutexLock lock(mutex_);
     if (queue_.empty() || free_.empty()) {
-      pumping_ = false;
+      next_posted_ = false;
       return;
     }
     upcoming.assign(queue_.begin(), queue_.end());
@@ -174,7 +175,7 @@ void MatmulWork::finish(UnitNumber unit, std::size_t buffer, const Status& done)
   {
     const MutexLock lock(mutex_);
     computing_.reset();
-    pumping_ = false;
+    next_posted_ = false;
     if (done.ok()) {
       unit_seconds_ = std::chrono::duration<double>(Clock::now() - computing_since_).count();
       Tile tile{unit, buffer, product_->tile_bytes(unit), false};
@@ -188,7 +189,7 @@ void MatmulWork::finish(UnitNumber unit, std::size_t buffer, const Status& done)
   if (!done.ok()) give_up(unit, done);
   post_(SeatMeasured{seat_, memory_.peak_bytes()});
   const MutexLock lock(mutex_);
-  post_pump();
+  post_next();
 }
 
 void MatmulWork::spool_when_cut_off(Tile& tile) {
@@ -235,15 +236,14 @@ void MatmulWork::answer(const Tile& tile, const Result<TileAnswer>& sent) {
       free_.push_back(tile.place);
     }
     if (sent) work_.erase(tile.unit);
-    post_pump();
+    post_next();
   }
   if (!sent) {
     give_up(tile.unit, sent.error());
     return;
   }
   if (sent->outcome == TileOutcome::kRejected) {
-    log_error("seat {}/{}/{}: unit {} was rejected: {}", seat_.job.value(), seat_.attempt,
-              seat_.number, tile.unit, sent->message);
+    log_error("seat {}: unit {} was rejected: {}", seat_name(seat_), tile.unit, sent->message);
   }
   post_(UnitsDelivered{seat_, one(tile.unit)});
 }

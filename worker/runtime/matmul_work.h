@@ -50,8 +50,8 @@ class MatmulWork final : public SeatWork {
 
   MatmulWork(const OfferSeat& offer, Device& device, PostInput post);
   Status open(const OfferSeat& offer, const v1::MatmulPlan& plan, ArtifactAccess& artifacts);
-  void pump();  // on the executor: computes one unit and posts itself again
-  void post_pump() OW_REQUIRES(mutex_);
+  void compute_next();  // on the executor: computes one unit and posts itself again
+  void post_next() OW_REQUIRES(mutex_);
   void finish(UnitNumber unit, std::size_t buffer, const Status& done);
   void send_loop(const std::stop_token& stop);
   // A tile that has no buffer to wait in while the coordinator is away goes to the spool; frees its
@@ -83,7 +83,7 @@ class MatmulWork final : public SeatWork {
   std::unique_ptr<TileSpool> spool_ OW_GUARDED_BY(mutex_);  // made when first needed
   bool spool_failed_ OW_GUARDED_BY(mutex_) = false;
   std::deque<Tile> outbox_ OW_GUARDED_BY(mutex_);
-  bool pumping_ OW_GUARDED_BY(mutex_) = false;
+  bool next_posted_ OW_GUARDED_BY(mutex_) = false;
   bool failed_ OW_GUARDED_BY(mutex_) = false;
   std::jthread sender_;  // last: it uses the rest
 };

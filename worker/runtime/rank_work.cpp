@@ -275,9 +275,7 @@ void RankWork::ended(const GangEnded& ended) {
   }
   if (ended.fault.kind == GangFaultKind::kUnreachable)
     observer_.unreachable(ended.fault.worker, ended.fault.message);
-  if (how.outcome == GangOutcome::kCompleted)
-    parts_.log->flush(observer_.access().seat, kLastWordsWithin);
-  observer_.over(how);
+  tell_over(how, *parts_.log, observer_);
 }
 
 }  // namespace overwinter::worker

@@ -12,10 +12,6 @@ namespace {
 // Orders of the coordinator that may wait here before its stream is no longer read.
 constexpr std::size_t kQueueMark = 4096;
 
-std::string name(const SeatKey& seat) {
-  return fmt::format("{}/{}/{}", seat.job.value(), seat.attempt, seat.number);
-}
-
 }  // namespace
 
 WorkerLoop::WorkerLoop(const WorkerCoreConfig& config, WorkerLoopParts parts)
@@ -125,7 +121,7 @@ void WorkerLoop::step(const Input& input) {
 
 void WorkerLoop::note(const Input& input) {
   if (const auto* refused = std::get_if<SeatRefused>(&input)) {
-    log_warning("seat {}: refused: {}", name(refused->seat), refused->message);
+    log_warning("seat {}: refused: {}", seat_name(refused->seat), refused->message);
     seats_.erase(refused->seat);
   } else if (const auto* closed = std::get_if<SeatClosed>(&input)) {
     seats_.erase(closed->seat);
@@ -136,9 +132,9 @@ void WorkerLoop::note(const Input& input) {
       parts_.records->stepped(moved->seat, parts_.clock->monotonic());
     }
   } else if (const auto* failed = std::get_if<SeatFailed>(&input)) {
-    log_error("seat {}: {}", name(failed->seat), failed->message);
+    log_error("seat {}: {}", seat_name(failed->seat), failed->message);
   } else if (const auto* stop = std::get_if<StopSeat>(&input)) {
-    if (!stop->reason.empty()) log_info("seat {}: stops: {}", name(stop->seat), stop->reason);
+    if (!stop->reason.empty()) log_info("seat {}: stops: {}", seat_name(stop->seat), stop->reason);
   } else if (const auto* welcome = std::get_if<Welcome>(&input)) {
     if (welcome->generation.valid() && welcome->generation != core_.generation() &&
         parts_.generation_changed) {
@@ -164,7 +160,7 @@ void WorkerLoop::note(const Output& output) {
     const auto* ended = std::get_if<SeatEnded>(&report->report);
     if (ended == nullptr) return;
     parts_.records->ended(*ended, report->number, parts_.clock->wall());
-    log_info("seat {}: ended after {} ms, peak {}{}{}", name(ended->seat), ended->used.count(),
+    log_info("seat {}: ended after {} ms, peak {}{}{}", seat_name(ended->seat), ended->used.count(),
              format_bytes(ended->memory_peak_bytes), ended->message.empty() ? "" : ": ",
              ended->message);
   }
@@ -259,8 +255,8 @@ void WorkerLoop::begin(const OfferSeat& offer) {
     return note_begin(offer);
   }
   device.post([this, offer, &device] {
-    auto work = make_seat_work(offer, device, *parts_.artifacts,
-                               [this](Input input) { post(std::move(input)); });
+    auto work = parts_.make_work(offer, device, *parts_.artifacts,
+                                 [this](Input input) { post(std::move(input)); });
     if (!work) {
       post(SeatRefused{offer.seat, work.error().message});
       return;
@@ -276,7 +272,7 @@ void WorkerLoop::begin(const OfferSeat& offer) {
 }
 
 void WorkerLoop::note_begin(const OfferSeat& offer) {
-  log_info("seat {}: begins on device {} with {} for {}", name(offer.seat), offer.device,
+  log_info("seat {}: begins on device {} with {} for {}", seat_name(offer.seat), offer.device,
            format_bytes(offer.memory_bytes), offer.job);
   parts_.records->began(offer, parts_.clock->wall(), parts_.clock->monotonic());
 }

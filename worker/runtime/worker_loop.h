@@ -26,6 +26,10 @@ struct WorkerLoopParts {
   CoordinatorLink* link = nullptr;
   WorkerRecords* records = nullptr;
   std::function<GangSeats*()> gangs;  // null, or empty: it takes part in none
+  // How a seat that is no gang's works; called on the device's executor.
+  std::function<Result<std::unique_ptr<SeatWork>>(const OfferSeat&, Device&, ArtifactAccess&,
+                                                  PostInput)>
+      make_work = make_seat_work;
   // Called when a Welcome names another generation of the coordinator's store, to keep it. May be
   // empty.
   std::function<void(Generation)> generation_changed;

@@ -17,10 +17,6 @@ namespace {
 
 constexpr std::uint64_t kRotateAt = 64 * kMiB;
 
-std::string record_name(const SeatKey& seat) {
-  return fmt::format("{}/{}/{}", seat.job.value(), seat.attempt, seat.number);
-}
-
 std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
@@ -70,6 +66,10 @@ std::int64_t in_microseconds(std::chrono::nanoseconds d) {
 
 }  // namespace
 
+std::string seat_name(const SeatKey& seat) {
+  return fmt::format("{}/{}/{}", seat.job.value(), seat.attempt, seat.number);
+}
+
 Result<WorkerRecords> WorkerRecords::open(const std::filesystem::path& folder,
                                           Incarnation incarnation) {
   const std::filesystem::path path = folder / "seats.jsonl";
@@ -105,23 +105,23 @@ void WorkerRecords::began(const OfferSeat& offer, std::chrono::milliseconds wall
   unsynced_ |= write(fmt::format(
       R"({{"record": "began", "time": "{}", "incarnation": {}, "job": {}, "seat": "{}", )"
       R"("device": {}, "funded_ms": {}, "monotonic_us": {}}})",
-      time(wall), incarnation_.value(), quoted(offer.job), record_name(offer.seat), offer.device,
+      time(wall), incarnation_.value(), quoted(offer.job), seat_name(offer.seat), offer.device,
       offer.funded_for.count(), in_microseconds(monotonic)));
 }
 
 void WorkerRecords::working(const SeatKey& seat, std::chrono::nanoseconds monotonic) {
-  write(fmt::format(R"({{"record": "working", "seat": "{}", "monotonic_us": {}}})",
-                    record_name(seat), in_microseconds(monotonic)));
+  write(fmt::format(R"({{"record": "working", "seat": "{}", "monotonic_us": {}}})", seat_name(seat),
+                    in_microseconds(monotonic)));
 }
 
 void WorkerRecords::stepped(const SeatKey& seat, std::chrono::nanoseconds monotonic) {
-  write(fmt::format(R"({{"record": "stepped", "seat": "{}", "monotonic_us": {}}})",
-                    record_name(seat), in_microseconds(monotonic)));
+  write(fmt::format(R"({{"record": "stepped", "seat": "{}", "monotonic_us": {}}})", seat_name(seat),
+                    in_microseconds(monotonic)));
 }
 
 void WorkerRecords::evidence(const SeatStatus& seat) {
   write(fmt::format(R"({{"record": "evidence", "seat": "{}", "used_ms": {}}})",
-                    record_name(seat.seat), seat.used.count()));
+                    seat_name(seat.seat), seat.used.count()));
 }
 
 void WorkerRecords::ended(const SeatEnded& end, std::uint64_t report,
@@ -129,7 +129,7 @@ void WorkerRecords::ended(const SeatEnded& end, std::uint64_t report,
   unsynced_ |= write(
       fmt::format(R"({{"record": "ended", "time": "{}", "seat": "{}", "end": "{}", "used_ms": {}, )"
                   R"("memory_peak_bytes": {}, "report": {}}})",
-                  time(wall), record_name(end.seat), end_name(end.end), end.used.count(),
+                  time(wall), seat_name(end.seat), end_name(end.end), end.used.count(),
                   end.memory_peak_bytes, report));
 }
 

@@ -28,6 +28,9 @@
 
 namespace overwinter::worker {
 
+// "7/1/1": job number, attempt and seat number.
+[[nodiscard]] std::string seat_name(const SeatKey& seat);
+
 // One thread. A disk that is full is said once and ends nothing: the work goes on, the account has
 // a gap.
 class WorkerRecords {

@@ -10,29 +10,29 @@
 namespace overwinter::worker {
 namespace {
 
-Status refuse(const std::string& what, const std::string& field) {
+Status refuse_setting(const std::string& what, const std::string& field) {
   return error(Code::kInvalidArgument, what, "workload.train.optimizer." + field);
 }
 
 Status check_rate(double rate, const std::string& field) {
   if (std::isfinite(rate) && rate > 0) return Status::success();
-  return refuse("The learning rate is a number above 0.", field + ".learning_rate");
+  return refuse_setting("The learning rate is a number above 0.", field + ".learning_rate");
 }
 
 Status check_share(double value, const std::string& what, const std::string& field) {
   if (value >= 0 && value < 1) return Status::success();
-  return refuse(what + " lies from 0 to below 1.", field);
+  return refuse_setting(what + " lies from 0 to below 1.", field);
 }
 
 Status check_not_negative(double value, const std::string& what, const std::string& field) {
   if (std::isfinite(value) && value >= 0) return Status::success();
-  return refuse(what + " is not negative.", field);
+  return refuse_setting(what + " is not negative.", field);
 }
 
 Result<bool> is_cosine(const std::string& word, const std::string& field) {
   if (word == "cosine") return true;
   if (word.empty() || word == "constant") return false;
-  return fail(refuse("The schedule is cosine or constant.", field + ".schedule"));
+  return fail(refuse_setting("The schedule is cosine or constant.", field + ".schedule"));
 }
 
 // Sums are made over pieces of this many, so that they do not depend on who made them.

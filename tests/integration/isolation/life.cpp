@@ -45,6 +45,8 @@ std::string Life::comparable(std::string text) const {
   text = std::regex_replace(text, made, "$1: MADE");
   static const std::regex json(R"x(("nextPageToken": ?)"[^"]+")x");
   text = std::regex_replace(text, json, "$1MADE");
+  static const std::regex token(R"(tokens/\d+)");
+  text = std::regex_replace(text, token, "tokens/N");
   if (text.find("Token") == std::string::npos && text.find("JoinFile") == std::string::npos) {
     return text;
   }
@@ -228,8 +230,14 @@ std::string Life::people() {
       return call("AdminService/CreateProject", request);
     }
     default:
-      return draw(2) == 0 ? call("AdminService/ListTokens", v1::ListTokensRequest())
-                          : call("AdminService/ListProjects", v1::ListProjectsRequest());
+      switch (draw(3)) {
+        case 0:
+          return call("AdminService/ListTokens", v1::ListTokensRequest());
+        case 1:
+          return call("AdminService/ListProjects", v1::ListProjectsRequest());
+        default:
+          return call("AdminService/ListAuditEntries", v1::ListAuditEntriesRequest());
+      }
   }
 }
 

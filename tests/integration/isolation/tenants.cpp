@@ -52,8 +52,14 @@ Tenants::Tenants(const MakeJobs& make_jobs) {
   if (make_jobs) jobs_ = make_jobs(*services_);
   services_->serve(jobs_.get());
   router_ = std::make_unique<dashboard::Router>(dashboard::Sources{
-      services_->views, services_->costs, services_->pool, services_->queue, services_->loop,
-      stored_.store(), [] { return std::size_t{2}; }, services_->serving, [] { return true; }});
+      services_->views, services_->costs, services_->pool, services_->queue, services_->requests,
+      services_->loop, stored_.store(), [] { return std::size_t{2}; },
+      [](telemetry::Door) { return runtime::ConnectionCounts{}; }, services_->serving,
+      [] { return true; }, *page_.telemetry, *page_.checkpoints, *page_.sessions,
+      [](std::string_view) -> Result<std::string> {
+        return fail(Code::kUnauthenticated, "no code is good here");
+      },
+      services_->notices, *services_->audit});
   for (const auto& [id, builder] : machines_) daemons_.connect(id, builder, services_->queue);
   settle();
 }

@@ -14,6 +14,7 @@
 
 #include "coordinator/dashboard/router.h"
 #include "tests/integration/isolation/workers.h"
+#include "tests/support/page_parts.h"
 #include "tests/support/service_cluster.h"
 
 namespace overwinter::test {
@@ -56,6 +57,7 @@ class Tenants {
   void ask_core();
 
   StoredCluster stored_;
+  PageParts page_{stored_.folder()};
   std::map<std::pair<std::string, Role>, std::string> tokens_;
   std::vector<std::pair<WorkerId, core::test::WorkerBuilder>> machines_;
   Daemons daemons_;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ v1::HostProbe host(const std::string& name) {
   facts.set_shared_memory_total_bytes(2 * kGiB);
   facts.set_job_disk_free_bytes(40 * kGiB);
   facts.set_job_disk_total_bytes(50 * kGiB);
+  facts.set_descriptors_open(30);
+  facts.set_descriptors_limit(1024);
   facts.mutable_certificate_expire_time()->set_seconds(kNow + 29 * kDay);
   return out;
 }
@@ -70,6 +73,7 @@ v1::DoctorReport healthy() {
   report.set_pairs(true);
   report.mutable_status()->set_cluster("demo");
   report.mutable_status()->set_version("0.1.0");
+  report.mutable_status()->set_dashboard("https://10.0.0.1:7601");
   v1::ClusterDiagnosis& known = *report.mutable_diagnosis();
   known.set_role("operator");
   known.mutable_now()->set_seconds(kNow);
@@ -78,6 +82,10 @@ v1::DoctorReport healthy() {
   known.mutable_issuer_expire_time()->set_seconds(kNow + 300 * kDay);
   known.set_disk_free_bytes(40 * kGiB);
   known.set_disk_total_bytes(50 * kGiB);
+  known.set_descriptors_open(90);
+  known.set_descriptors_limit(65'536);
+  known.set_store_turns(7'000);
+  known.set_store_checked_turns(7'000);
   report.mutable_clock_offset()->set_nanos(3'000'000);
   report.mutable_clock_uncertainty()->set_nanos(2'000'000);
   for (const char* name : {"w1", "w2"}) {
@@ -172,6 +180,12 @@ TEST(DoctorFindings, WhoReachesNobodyIsToldThatAlone) {
               not_answered(report, "status", Code::kUnauthenticated);
             }),
             4);
+}
+
+TEST(DoctorFindings, APageThatIsOutOfReachIsAWarning) {
+  const auto change = [](v1::DoctorReport& r) { not_answered(r, "page", Code::kUnavailable); };
+  EXPECT_TRUE(only(wrong_after(change), "WARNING page ", "--listen-dashboard"));
+  EXPECT_EQ(exit_code_after(change), 0);
 }
 
 TEST(DoctorFindings, CertificatesAndTokensThatEndSoon) {
@@ -339,6 +353,74 @@ TEST(DoctorFindings, AWayThatIsClosedIsNamedWithBothEnds) {
   EXPECT_TRUE(
       only(wrong_after([](v1::DoctorReport& r) { r.mutable_probes()->set_pairs_left_out(3); }),
            "WARNING pairs ", "3 pairs"));
+}
+
+TEST(DoctorFindings, HooksThatCannotBeReadAreAWarning) {
+  const auto change = [](v1::DoctorReport& r) {
+    r.mutable_diagnosis()->set_notify_problem("notify.yaml: line 3: hooks[0].url");
+  };
+  EXPECT_TRUE(only(wrong_after(change), "WARNING hooks", "hooks[0].url; what was set before"));
+  EXPECT_EQ(exit_code_after(change), 0);
+}
+
+TEST(DoctorFindings, DescriptorsThatRunOutAndLimitsThatAreLow) {
+  const auto coordinator = [](std::uint64_t open, std::uint64_t limit) {
+    return wrong_after([=](v1::DoctorReport& r) {
+      r.mutable_diagnosis()->set_descriptors_open(open);
+      r.mutable_diagnosis()->set_descriptors_limit(limit);
+    });
+  };
+  EXPECT_TRUE(only(coordinator(8000, 10'000), "WARNING descriptors ", "8000 of 10000"));
+  EXPECT_THAT(coordinator(7999, 10'000), IsEmpty());
+  EXPECT_TRUE(only(coordinator(90, 4095), "WARNING descriptors ", "LimitNOFILE="));
+  EXPECT_THAT(coordinator(90, 4096), IsEmpty());
+  EXPECT_THAT(coordinator(90, std::numeric_limits<std::uint64_t>::max()), IsEmpty());
+  EXPECT_THAT(coordinator(0, 0), IsEmpty());  // an older coordinator, or a token that may not know
+  const auto worker = [](std::uint64_t open, std::uint64_t limit) {
+    return wrong_after([=](v1::DoctorReport& r) {
+      v1::HostFacts& facts = *r.mutable_probes()->mutable_hosts(1)->mutable_facts();
+      facts.set_descriptors_open(open);
+      facts.set_descriptors_limit(limit);
+    });
+  };
+  EXPECT_TRUE(only(worker(900, 1024), "WARNING descriptors workers/w2 ", "w2 has 900 of 1024"));
+  EXPECT_TRUE(only(worker(30, 256), "WARNING descriptors workers/w2 ", "ulimit"));
+  EXPECT_THAT(worker(0, 0), IsEmpty());
+}
+
+TEST(DoctorFindings, AStoreThatIsDamagedFails) {
+  const auto broken = [](v1::DoctorReport& r) {
+    r.mutable_diagnosis()->set_store_problem("the log is damaged at turn 17: it is missing");
+  };
+  const auto found = wrong_after(broken);
+  EXPECT_TRUE(only(found, "FAILURE store ", "turn 17"));
+  EXPECT_THAT(found[0], HasSubstr("--verify"));
+  EXPECT_THAT(found[0], HasSubstr("restore the newest backup"));
+  EXPECT_EQ(exit_code_after(broken), 1);
+  const auto not_looked_at = [](v1::DoctorReport& r) {
+    r.mutable_diagnosis()->set_store_checked_turns(0);
+  };
+  EXPECT_TRUE(only(wrong_after(not_looked_at), "WARNING store ", "7000 turns"));
+  EXPECT_EQ(exit_code_after(not_looked_at), 0);
+}
+
+TEST(DoctorFindings, ARestoreIsNewsForAWeek) {
+  const auto restored = [](std::int64_t ago_s) {
+    v1::DoctorReport report = healthy();
+    report.mutable_status()->set_generation(2);
+    report.mutable_status()->mutable_restored_time()->set_seconds(kNow - ago_s);
+    report.mutable_status()->mutable_backup_time()->set_seconds(kNow - ago_s - 3600);
+    return report;
+  };
+  EXPECT_TRUE(only(wrong(restored(kDay)), "WARNING restore ", "generation 2"));
+  EXPECT_THAT(wrong(restored(8 * kDay)), IsEmpty());
+  v1::DoctorReport old = restored(8 * kDay);
+  judge(old);
+  std::string text;
+  for (const auto& one : old.findings()) {
+    if (one.check() == "restore") text = one.message();
+  }
+  EXPECT_THAT(text, HasSubstr("is not known"));
 }
 
 TEST(DoctorFindings, WhatMayNotBeAskedFailsOnlyWhereItWasWanted) {

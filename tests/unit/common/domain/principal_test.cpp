@@ -16,6 +16,7 @@ const std::map<Permission, std::string> kTable = {
     {Permission::kActOnWorkers, "oa"},       {Permission::kReadMoney, "vsoba"},
     {Permission::kReadAllMoney, "oba"},      {Permission::kSetPrices, "a"},
     {Permission::kManageTokens, "a"},        {Permission::kManageProjects, "a"},
+    {Permission::kReadAudit, "ua"},          {Permission::kKnowOneself, "vsobua"},
     {Permission::kReadMetrics, "voa"},       {Permission::kWorkerStream, ""},
     {Permission::kArtifactByCapability, ""}, {Permission::kJoin, ""},
 };

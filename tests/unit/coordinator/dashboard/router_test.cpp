@@ -1,153 +1,33 @@
-// The routes over what a coordinator has after a restart: a real store, real views, a clock that
-// stands still.
 #include "coordinator/dashboard/router.h"
 
 #include <google/protobuf/util/json_util.h>
 #include <gtest/gtest.h>
 
-#include <future>
-#include <optional>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "common/base/version.h"
-#include "common/security/token.h"
-#include "coordinator/runtime/requests.h"
 #include "overwinter/v1/job.pb.h"
-#include "tests/support/stored_cluster.h"
+#include "tests/unit/coordinator/dashboard/router_fixture.h"
 
 namespace overwinter::dashboard {
 namespace {
 
-using namespace core::test;
+class RouterTest : public RouterFixture {};
 
-constexpr auto kPatience = std::chrono::seconds(10);
-
-class StillClock final : public Clock {
- public:
-  explicit StillClock(Time time) : time_(time) {}
-  [[nodiscard]] std::chrono::milliseconds wall() const override { return time_.time_since_epoch(); }
-  [[nodiscard]] std::chrono::nanoseconds monotonic() const override {
-    return std::chrono::nanoseconds(1);
-  }
-
- private:
-  const Time time_;
-};
-struct NoTurns final : runtime::TurnSink {
-  Status commit(std::span<const runtime::Turn>) override { return Status::success(); }
-};
-struct NoWorkers final : runtime::WorkerLink {
-  void launch(const core::LaunchGang&) override {}
-  void order(const core::Effect&) override {}
-  void flush() override {}
-  void end_principal(const core::EndPrincipal&) override {}
-};
-struct NoResults final : runtime::ResultPort {
-  void prepare(const core::PrepareResult&) override {}
-  void finish(const core::FinishResult&) override {}
-  void drop(const core::DropResult&) override {}
-};
-struct NoPlans final : runtime::ReplanPort {
-  void replan(JobId) override {}
-};
-
-class RouterTest : public testing::Test {
- protected:
-  RouterTest() {
-    TestCluster& cluster = stored_.cluster;
-    cluster.set_prices(a_book(3'600'000));
-    cluster.step(core::ProjectCreateRequested{admin(), core::ReplyId(4), "other"});
-    admin_ = add_token(Role::kAdmin, "");
-    viewer_ = add_token(Role::kViewer, "default");
-    const WorkerId worker = cluster.joined(a_worker().named("box").with_device(4 * kGiB, 4));
-    for (const char* project : {"default", "other", "default"}) {
-      const JobId job =
-          cluster.submit(a_job().in(project).with_threads(4).with_landing(Landing::kReport));
-      const SeatKey seat = cluster.seat(job);
-      cluster.began(seat);
-      cluster.run_for(Duration(1'234));
-      cluster.report(worker, core::UnitsReported{seat, units(0, 1)});
-      if (cluster.state().find_seat(seat) != nullptr) cluster.end(seat, Duration(1'234));
-      jobs_.push_back("projects/" + std::string(project) + "/jobs/" + cluster.job(job).name);
-    }
-    cluster.run_for(Duration(5'000));
-    forget(cluster, jobs_[0]);
-    stored_.reopen();
-    clock_.emplace(cluster.now + Duration(1));
-    serving_ = {cluster.now, "https://box:7601"};
-    loop_.emplace(stored_.scheduler(), *clock_, cluster.now, queue_, turns_, effects_, views_);
-    costs_.emplace(views_, stored_.store());
-    router_.emplace(Sources{views_, *costs_, pool_, queue_, *loop_, stored_.store(),
-                            [] { return std::size_t{1}; }, serving_, [this] { return ready_; }});
-  }
-  ~RouterTest() override { pool_.stop(); }
-
-  std::string add_token(Role role, const std::string& project) {
-    std::string token = make_token();
-    core::TokenCreateRequested event;
-    event.by = admin();
-    event.hash = token_hash(token);
-    event.role = role;
-    event.project = project;
-    event.name = "ann";
-    stored_.cluster.step(event);
-    return token;
-  }
-  // What the core does with an ended job after an hour.
-  void forget(const TestCluster& cluster, const std::string& name) {
-    stored_.save();
-    for (const auto& [id, job] : cluster.state().jobs) {
-      if (!name.ends_with("/" + job.name)) continue;
-      const core::Fact fact = core::JobForgotten{id};
-      stored_.commit(cluster.now, {&fact, 1});
-    }
-  }
-
-  Response ask(const std::string& target, const std::string& token = {},
-               const std::string& method = "GET") {
-    auto promise = std::make_shared<std::promise<Response>>();
-    auto future = promise->get_future();
-    router_->handle({method, target, token.empty() ? "" : "Bearer " + token},
-                    [promise](Response response) { promise->set_value(std::move(response)); });
-    if (future.wait_for(kPatience) == std::future_status::ready) return future.get();
-    ADD_FAILURE() << target << " was not answered";
-    return {};
-  }
-  template <class Message>
-  Message read(const Response& response) {
-    Message out;
-    EXPECT_EQ(response.status, 200U) << response.body;
-    EXPECT_TRUE(google::protobuf::util::JsonStringToMessage(response.body, &out).ok())
-        << response.body;
-    return out;
-  }
-
-  test::StoredCluster stored_;
-  std::string admin_;
-  std::string viewer_;
-  std::vector<std::string> jobs_;
-  std::optional<StillClock> clock_;
-  runtime::Serving serving_;
-  bool ready_ = true;
-  runtime::EventQueue queue_{{}};
-  runtime::Requests requests_{queue_};
-  NoTurns turns_;
-  NoWorkers workers_;
-  NoResults results_;
-  NoPlans plans_;
-  runtime::EffectDispatcher effects_{{&workers_, &requests_, &results_, &plans_}};
-  runtime::Views views_{1};
-  runtime::BlockingPool pool_{{}};
-  std::optional<runtime::CoordinatorLoop> loop_;
-  std::optional<runtime::Costs> costs_;
-  std::optional<Router> router_;
-};
-
-TEST_F(RouterTest, OnlyThreeRoutesAnswerWithoutACredential) {
+TEST_F(RouterTest, HealthAndThePageAloneAnswerWithoutACredential) {
   EXPECT_EQ(ask("/healthz").body, "ok\n");
   EXPECT_EQ(ask("/readyz").body, "ready\n");
-  EXPECT_EQ(ask("/").status, 200U);
-  for (const char* path : {"/metrics", "/api/v1/summary", "/api/v1/workers", "/nothing", "/api",
-                           "/api/v1/projects/default/jobs", "//", "/healthz/"}) {
+  for (const char* path : {"/", "/jobs", "/projects/a/jobs/b", "/projects/a/jobs/b/logs",
+                           "/workers", "/workers/w", "/audit", "/login"}) {
+    const Response page = ask(path);
+    EXPECT_EQ(page.status, 200U) << path;
+    EXPECT_EQ(page.content_type, "text/html; charset=utf-8") << path;
+  }
+  EXPECT_EQ(ask("/assets/none.js").status, 404U);
+  for (const char* path :
+       {"/metrics", "/api/v1/summary", "/api/v1/spend", "/api/v1/workers", "/nothing", "/api",
+        "/api/v1/projects/default/jobs", "//", "/healthz/"}) {
     EXPECT_EQ(ask(path).status, 401U) << path;
     EXPECT_EQ(ask(path, "ow_wrong").status, 401U) << path;
   }
@@ -182,6 +62,28 @@ TEST_F(RouterTest, TheSummaryIsWhole) {
   EXPECT_EQ(mine.cost_today().amount_micros(), 2 * 1'234);
 }
 
+TEST_F(RouterTest, WhatWasSpentSumsToTheBills) {
+  const auto sums = [&](const std::string& token) {
+    const Response answer = ask("/api/v1/spend", token);
+    EXPECT_EQ(answer.status, 200U);
+    const auto spend = nlohmann::json::parse(answer.body);
+    EXPECT_EQ(spend["hours"].size(), 24U);
+    std::map<std::string, std::int64_t> out;
+    for (const auto& hour : spend["hours"])
+      for (const auto& [kind, amount] : hour.items())
+        out[kind] += std::stoll(amount.get<std::string>());
+    return out;
+  };
+  const auto summary = [&](const std::string& token) {
+    return read<v1::ClusterStatus>(ask("/api/v1/summary", token)).cost_month().amount_micros();
+  };
+  auto all = sums(admin_);
+  EXPECT_EQ(all["useful"] + all["redone"] + all["idle"], summary(admin_));
+  auto mine = sums(viewer_);
+  EXPECT_EQ(mine["useful"] + mine["redone"], summary(viewer_));
+  EXPECT_EQ(mine["idle"], 0);
+}
+
 TEST_F(RouterTest, JobsOfThePastAreListedAndReadAndOthersAreNotThere) {
   const auto all = read<v1::ListJobsResponse>(ask("/api/v1/projects/-/jobs", admin_));
   ASSERT_EQ(all.jobs_size(), 3);
@@ -202,6 +104,118 @@ TEST_F(RouterTest, JobsOfThePastAreListedAndReadAndOthersAreNotThere) {
   EXPECT_EQ(ask("/api/v1/projects/default/jobs?colour=red", viewer_).status, 400U);
   EXPECT_EQ(ask("/api/v1/projects/default/jobs?pageSize=x", viewer_).status, 400U);
   EXPECT_EQ(ask("/api/v1/projects/default/jobs?filter=state%3D", viewer_).status, 400U);
+}
+
+TEST_F(RouterTest, ASessionIsItsTokenAndNeedsItsSecretToo) {
+  const Request good = logged_in(viewer_, "/api/v1/session");
+  const Response who = ask(good);
+  ASSERT_EQ(who.status, 200U) << who.body;
+  EXPECT_EQ(nlohmann::json::parse(who.body).at("role"), "viewer");
+  EXPECT_EQ(nlohmann::json::parse(who.body).at("project"), "default");
+
+  Request cookie_alone = good;
+  cookie_alone.session.clear();
+  EXPECT_EQ(ask(cookie_alone).status, 401U);
+  Request secret_alone = good;
+  secret_alone.cookie.clear();
+  EXPECT_EQ(ask(secret_alone).status, 401U);
+  Request others = good;
+  others.session = logged_in(admin_, "/").session;
+  EXPECT_EQ(ask(others).status, 401U);
+  Request elsewhere = good;
+  elsewhere.host = "evil.example";
+  EXPECT_EQ(ask(elsewhere).status, 403U);
+
+  // What it may is what its token may, at the time of the call.
+  core::TokenRevokeRequested revoke;
+  revoke.by = admin();
+  for (const runtime::TokenView& token : views_.tokens()) {
+    if (token.role == Role::kViewer) revoke.token = token.id;
+  }
+  auto view = *views_.token(revoke.token);
+  view.revoked = true;
+  runtime::ViewChange change;
+  change.tokens.push_back(view);
+  views_.apply(change);
+  EXPECT_EQ(ask(good).status, 401U);
+}
+
+TEST_F(RouterTest, ALoginComesFromThePageAlone) {
+  Request login = from_page("POST", "/api/v1/session:open");
+  login.body = nlohmann::json{{"code", "code"}}.dump();
+  const std::vector<std::pair<const char*, void (*)(Request&)>> wrong{
+      {"host", [](Request& r) { r.host = "evil.example"; }},
+      {"origin", [](Request& r) { r.origin = "https://evil.example"; }},
+      {"port", [](Request& r) { r.origin = "https://localhost:9999"; }},
+      {"no origin", [](Request& r) { r.origin.clear(); }},
+      {"site", [](Request& r) { r.fetch_site = "same-site"; }},
+      {"a form", [](Request& r) { r.content_type = "text/plain"; }}};
+  for (const auto& [what, spoil] : wrong) {
+    Request bad = login;
+    spoil(bad);
+    EXPECT_EQ(ask(bad).status, 403U) << what;
+  }
+  EXPECT_EQ(ask("/api/v1/session:open", {}, "GET").status, 405U);
+  const Response opened = ask(login);
+  EXPECT_EQ(opened.status, 200U) << opened.body;
+  EXPECT_TRUE(opened.set_cookie.starts_with("__Host-overwinter=")) << opened.set_cookie;
+  for (const char* part : {"; Path=/", "; Secure", "; HttpOnly", "; SameSite=Strict"}) {
+    EXPECT_NE(opened.set_cookie.find(part), std::string::npos) << part;
+  }
+  EXPECT_EQ(ask(login).status, 401U) << "a code is good once";
+  login.body = "[]";
+  EXPECT_EQ(ask(login).status, 400U);
+  login.body = "{\"token\": \"ow_wrong\"}";
+  EXPECT_EQ(ask(login).status, 401U);
+  const Response closed = ask(from_page("POST", "/api/v1/session:close"));
+  EXPECT_EQ(closed.status, 200U);
+  EXPECT_NE(closed.set_cookie.find("Max-Age=0"), std::string::npos);
+}
+
+TEST_F(RouterTest, TheRoutesOfAJobAnswer) {
+  const std::string job = "/api/v1/" + jobs_[0];
+  EXPECT_EQ(ask(job + ":explain", viewer_).status, 200U);
+  const auto timeline = nlohmann::json::parse(ask(job + "/timeline", viewer_).body);
+  EXPECT_TRUE(timeline.at("complete"));
+  ASSERT_EQ(timeline.at("bars").size(), 1U) << timeline;
+  EXPECT_EQ(timeline.at("bars")[0].at("worker"), "box");
+  EXPECT_EQ(timeline.at("bars")[0].at("charged"), "1234");
+  EXPECT_EQ(timeline.at("bars")[0].at("open"), false);
+  EXPECT_EQ(timeline.at("steps")[0].at("state"), "QUEUED");
+  EXPECT_EQ(timeline.at("steps").back().at("state"), "SUCCEEDED");
+  EXPECT_EQ(ask(job + "/checkpoints", viewer_).status, 200U);
+  EXPECT_EQ(ask(job + "/series", viewer_).body, "{\"series\":[]}\n");
+  EXPECT_EQ(nlohmann::json::parse(ask(job + "/logs", viewer_).body).at("lines").size(), 0U);
+  EXPECT_EQ(ask(job + "/logs:search?q=x", viewer_).status, 200U);
+  for (const char* bad : {"/logs?from=1&before=2", "/logs?lines=0", "/logs?lines=501",
+                          "/logs?rank=x", "/logs?rank=4294967296", "/logs:search", "/series?x=y",
+                          "/series?points=5001", "/series?colour=red"}) {
+    EXPECT_EQ(ask(job + bad, viewer_).status, 400U) << bad;
+  }
+  // Of another project, and of none.
+  for (const char* rest :
+       {"", ":explain", "/timeline", "/checkpoints", "/series", "/logs", "/logs:search?q=x"}) {
+    const Response hidden = ask("/api/v1/" + jobs_[1] + rest, viewer_);
+    EXPECT_EQ(hidden.status, 404U) << rest;
+    EXPECT_EQ(ask("/api/v1/projects/default/jobs/none-00000" + std::string(rest), viewer_).status,
+              404U)
+        << rest;
+  }
+  EXPECT_EQ(ask("/api/v1/workers/box", viewer_).status, 200U);
+  EXPECT_EQ(ask("/api/v1/workers/none", viewer_).status, 404U);
+}
+
+TEST_F(RouterTest, AnAddressThatSomebodyTypedIsAnsweredByThePage) {
+  Request typed{"GET", "/money", {}, "localhost"};
+  typed.fetch_mode = "navigate";
+  const Response page = ask(typed);
+  EXPECT_EQ(page.status, 404U);
+  EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+  typed.target = "/api/v1/nothing";
+  EXPECT_EQ(ask(typed).status, 401U);
+  typed.host = "evil.example";
+  typed.target = "/jobs";
+  EXPECT_EQ(ask(typed).status, 403U);
 }
 
 TEST_F(RouterTest, MetricsShowTheMoneyThatTheApiShows) {

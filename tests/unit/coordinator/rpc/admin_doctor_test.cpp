@@ -2,9 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <future>
+#include <iterator>
 #include <memory>
 
+#include "common/security/file_io.h"
 #include "tests/support/service_cluster.h"
 
 namespace overwinter::rpc {
@@ -94,6 +98,49 @@ TEST_F(AdminDoctorTest, WhoAsksLearnsOfItselfAndOfTheCoordinator) {
   EXPECT_GT(known.disk_total_bytes(), 0U);
   EXPECT_LE(known.disk_free_bytes(), known.disk_total_bytes());
   EXPECT_GT(known.issuer_expire_time().seconds(), known.wall_time().seconds());
+}
+
+TEST_F(AdminDoctorTest, WhatIsOfAllProjectsIsToldToTheirTokensAlone) {
+  ASSERT_TRUE(write_file_atomically(stored_.folder() / "notify.yaml", "hooks: 7\n").ok());
+  const auto asked_by = [this](const std::string& token) {
+    v1::ClusterDiagnosis known;
+    EXPECT_TRUE(
+        call(token, &v1::AdminService::Stub::DiagnoseCluster, v1::DiagnoseClusterRequest(), known)
+            .ok());
+    return known;
+  };
+  const v1::ClusterDiagnosis all = asked_by(stored_.admin_token);
+  EXPECT_GT(all.descriptors_open(), 3U);
+  EXPECT_GE(all.descriptors_limit(), all.descriptors_open());
+  EXPECT_GT(all.store_turns(), 0U);
+  EXPECT_GT(all.store_checked_turns(), 0U);
+  EXPECT_EQ(all.store_problem(), "");
+  EXPECT_THAT(all.notify_problem(), HasSubstr("notify.yaml: "));
+  for (const std::string& token : {stored_.operator_token, stored_.viewer_token}) {
+    const v1::ClusterDiagnosis little = asked_by(token);
+    EXPECT_EQ(little.descriptors_open() + little.descriptors_limit(), 0U);
+    EXPECT_EQ(little.store_turns() + little.store_checked_turns(), 0U);
+    EXPECT_EQ(little.notify_problem(), "");
+  }
+  std::filesystem::remove(stored_.folder() / "notify.yaml");
+  EXPECT_EQ(asked_by(stored_.admin_token).notify_problem(), "");
+}
+
+TEST_F(AdminDoctorTest, AStoreThatIsDamagedIsSaid) {
+  // As a disk does: in place, under the coordinator's feet.
+  for (const char* name : {"log.db", "log.db-wal"}) {
+    std::fstream file(stored_.folder() / name, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(file), {});
+    for (std::size_t at = 0; (at = bytes.find("operator", at)) != std::string::npos; ++at) {
+      file.seekp(static_cast<std::streamoff>(at));
+      file.put('0');
+    }
+  }
+  v1::ClusterDiagnosis known;
+  ASSERT_TRUE(call(stored_.admin_token, &v1::AdminService::Stub::DiagnoseCluster,
+                   v1::DiagnoseClusterRequest(), known)
+                  .ok());
+  EXPECT_THAT(known.store_problem(), HasSubstr("its content is not what was written"));
 }
 
 TEST_F(AdminDoctorTest, AnswersOfWorkersAreGathered) {

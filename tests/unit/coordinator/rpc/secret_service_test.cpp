@@ -76,6 +76,28 @@ TEST_F(SecretServiceTest, AreSetListedAndDeleted) {
   EXPECT_EQ(list(token)->size(), 1U);
 }
 
+TEST_F(SecretServiceTest, TheAuditHasThemWithoutTheirValues) {
+  const std::string& token = cluster_.tokens.submitter;
+  ASSERT_TRUE(set(token, "KEY", kCanary).ok());
+  ASSERT_TRUE(set(token, "KEY", kCanary + "2").ok());
+  ASSERT_TRUE(remove(token, "KEY").ok());
+  EXPECT_EQ(remove(token, "KEY").code, Code::kNotFound);
+  const auto lines = cluster_.services.audit->read_decisions(
+      UINT64_MAX, 10, [](const telemetry::AuditItem&) { return true; });
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines[0].event.action, "secret.delete");
+  EXPECT_EQ(lines[0].event.after, "deleted");
+  EXPECT_EQ(lines[1].event.action, "secret.set");
+  EXPECT_TRUE(lines[1].event.before.starts_with("set at "));
+  EXPECT_EQ(lines[2].event.before, "");
+  for (const auto& line : lines) {
+    EXPECT_EQ(line.event.object, "projects/default/secrets/KEY");
+    EXPECT_EQ(line.event.project, "default");
+    EXPECT_TRUE(line.event.actor.starts_with("tokens/"));
+    EXPECT_EQ(line.event.reason.find(kCanary), std::string::npos);
+  }
+}
+
 TEST_F(SecretServiceTest, WhoMayNotSubmitKnowsNothingOfThem) {
   ASSERT_TRUE(set(cluster_.tokens.submitter, "KEY", kCanary).ok());
   for (const std::string& token : {cluster_.tokens.viewer, std::string("ow_forged")}) {

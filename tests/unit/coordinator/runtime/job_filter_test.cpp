@@ -50,10 +50,15 @@ TEST(JobFilterTest, WhatIsNotUnderstoodIsRefusedWithItsField) {
 }
 
 TEST(JobFilterTest, Orders) {
-  EXPECT_TRUE(parse_newest_first("").value());
-  EXPECT_TRUE(parse_newest_first("create_time desc").value());
-  EXPECT_FALSE(parse_newest_first("create_time").value());
-  EXPECT_FALSE(parse_newest_first("cost").has_value());
+  EXPECT_TRUE(parse_order("").value().descending);
+  EXPECT_EQ(parse_order("").value().order, store::JobOrder::kCreated);
+  EXPECT_TRUE(parse_order("create_time desc").value().descending);
+  EXPECT_FALSE(parse_order("create_time").value().descending);
+  EXPECT_EQ(parse_order("cost desc").value().order, store::JobOrder::kCost);
+  EXPECT_EQ(parse_order("end_time asc").value().order, store::JobOrder::kEnded);
+  for (const char* text : {"age", "cost up", "cost desc, name", "cost  desc", "desc"}) {
+    EXPECT_FALSE(parse_order(text).has_value()) << text;
+  }
 }
 
 }  // namespace

@@ -120,6 +120,42 @@ TEST_F(JobListTest, PagesRunOnIntoThePastInOneOrder) {
   EXPECT_EQ(all.jobs(3).state_reason(), "it ended");
 }
 
+TEST_F(JobListTest, EveryOrderRunsThroughBothAndEndsOnTheJobsNumber) {
+  for (std::uint64_t id = 1; id <= 6; ++id) add(id, id % 2 == 0 ? "a" : "b");
+  leave(3, core::JobState::kFailed);
+  leave(1, core::JobState::kSucceeded);
+  leave(4, core::JobState::kFailed);
+  const auto by = [&](const char* order) {
+    auto asked = request("projects/-", 2);
+    asked.set_order_by(order);
+    return pages(admin_, asked);
+  };
+  EXPECT_EQ(by("state"), "2 5 | 6 1 | 3 4 ");
+  EXPECT_EQ(by("state desc"), "4 3 | 1 6 | 5 2 ");
+  EXPECT_EQ(by("end_time desc"), "4 1 | 3 6 | 5 2 ");
+  EXPECT_EQ(by("name"), "1 2 | 3 4 | 5 6 ");
+  EXPECT_EQ(by("name desc"), "6 5 | 4 3 | 2 1 ");
+  EXPECT_EQ(by("cost desc"), "6 5 | 4 3 | 2 1 ");  // all of nothing
+  // A token belongs to its order.
+  auto asked = request("projects/-", 2);
+  asked.set_order_by("name");
+  const auto token = page(admin_, asked).next_page_token();
+  asked.set_order_by("state");
+  asked.set_page_token(token);
+  v1::ListJobsResponse refused;
+  EXPECT_EQ(list_jobs(views_, *store_, admin_, asked, refused).code, Code::kInvalidArgument);
+}
+
+TEST_F(JobListTest, AJobThatLeavesAndChangesItsPlaceIsShownOnceOnAPage) {
+  for (std::uint64_t id = 1; id <= 3; ++id) add(id);
+  // It has ended and left for the store; the views do not know yet.
+  commit({core::JobStateChanged{JobId(2), core::JobState::kFailed, core::Cause::kNone, 1, "", 0},
+          core::JobForgotten{JobId(2)}});
+  auto asked = request("projects/a");
+  asked.set_order_by("state");
+  EXPECT_EQ(pages(admin_, asked), "1 2 3 ");
+}
+
 TEST_F(JobListTest, AJobThatLeavesBetweenTwoPagesIsShownOnce) {
   for (std::uint64_t id = 1; id <= 6; ++id) add(id);
   auto asked = request("projects/a", 2);

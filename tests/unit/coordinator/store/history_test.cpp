@@ -75,23 +75,38 @@ TEST_F(HistoryTest, AForgottenJobIsStillThereWithItsBytes) {
 
 TEST_F(HistoryTest, PagesOfJobsGiveEachOnceInOrder) {
   const std::size_t accepted = facts<core::JobAccepted>().size();
-  for (const bool newest : {true, false}) {
-    JobQuery query;
-    query.newest_first = newest;
-    query.max = 3;
-    std::vector<JobPosition> seen;
-    for (;;) {
-      const auto page = store_->history().jobs(query);
-      ASSERT_TRUE(page) << page.error().message;
-      for (const PastJob& past : *page) seen.push_back({past.job.created_at, past.job.id});
-      if (page->size() < 3) break;
-      query.after = seen.back();
+  const auto place = [](const core::Job& job, JobOrder order) {
+    switch (order) {
+      case JobOrder::kCreated:
+        return JobPosition{unix_ms(job.created_at), {}, job.id};
+      case JobOrder::kEnded:
+        return JobPosition{job.ended_at ? unix_ms(*job.ended_at) : 0, {}, job.id};
+      case JobOrder::kState:
+        return JobPosition{static_cast<int>(job.state), {}, job.id};
+      case JobOrder::kCost:
+        return JobPosition{ledger::rounded(job.charged).micros, {}, job.id};
+      case JobOrder::kName:
+        return JobPosition{0, job.name, job.id};
     }
-    EXPECT_EQ(seen.size(), accepted);
-    for (std::size_t i = 1; i < seen.size(); ++i) {
-      const bool ordered =
-          std::pair(seen[i - 1].created, seen[i - 1].job) < std::pair(seen[i].created, seen[i].job);
-      EXPECT_EQ(ordered, !newest);
+    return JobPosition{};
+  };
+  for (const JobOrder order :
+       {JobOrder::kCreated, JobOrder::kEnded, JobOrder::kState, JobOrder::kCost, JobOrder::kName}) {
+    for (const bool descending : {true, false}) {
+      JobQuery query;
+      query.order = order;
+      query.descending = descending;
+      query.max = 3;
+      std::vector<JobPosition> seen;
+      for (;;) {
+        const auto page = store_->history().jobs(query);
+        ASSERT_TRUE(page) << page.error().message;
+        for (const PastJob& past : *page) seen.push_back(place(past.job, order));
+        if (page->size() < 3) break;
+        query.after = seen.back();
+      }
+      EXPECT_EQ(seen.size(), accepted);
+      for (std::size_t i = 1; i < seen.size(); ++i) EXPECT_EQ(seen[i - 1] < seen[i], !descending);
     }
   }
   JobQuery cancelled;
@@ -201,26 +216,6 @@ TEST_F(HistoryTest, JobsAreCountedAndKnownByTheirNumber) {
   EXPECT_EQ(store_->history().count_jobs(all).value(), facts<core::JobForgotten>().size() - 1);
   EXPECT_EQ(store_->history().state_of(JobId(500)).value(), core::JobState::kCancelled);
   EXPECT_EQ(store_->history().state_of(JobId(501)).value(), std::nullopt);
-}
-
-TEST_F(HistoryTest, AuditNamesWhoDecidedNewestFirst) {
-  AuditQuery query;
-  query.max = 2;
-  std::vector<AuditLine> lines;
-  for (;;) {
-    const auto page = store_->history().audit(query);
-    ASSERT_TRUE(page) << page.error().message;
-    lines.insert(lines.end(), page->begin(), page->end());
-    if (page->size() < 2) break;
-    query.before = {page->back().turn, page->back().place};
-  }
-  ASSERT_GT(lines.size(), 20U);
-  EXPECT_EQ(lines[0].action, "job.cancel");
-  EXPECT_EQ(lines[0].actor, 3U);
-  EXPECT_EQ(lines[0].target, "projects/apollo/jobs/old-aaaaa");
-  EXPECT_EQ(lines[1].action, "job.submit");
-  EXPECT_EQ(lines[2].action, "project.create");
-  EXPECT_EQ(lines.back().action, "cluster.create");
 }
 
 TEST(History, LinesSumToTheirRoundedTotal) {

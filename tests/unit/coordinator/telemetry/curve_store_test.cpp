@@ -28,6 +28,32 @@ class CurveStoreTest : public testing::Test {
   fs::path base_, folder_;
 };
 
+TEST_F(CurveStoreTest, WhatARestartTookBackOutlivesOursAndTheThinning) {
+  {
+    CurveStore store;
+    store.add(folder_, {point(1, 3), point(2, 2), point(3, 9), point(4, 8)});
+    CurvePoint again = point(3, 1);
+    again.attempt = 2;
+    store.add(folder_, {again});
+    EXPECT_EQ(store.lost(folder_, "loss").size(), 2u);
+  }
+  CurveStore store;
+  ASSERT_EQ(store.lost(folder_, "loss").size(), 2u);
+  std::vector<CurvePoint> many;
+  for (std::uint64_t step = 4; step < 40'000; ++step) {
+    many.push_back(point(step, 1));
+    many.back().attempt = 2;
+  }
+  store.add(folder_, many);  // written anew, thinned
+  EXPECT_LE(fs::file_size(folder_ / "curves"), CurveStore::kFileBytesMax);
+  CurveStore later;
+  const auto lost = later.lost(folder_, "loss");
+  ASSERT_EQ(lost.size(), 2u);
+  EXPECT_EQ(lost[0].step, 3u);
+  EXPECT_EQ(lost[1].value, 8.0);
+  EXPECT_TRUE(later.lost(folder_, "none").empty());
+}
+
 TEST_F(CurveStoreTest, ReadsAfterARestart) {
   {
     CurveStore store;
@@ -98,6 +124,9 @@ TEST_F(CurveStoreTest, EverythingIsBounded) {
   for (const CurveValue& value : *values) spike |= value.step == 4242 && value.value == 99.0;
   EXPECT_TRUE(spike);
   EXPECT_EQ(values->back().step, 99'999u);
+  // The means came along: they are of all points, not of those that thinning left.
+  EXPECT_EQ(*again.read(other, "loss", 0, 100'000, Smoothing::kStrong),
+            *store.read(other, "loss", 0, 100'000, Smoothing::kStrong));
   for (std::size_t job = 0; job < 2 * CurveStore::kJobsInMemoryMax; ++job)
     (void)store.list(base_ / "demo" / ("job-" + std::to_string(job)));
   EXPECT_EQ(store.list(other).size(), 1u);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -103,6 +104,63 @@ TEST(Curve, StepsOfAnySize) {
   EXPECT_EQ(curve.values(0, 4).back().step, ~std::uint64_t{0});
   EXPECT_TRUE(Curve().values().empty());
   EXPECT_FALSE(Curve().last());
+}
+
+TEST(Curve, MeansAreOfAllPointsAndNotBiasedAtTheStart) {
+  Curve curve;
+  std::array<double, 2> sums{};
+  std::array<double, 2> weights{};
+  std::vector<std::array<double, 2>> expected;
+  std::mt19937_64 random(7);
+  constexpr std::uint64_t kSteps = 20'000;  // far more than are kept
+  for (std::uint64_t step = 0; step < kSteps; ++step) {
+    const double value = 5 + static_cast<double>(random() % 1000) / 1000;
+    curve.add(at(step, value));
+    for (std::size_t i = 0; i < 2; ++i) {
+      const double factor = kSmoothingFactors[i];
+      sums[i] = factor * sums[i] + (1 - factor) * value;
+      weights[i] = factor * weights[i] + (1 - factor);
+    }
+    expected.push_back({sums[0] / weights[0], sums[1] / weights[1]});
+  }
+  const auto raw = curve.values();
+  const auto light = curve.values(0, SIZE_MAX, Smoothing::kLight);
+  const auto strong = curve.values(0, SIZE_MAX, Smoothing::kStrong);
+  ASSERT_EQ(raw.size(), strong.size());
+  EXPECT_LT(raw.size(), kSteps / 4);
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    EXPECT_EQ(raw[i].step, strong[i].step);
+    EXPECT_NEAR(light[i].value, expected[raw[i].step][0], 1e-4);
+    EXPECT_NEAR(strong[i].value, expected[raw[i].step][1], 1e-4);
+  }
+  EXPECT_NEAR(strong.front().value, raw.front().value, 1e-6);
+}
+
+TEST(Curve, MeansPassOverWhatIsNoNumber) {
+  Curve curve;
+  curve.add(at(1, NAN));
+  curve.add(at(2, 3));
+  curve.add(at(3, INFINITY));
+  curve.add(at(4, 3));
+  const auto smooth = curve.values(0, SIZE_MAX, Smoothing::kStrong);
+  EXPECT_TRUE(std::isnan(smooth[0].value));
+  for (std::size_t i = 1; i < 4; ++i) EXPECT_FLOAT_EQ(static_cast<float>(smooth[i].value), 3.0F);
+}
+
+TEST(Curve, ARestartLosesPointsInSightAndGoesOnFromTheMeansBefore) {
+  Curve curve;
+  for (std::uint64_t step = 1; step <= 10; ++step) curve.add(at(step, 1));
+  for (std::uint64_t step = 11; step <= 20; ++step) curve.add(at(step, 100));
+  curve.add(at(11, 1, 2));
+  EXPECT_EQ(curve.lost().size(), 10U);
+  EXPECT_EQ(curve.lost().front(), at(11, 100));
+  EXPECT_FLOAT_EQ(static_cast<float>(curve.values(11, SIZE_MAX, Smoothing::kStrong).front().value),
+                  1.0F);
+  // What is lost has a bound, too.
+  for (AttemptNumber attempt = 3; attempt < 400; ++attempt)
+    for (std::uint64_t step = 11; step < 21; ++step) curve.add(at(step, 1, attempt));
+  EXPECT_LE(curve.lost().size(), 2 * Curve::kLostMax);
+  EXPECT_EQ(curve.lost().back(), at(20, 1, 398));
 }
 
 }  // namespace

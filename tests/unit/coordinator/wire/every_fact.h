@@ -60,6 +60,9 @@ inline Demand some_demand() {
 inline ClusterCreated full(Tag<ClusterCreated>) {
   return {"winter", 0xFEDCBA9876543210ULL};
 }
+inline ClusterRestored full(Tag<ClusterRestored>) {
+  return {{2, 1795946400123ULL, 9, at(1), at(2)}};
+}
 inline ProjectCreated full(Tag<ProjectCreated>) {
   return {"apollo", 4};
 }

@@ -219,6 +219,32 @@ TEST_F(WorkerCoreTest, ADroppedSeatEndsInSilence) {
   EXPECT_TRUE(at(3s, offer()).empty());
 }
 
+// A coordinator that was restored twice from one backup may call a seat by a name that is known.
+TEST_F(WorkerCoreTest, NamesOfAnotherGenerationAreNoNamesOfThisOne) {
+  Welcome first;
+  first.generation = Generation(1);
+  connect(0s, first);
+  run(0s, {0, 3});
+  at(1s, StreamLost{});
+  Welcome welcome;
+  welcome.generation = Generation(2);
+  welcome.drop = {kSeat};
+  welcome.acknowledged = 1;
+  connect(2s, welcome);
+  // While the old one ends, the new one is refused and not taken for it.
+  const auto refused = reports<SeatEnded>(at(2s, offer()));
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].end, SeatEnd::kRefused);
+  at(3s, UnitsAbandoned{kSeat, UnitRanges({0, 2})});
+  at(3s, SeatClosed{kSeat, 0});
+  ASSERT_EQ(core_.seats(), 0U);
+  EXPECT_TRUE(at(3s, offer()).empty());  // it was ended in this generation
+  at(4s, StreamLost{});
+  welcome.generation = Generation(3);
+  connect(5s, welcome);
+  EXPECT_EQ(all<BeginSeat>(at(5s, offer())).size(), 1U);
+}
+
 TEST_F(WorkerCoreTest, ARefusedOrImpossibleSeatIsReportedOnce) {
   connect(0s);
   at(0s, offer());

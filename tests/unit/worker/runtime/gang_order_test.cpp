@@ -109,11 +109,19 @@ TEST(GangOrder, of_a_launch_only_settings_of_orted_pass) {
 
 TEST(GangOrder, the_environment_is_its_own) {
   ::setenv("OVERWINTER_TEST_SECRET", "canary", 1);
-  const auto environment = gang_environment("/jobs/7-2", "/run/7-2.sock");
+  const auto environment = gang_environment("/jobs/7-2", "/run/7-2.sock", "");
   EXPECT_THAT(environment, IsSupersetOf({"TMPDIR=/jobs/7-2", "HOME=/jobs/7-2",
                                          "OMPI_MCA_btl_vader_backing_directory=/jobs/7-2",
                                          "OVERWINTER_GANG_SOCKET=/run/7-2.sock"}));
   EXPECT_THAT(environment, Not(Contains(HasSubstr("canary"))));
+  EXPECT_THAT(environment, Not(Contains(HasSubstr("OPAL_"))));
+}
+
+TEST(GangOrder, a_bundled_open_mpi_is_told_where_it_lies) {
+  EXPECT_THAT(
+      gang_environment("/jobs/7-2", "/run/7-2.sock", "/opt/overwinter"),
+      IsSupersetOf({"OPAL_PREFIX=/opt/overwinter", "OPAL_PKGLIBDIR=/opt/overwinter/lib/openmpi",
+                    "PMIX_PKGLIBDIR=/opt/overwinter/lib/pmix"}));
 }
 
 }  // namespace

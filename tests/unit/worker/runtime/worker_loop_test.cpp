@@ -4,15 +4,14 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <future>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
 
 #include "common/base/clock.h"
 #include "common/plan/memory_estimate.h"
 #include "overwinter/v1/job.pb.h"
+#include "tests/unit/worker/runtime/record_lines.h"
 
 namespace overwinter::worker {
 namespace {
@@ -327,16 +326,6 @@ TEST_F(WorkerLoopTest, ShutDownHandsBackAndEnds) {
   ASSERT_TRUE(reported<SeatEnded>().has_value());
 }
 
-std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
-  std::ifstream in(file);
-  std::vector<nlohmann::json> lines;
-  for (std::string line; std::getline(in, line);) {
-    auto json = nlohmann::json::parse(line, nullptr, false);
-    if (!json.is_discarded()) lines.push_back(json);
-  }
-  return lines;
-}
-
 TEST_F(WorkerLoopTest, TheRecordsSayWhatTheReportsSay) {
   const auto before = system_clock().monotonic();
   loop_->post(offer());
@@ -346,7 +335,7 @@ TEST_F(WorkerLoopTest, TheRecordsSayWhatTheReportsSay) {
   ASSERT_TRUE(turn_until([&] { return reported<SeatEnded>().has_value(); }));
   loop_->post(Acknowledge{2});
   loop_->turn();
-  const auto lines = lines_of(folder_ / "seats.jsonl");
+  const auto lines = test::lines_of(folder_ / "seats.jsonl");
   ASSERT_GE(lines.size(), 3U);
   EXPECT_EQ(lines.front()["record"], "began");
   EXPECT_EQ(lines.front()["job"], "projects/p/jobs/\"x\"");
@@ -366,36 +355,6 @@ TEST_F(WorkerLoopTest, TheRecordsSayWhatTheReportsSay) {
   EXPECT_EQ(ended["used_ms"], reported<SeatEnded>()->used.count());
   EXPECT_EQ(ended["end"], "FINISHED");
   EXPECT_EQ(lines.back()["report"], 2);
-}
-
-TEST(WorkerRecords, ALineThatWasCutDoesNotSpoilTheNext) {
-  std::string name = (std::filesystem::temp_directory_path() / "ow-records-XXXXXX").string();
-  const std::filesystem::path folder = ::mkdtemp(name.data());
-  { std::ofstream(folder / "seats.jsonl") << R"({"record": "ended", "seat": "1/1)"; }
-  {
-    auto records = WorkerRecords::open(folder, Incarnation(4)).value();
-    records.acknowledged(8);
-  }
-  const auto lines = lines_of(folder / "seats.jsonl");
-  ASSERT_EQ(lines.size(), 1U);
-  EXPECT_EQ(lines[0]["report"], 8);
-  std::filesystem::remove_all(folder);
-}
-
-TEST(WorkerRecords, AFolderThatCannotBeWrittenIsSaidInASentence) {
-  auto records = WorkerRecords::open("/proc/none", Incarnation(4));
-  ASSERT_FALSE(records.has_value());
-  EXPECT_NE(records.error().message.find("seats.jsonl"), std::string::npos);
-}
-
-TEST(WorkerRecords, AFullDiskIsNoEndOfTheWorker) {
-  std::string name = (std::filesystem::temp_directory_path() / "ow-records-XXXXXX").string();
-  const std::filesystem::path folder = ::mkdtemp(name.data());
-  std::filesystem::create_symlink("/dev/full", folder / "seats.jsonl");
-  auto records = WorkerRecords::open(folder, Incarnation(4)).value();
-  records.acknowledged(1);
-  records.began(OfferSeat{}, std::chrono::milliseconds(0), std::chrono::nanoseconds(0));
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// GangTry: what one worker has of one try of a gang: its seats, their memory, and the work that
-// they are for.
+// GangAttempt: what one worker has of one attempt of a gang: its seats, their memory, and the work
+// that they are for.
 #pragma once
 
 #include <deque>
@@ -24,20 +24,21 @@ namespace overwinter::worker {
 using MakeGangWork = std::function<Result<std::shared_ptr<GangWork>>(
     const GangKey& key, const OfferSeat& offer, GangWorkObserver& observer)>;
 
-struct GangTryParts {
+struct GangAttemptParts {
   WorkerId worker;  // this one
   ComputePool* devices = nullptr;
   MakeGangWork make_work;
   PostInput post;
 };
 
-// Calls return at once, from any thread; what takes time happens on the try's own thread, in order.
-class GangTry final : private GangWorkObserver {
+// Calls return at once, from any thread; what takes time happens on the attempt's own thread, in
+// order.
+class GangAttempt final : private GangWorkObserver {
  public:
-  GangTry(GangKey key, const GangTryParts& parts);
-  ~GangTry() override;  // gives up what is being prepared, ends the work, and waits
-  GangTry(const GangTry&) = delete;
-  GangTry& operator=(const GangTry&) = delete;
+  GangAttempt(GangKey key, const GangAttemptParts& parts);
+  ~GangAttempt() override;  // gives up what is being prepared, ends the work, and waits
+  GangAttempt(const GangAttempt&) = delete;
+  GangAttempt& operator=(const GangAttempt&) = delete;
 
   void begin(const OfferSeat& offer);
   void launch(const LaunchGang& order);
@@ -77,8 +78,8 @@ class GangTry final : private GangWorkObserver {
   [[nodiscard]] CheckpointAccess access() const override;
 
   const GangKey key_;
-  const GangTryParts parts_;
-  bool prepared_ = false;  // of the try's thread
+  const GangAttemptParts parts_;
+  bool prepared_ = false;  // of the attempt's thread
 
   std::stop_source preparing_;
   mutable Mutex mutex_;

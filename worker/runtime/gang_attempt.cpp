@@ -1,4 +1,4 @@
-#include "worker/runtime/gang_try.h"
+#include "worker/runtime/gang_attempt.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,10 +7,10 @@
 
 namespace overwinter::worker {
 
-GangTry::GangTry(GangKey key, const GangTryParts& parts)
+GangAttempt::GangAttempt(GangKey key, const GangAttemptParts& parts)
     : key_(key), parts_(parts), thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
-GangTry::~GangTry() {
+GangAttempt::~GangAttempt() {
   preparing_.request_stop();
   thread_.request_stop();
   arrived_.notify_all();
@@ -20,7 +20,7 @@ GangTry::~GangTry() {
   last.swap(work_);
 }
 
-void GangTry::post(std::function<void()> what) {
+void GangAttempt::post(std::function<void()> what) {
   {
     const MutexLock lock(mutex_);
     queue_.push_back(std::move(what));
@@ -28,7 +28,7 @@ void GangTry::post(std::function<void()> what) {
   arrived_.notify_all();
 }
 
-void GangTry::run(const std::stop_token& stop) {
+void GangAttempt::run(const std::stop_token& stop) {
   const std::stop_callback wake(stop, [this] { arrived_.notify_all(); });
   while (!stop.stop_requested()) {
     std::function<void()> next;
@@ -43,12 +43,12 @@ void GangTry::run(const std::stop_token& stop) {
   }
 }
 
-bool GangTry::finished() const {
+bool GangAttempt::finished() const {
   const MutexLock lock(mutex_);
   return seats_.empty() && queue_.empty();
 }
 
-CheckpointAccess GangTry::access() const {
+CheckpointAccess GangAttempt::access() const {
   const MutexLock lock(mutex_);
   CheckpointAccess access;
   access.seat = seats_.empty() ? SeatKey{key_.job, key_.attempt, 0} : seats_.begin()->first;
@@ -59,14 +59,14 @@ CheckpointAccess GangTry::access() const {
   return access;
 }
 
-std::shared_ptr<GangWork> GangTry::work() const {
+std::shared_ptr<GangWork> GangAttempt::work() const {
   const MutexLock lock(mutex_);
   return work_;
 }
 
 // ---- what the daemon asks for
 
-void GangTry::begin(const OfferSeat& offer) {
+void GangAttempt::begin(const OfferSeat& offer) {
   {
     const MutexLock lock(mutex_);
     capability_ = offer.capability;
@@ -77,7 +77,7 @@ void GangTry::begin(const OfferSeat& offer) {
   post([this, key = offer.seat] { prepare(key); });
 }
 
-void GangTry::prepare(const SeatKey& key) {
+void GangAttempt::prepare(const SeatKey& key) {
   OfferSeat offer;
   {
     const MutexLock lock(mutex_);
@@ -106,7 +106,7 @@ void GangTry::prepare(const SeatKey& key) {
 }
 
 // Once for all seats of this worker.
-Status GangTry::prepare_work(const OfferSeat& offer) {
+Status GangAttempt::prepare_work(const OfferSeat& offer) {
   if (preparing_.stop_requested()) return error(Code::kCancelled, "given up while it was prepared");
   if (prepared_) return Status::success();
   auto made = parts_.make_work(key_, offer, *this);
@@ -120,7 +120,7 @@ Status GangTry::prepare_work(const OfferSeat& offer) {
   return status;
 }
 
-void GangTry::launch(const LaunchGang& order) {
+void GangAttempt::launch(const LaunchGang& order) {
   const auto ranks = ranks_of(order.members, parts_.worker);
   std::optional<GangSeatExited> past;
   bool first = false;
@@ -146,7 +146,7 @@ void GangTry::launch(const LaunchGang& order) {
   });
 }
 
-Status GangTry::start(const LaunchGang& order) {
+Status GangAttempt::start(const LaunchGang& order) {
   std::vector<RankSeat> mine;
   std::shared_ptr<GangWork> work;
   {
@@ -166,14 +166,14 @@ Status GangTry::start(const LaunchGang& order) {
   return work->start(order, mine);
 }
 
-void GangTry::wind_down() {
+void GangAttempt::wind_down() {
   // Behind a start that is under way.
   post([this] {
     if (const auto running = work()) running->wind_down();
   });
 }
 
-void GangTry::kill(const SeatKey& key) {
+void GangAttempt::kill(const SeatKey& key) {
   bool launched = false;
   {
     const MutexLock lock(mutex_);
@@ -189,12 +189,12 @@ void GangTry::kill(const SeatKey& key) {
   });
 }
 
-void GangTry::renew(const SeatKey&, const std::string& capability) {
+void GangAttempt::renew(const SeatKey&, const std::string& capability) {
   const MutexLock lock(mutex_);
   capability_ = capability;
 }
 
-void GangTry::end(const SeatKey& key) {
+void GangAttempt::end(const SeatKey& key) {
   post([this, key] {
     std::uint64_t peak = 0;
     std::shared_ptr<GangWork> last;
@@ -211,25 +211,25 @@ void GangTry::end(const SeatKey& key) {
   });
 }
 
-void GangTry::heard(const GangEvent& event) {
+void GangAttempt::heard(const GangEvent& event) {
   if (const auto running = work()) running->heard(event);
 }
 
 // ---- what the work says
 
-void GangTry::up(std::uint32_t rank) {
+void GangAttempt::up(std::uint32_t rank) {
   const MutexLock lock(mutex_);
   for (auto& [key, seat] : seats_) {
     if (seat.rank == rank) parts_.post(GangSeatUp{key});
   }
 }
 
-void GangTry::preparing() {
+void GangAttempt::preparing() {
   const MutexLock lock(mutex_);
   for (auto& [key, seat] : seats_) parts_.post(SeatProgressed{key, seat.step, ++seat.activity});
 }
 
-void GangTry::moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) {
+void GangAttempt::moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) {
   const MutexLock lock(mutex_);
   for (auto& [key, seat] : seats_) {
     if (seat.rank != rank) continue;
@@ -240,14 +240,14 @@ void GangTry::moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory
   }
 }
 
-void GangTry::unreachable(WorkerId worker, const std::string& why) {
+void GangAttempt::unreachable(WorkerId worker, const std::string& why) {
   const MutexLock lock(mutex_);
   for (const auto& [key, seat] : seats_) {
     if (seat.launched) parts_.post(GangLaunchFailed{key, worker, why});
   }
 }
 
-void GangTry::over(const GangSeatExited& how) {
+void GangAttempt::over(const GangSeatExited& how) {
   const MutexLock lock(mutex_);
   over_ = how;
   for (auto& [key, seat] : seats_) {

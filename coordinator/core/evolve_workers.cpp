@@ -1,0 +1,91 @@
+// What facts make of workers and of what machines cost.
+#include <algorithm>
+
+#include "coordinator/core/evolver.h"
+
+namespace overwinter::core {
+
+void Evolver::operator()(const WorkerRegistered& f) {
+  Worker worker;
+  worker.id = f.worker;
+  worker.join_file = f.join_file;
+  worker.name = f.name;
+  worker.labels = f.labels;
+  worker.projects = f.projects;
+  worker.spot = f.spot;
+  worker.price_per_hour = f.price_per_hour;
+  worker.public_key = f.public_key;
+  worker.registered_at = worker.state_at = worker.slice_from = time_;
+  state_.workers_by_key[f.public_key] = f.worker;
+  state_.workers_by_name[f.name] = f.worker;
+  state_.next_worker = std::max(state_.next_worker, f.worker.value() + 1);
+  state_.workers.insert_or_assign(f.worker, std::move(worker));
+  if (const auto it = state_.join_files.find(f.join_file); it != state_.join_files.end()) {
+    ++it->second.used;
+  }
+}
+
+void Evolver::operator()(const WorkerConnected& f) {
+  Worker* worker = find(f.worker);
+  if (worker == nullptr) return;
+  if (worker->incarnation != f.incarnation) worker->reports_processed = 0;
+  worker->incarnation = f.incarnation;
+  worker->machine = f.machine;
+  worker->use.resize(f.machine.devices.size());
+  // Its first Hello tells what it has: the slice that is open since it joined takes these prices.
+  reprice(*worker, worker->slice_from);
+}
+
+void Evolver::operator()(const WorkerStateChanged& f) {
+  Worker* worker = find(f.worker);
+  if (worker == nullptr) return;
+  if (worker->state == WorkerState::kLost &&
+      (f.state == WorkerState::kDraining || f.state == WorkerState::kJoined)) {
+    // It stays lost; what it shall be when it returns is noted.
+    worker->draining = f.state == WorkerState::kDraining;
+    worker->removing = worker->draining && (worker->removing || f.removing);
+    return;
+  }
+  worker->state = f.state;
+  worker->reason = f.reason;
+  worker->state_at = time_;
+  if (f.state == WorkerState::kDraining) {
+    worker->draining = true;
+    worker->removing = worker->removing || f.removing;
+  }
+  if (f.state == WorkerState::kReady || f.state == WorkerState::kJoined) {
+    worker->draining = worker->removing = false;
+  }
+  if (f.state == WorkerState::kRemoved) {
+    worker->draining = worker->removing = false;
+    state_.workers_by_name.erase(worker->name);
+  }
+}
+
+void Evolver::operator()(const ReportsProcessed& f) {
+  Worker* worker = find(f.worker);
+  if (worker == nullptr || worker->incarnation != f.incarnation) return;
+  worker->reports_processed = std::max(worker->reports_processed, f.number);
+  for (const SeatKey key : worker->seats) {
+    if (Seat* seat = find(key)) seat->evidence_at = time_;
+  }
+}
+
+void Evolver::operator()(const MachineCharged& f) {
+  Worker* worker = find(f.worker);
+  if (worker == nullptr) return;
+  worker->total += f.total;
+  worker->jobs += f.jobs;
+  worker->lost += f.lost;
+  worker->jobs_in_slice -= f.jobs;
+  auto& later = worker->jobs_later;
+  while (!later.empty() && later.begin()->first <= f.to) {
+    worker->jobs_in_slice += later.begin()->second;
+    later.erase(later.begin());
+  }
+  worker->slice_from = f.to;
+  reprice(*worker, f.to);
+  forget_earlier_prices();
+}
+
+}  // namespace overwinter::core

@@ -1,0 +1,120 @@
+#include "coordinator/dashboard/http.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <boost/url/params_encoded_view.hpp>
+#include <boost/url/parse_query.hpp>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace overwinter::dashboard {
+namespace {
+
+unsigned http_status(Code code) {
+  switch (code) {
+    case Code::kOk:
+      return 200;
+    case Code::kInvalidArgument:
+    case Code::kOutOfRange:
+    case Code::kFailedPrecondition:
+      return 400;
+    case Code::kUnauthenticated:
+      return 401;
+    case Code::kPermissionDenied:
+      return 403;
+    case Code::kNotFound:
+      return 404;
+    case Code::kUnimplemented:
+      return 405;
+    case Code::kAlreadyExists:
+    case Code::kAborted:
+      return 409;
+    case Code::kResourceExhausted:
+      return 429;
+    case Code::kUnavailable:
+      return 503;
+    default:
+      return 500;
+  }
+}
+
+}  // namespace
+
+Response refusal(const Status& status) {
+  const nlohmann::ordered_json json = {{"code", code_name(status.code)},
+                                       {"message", status.message},
+                                       {"field", status.field},
+                                       {"hint", status.hint}};
+  Response response;
+  response.status = http_status(status.code);
+  response.code = status.code;
+  response.reason = status.message;
+  response.body = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  return response;
+}
+
+Response as_json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  Response response;
+  const auto done = google::protobuf::util::MessageToJsonString(message, &response.body, options);
+  if (!done.ok()) return refusal(error(Code::kInternal, "the answer could not be written as JSON"));
+  response.body += '\n';
+  return response;
+}
+
+Response as_json(const nlohmann::json& json) {
+  Response response;
+  response.body = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + '\n';
+  return response;
+}
+
+Response as_text(std::string body) {
+  Response response;
+  response.content_type = "text/plain; charset=utf-8";
+  response.body = std::move(body);
+  return response;
+}
+
+Result<Query> Query::read(std::string_view text, const std::set<std::string_view>& keys) {
+  const auto parsed = boost::urls::parse_query(text);
+  if (!parsed) {
+    return fail(Code::kInvalidArgument, "the query of the address is not understood", "query");
+  }
+  Query query;
+  for (const auto& pair : *parsed) {
+    const std::string key(pair.key);
+    if (!keys.contains(key)) {
+      std::string known;
+      for (const auto& one : keys) known += (known.empty() ? "" : ", ") + std::string(one);
+      return fail(Code::kInvalidArgument,
+                  known.empty() ? "this address takes no query"
+                                : "the query has no key like that; keys are " + known,
+                  "query");
+    }
+    std::string value;
+    pair.value.decode({}, boost::urls::string_token::assign_to(value));
+    query.values_[key] = std::move(value);
+  }
+  return query;
+}
+
+std::string Query::text(std::string_view key) const {
+  const auto at = values_.find(key);
+  return at == values_.end() ? std::string() : at->second;
+}
+
+Result<std::optional<std::uint64_t>> Query::number(std::string_view key) const {
+  const std::string value = text(key);
+  if (value.empty()) return std::nullopt;
+  std::uint64_t number = 0;
+  const char* const end = value.data() + value.size();
+  const auto read = std::from_chars(value.data(), end, number);
+  if (read.ptr != end || read.ec != std::errc{}) {
+    return fail(Code::kInvalidArgument, std::string(key) + " is a number", std::string(key));
+  }
+  return number;
+}
+
+}  // namespace overwinter::dashboard

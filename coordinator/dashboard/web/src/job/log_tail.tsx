@@ -1,0 +1,29 @@
+// The last lines of a job, on its page; the log has its own.
+import { count } from "../lib/format";
+import { useLive } from "../lib/live";
+import type { LogBlock } from "../lib/resources";
+import { Panel } from "../ui/bits";
+import { LineText } from "../ui/line";
+import { clock, instant } from "../lib/time";
+import { Empty, Shown } from "../ui/states";
+
+const kEveryMs = 3000;
+const kLines = 12;
+
+export function LogTail({ name, live: isLive }: { name: string; live: boolean }) {
+  const live = useLive<LogBlock>(name + "/logs", isLive ? kEveryMs : 0, { lines: kLines });
+  return (
+    <Panel id="logs" title="Logs" aside={<a href={`/${name}/logs`}>all lines, search, links</a>}>
+      <Shown live={live} lines={4}>{(block) => block.lines.length === 0 ? <Empty>It has printed nothing yet.</Empty> : (
+        <ol class="tail">
+          {block.lines.map((line) => (
+            <li key={line.number} class={line.stream === "ERR" ? "err" : line.stream === "SYSTEM" ? "system" : undefined}>
+              <span class="gutter"><a href={`/${name}/logs#L${line.number}`}>{count(line.number)}</a> {clock(instant(line.time) ?? 0)}</span>
+              <LineText line={line} raw={false} />
+            </li>
+          ))}
+        </ol>
+      )}</Shown>
+    </Panel>
+  );
+}

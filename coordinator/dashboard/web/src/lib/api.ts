@@ -1,0 +1,86 @@
+// The coordinator's answers. Every call carries the session's secret; a failure is a sentence.
+import { forgetSession, sessionSecret, type Refusal } from "./session";
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number, // 0: no contact
+    readonly code: string,
+    message: string,
+    readonly field = "",
+    readonly hint = "",
+  ) {
+    super(message);
+  }
+}
+
+export type Query = Record<string, string | number | undefined>;
+
+export function address(path: string, query: Query = {}): string {
+  const text = Object.entries(query)
+    .filter(([, value]) => value !== undefined && value !== "")
+    .map(([key, value]) => `${key}=${encodeURIComponent(String(value))}`)
+    .join("&");
+  return text === "" ? path : `${path}?${text}`;
+}
+
+function refusalOf(status: number, body: string): ApiError {
+  try {
+    const refusal = JSON.parse(body) as Partial<Refusal>;
+    if (typeof refusal.message === "string") {
+      return new ApiError(status, refusal.code ?? "", refusal.message, refusal.field, refusal.hint);
+    }
+  } catch {
+    // No JSON: something between us and the coordinator answered.
+  }
+  return new ApiError(status, "", `the server answered with status ${status}`);
+}
+
+// A cut line refuses nothing: what is not answered by then was not heard.
+const kTimeoutMs = 12_000;
+
+// Throws ApiError; a lost session is forgotten.
+async function call(path: string, init: RequestInit): Promise<{ answer: Response; body: string }> {
+  let answer: Response;
+  let body: string;
+  try {
+    answer = await fetch("/api/v1/" + path, {
+      ...init,
+      headers: { ...init.headers, "Overwinter-Session": sessionSecret() ?? "" },
+      cache: "no-store",
+      credentials: "same-origin",
+      signal: AbortSignal.any([AbortSignal.timeout(kTimeoutMs), ...(init.signal ? [init.signal] : [])]),
+    });
+    body = await answer.text();
+  } catch (problem) {
+    if (problem instanceof DOMException && problem.name === "AbortError") throw problem;
+    throw new ApiError(0, "UNAVAILABLE", "the coordinator does not answer");
+  }
+  if (!answer.ok) {
+    if (answer.status === 401) forgetSession();
+    throw refusalOf(answer.status, body);
+  }
+  return { answer, body };
+}
+
+// GET below /api/v1, and the number of the event that the answer is as of.
+export async function answerOf<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<{ data: T; asOf: string | undefined }> {
+  const { answer, body } = await call(address(path, query), signal ? { signal } : {});
+  return { data: JSON.parse(body) as T, asOf: answer.headers.get("Overwinter-Event") ?? undefined };
+}
+
+export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+  return (await answerOf<T>(path, query, signal)).data;
+}
+
+// POST below /api/v1.
+export async function post<T>(path: string, request: unknown): Promise<T> {
+  const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request) };
+  return JSON.parse((await call(path, init)).body) as T;
+}
+
+export const isAbort = (problem: unknown): boolean =>
+  problem instanceof DOMException && problem.name === "AbortError";
+
+export function asApiError(problem: unknown): ApiError {
+  return problem instanceof ApiError ? problem : new ApiError(0, "INTERNAL", String(problem));
+}

@@ -1,0 +1,11 @@
+// What several pages say of a worker.
+import { duration, durationMs, kNone } from "./format";
+import type { Worker } from "./resources";
+
+export const seatsOf = (worker: Worker): number => worker.uses.reduce((sum, use) => sum + use.seats, 0);
+
+export function seenText(worker: Worker): string {
+  const silent = durationMs(worker.silent);
+  if (worker.state === "JOINED" || silent === undefined) return worker.state === "JOINED" ? "never" : kNone;
+  return silent < 2000 ? "now" : duration(silent);
+}

@@ -1,0 +1,96 @@
+"""Stores of earlier commits (tests/fixtures) under today's coordinator: jobs, money, tokens, prices and logs are what that
+commit's own command said; the store verifies; what waited goes on; and it is backed up and restored like any other."""
+
+import glob
+import json
+import os
+import subprocess
+import tarfile
+import unittest
+
+import numpy as np
+
+from backup_test import Restored, restore
+from harness import BIN, SOURCE, Cluster, main, wait_until
+
+FIXTURES = sorted(glob.glob(os.path.join(SOURCE, "tests", "fixtures", "store-*.tar.gz")))
+DEVICE = "cpu:memory=64MiB,threads=1"
+
+
+class Upgrade(unittest.TestCase):
+    def coordinator(self, cluster, *arguments):
+        done = subprocess.run([os.path.join(BIN, "overwinter-coordinator"), *arguments], env=cluster.env,
+                              capture_output=True, text=True, timeout=120, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+    def same(self, then, now, where=""):
+        """All that was said then is said now; fields may have come since."""
+        if isinstance(then, dict):
+            for key, value in then.items():
+                self.assertIn(key, now, where)
+                self.same(value, now[key], f"{where}.{key}")
+        elif isinstance(then, list):
+            self.assertEqual(len(then), len(now), where)
+            for i, (old, new) in enumerate(zip(then, now)):
+                self.same(old, new, f"{where}[{i}]")
+        else:
+            self.assertEqual(then, now, where)
+
+    def check(self, there, expected):
+        self.same(expected["jobs"], there.json("jobs", "list")["jobs"], "jobs")
+        self.same(expected["cost"], there.json("cost"), "cost")
+        self.same(expected["prices"], there.json("prices"), "prices")
+        self.same(expected["projects"], there.json("projects", "list")["projects"], "projects")
+        tokens = {(t["role"], t["id"]): t for t in there.json("tokens", "list")["tokens"]}
+        for token in expected["tokens"]:
+            self.same(token, tokens[(token["role"], token["id"])], "token")
+        workers = {w["name"]: w for w in there.json("workers", "list")["workers"]}
+        for worker in expected["workers"]:
+            kept = {k: worker[k] for k in ("id", "hostName", "devices", "joinTime", "pricePerHour") if k in worker}
+            self.same(kept, workers[worker["name"]], "worker")
+        self.assertEqual(workers["workers/worker-2"]["state"], "REMOVED")
+        self.assertIn("some words", there.run("logs", "failed").stdout)
+
+    def go_on(self, cluster, there):
+        """What waited runs on a worker of today; results of then are there."""
+        there.run("tokens", "create", "--role", "worker", "-o", cluster.path("new.join"))
+        worker = cluster.start_worker("new", "--join", cluster.path("new.join"), "--name", "new", device=DEVICE)
+        there.run("jobs", "resume", "paused")
+        product = np.arange(96 * 64, dtype=np.float64).reshape(96, 64) @ np.ones((64, 80))
+        for name in ("queued", "paused", "done"):
+            wait_until(f"{name} has ended", lambda name=name: there.json("jobs", "get", name)["state"] == "SUCCEEDED")
+            path = cluster.path(name + ".npy")
+            there.run("jobs", "download", name, "-o", path)
+            np.testing.assert_array_equal(np.load(path), product)
+        worker.terminate()
+        worker.wait(30)
+
+    def test_todays_coordinator_opens_them(self):
+        self.assertTrue(FIXTURES)
+        for fixture in FIXTURES:
+            with self.subTest(os.path.basename(fixture)), Cluster(workers=1, devices=(DEVICE,)) as cluster:
+                with tarfile.open(fixture) as tar:
+                    tar.extractall(cluster.home, filter="data") if hasattr(tarfile, "data_filter") else tar.extractall(
+                        cluster.home)
+                with open(cluster.path("expected.json"), encoding="utf-8") as f:
+                    expected = json.load(f)
+                data = cluster.path("data")
+                self.coordinator(cluster, "--verify", "--data-dir", data)
+                self.coordinator(cluster, "--new-admin-token", "--data-dir", data)
+                there = Restored(cluster, data)
+                self.check(there, expected)
+                there.run("backup", "-o", cluster.path("old.backup"))
+                self.go_on(cluster, there)
+                there.stop()
+                self.coordinator(cluster, "--verify", "--data-dir", data)
+                restored = cluster.path("restored")
+                restore(cluster, cluster.path("old.backup"), restored)
+                self.coordinator(cluster, "--new-admin-token", "--data-dir", restored)
+                again = Restored(cluster, restored)
+                self.check(again, expected)
+                again.stop()
+                self.coordinator(cluster, "--verify", "--data-dir", restored)
+
+
+if __name__ == "__main__":
+    main()
