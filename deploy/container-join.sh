@@ -1,12 +1,9 @@
 #!/bin/sh
 # Writes the join file of the workers that docker-compose.yml starts beside the coordinator, where there is none yet.
 set -eu
-umask 027
 [ ! -s /join/workers.join ] || exit 0
 OVERWINTER_ADDRESS=coordinator:7600
 OVERWINTER_CA=/var/lib/overwinter-coordinator/ca/root.pem
 OVERWINTER_TOKEN=$(cat /var/lib/overwinter-coordinator/admin.token)
 export OVERWINTER_ADDRESS OVERWINTER_CA OVERWINTER_TOKEN
-overwinter tokens create --role worker --uses "${1:-2}" --ttl 1h --name compose -o /join/workers.join
-# Root of the workers' containers may read what is the group's, and no more.
-chmod 0640 /join/workers.join
+overwinter tokens create --role worker --uses "${1:-2}" --ttl 1h --for compose -o /join/workers.join

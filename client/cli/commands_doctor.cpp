@@ -76,6 +76,17 @@ void ask_page(const client::Credentials& credentials, v1::DoctorReport& report) 
   if (!answer) note_unanswered(report, "page", answer.error());
 }
 
+// Whether machines could join from here.
+void ask_workers_port(const client::Credentials& credentials, v1::DoctorReport& report) {
+  const std::uint32_t port = report.diagnosis().workers_port();
+  if (port == 0) return;
+  const auto place =
+      forward::place_of(fmt::format("https://localhost:{}", port), credentials.address);
+  if (!place) return note_unanswered(report, "port", place.error());
+  const Status status = takes_connections(place->host, std::to_string(port), kPageWithin);
+  if (!status.ok()) note_unanswered(report, "port", status);
+}
+
 void ask_workers(const Globals& globals, client::Client& client, v1::DoctorReport& report) {
   auto workers = client.list_workers();
   if (workers) {
@@ -161,6 +172,7 @@ void gather(const Globals& globals, v1::DoctorReport& report) {
   *report.mutable_status() = std::move(*status);
   ask_page(*credentials, report);
   ask_diagnosis(**client, report);
+  ask_workers_port(*credentials, report);
   ask_workers(globals, **client, report);
 }
 

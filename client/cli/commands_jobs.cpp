@@ -59,7 +59,10 @@ Result<v1::ListJobsResponse> list_jobs(client::Client& client, v1::ListJobsReque
     if (!page) return page;
     all.mutable_jobs()->MergeFrom(page->jobs());
     all.set_next_page_token(page->next_page_token());
-    if (all.total_size() == 0) all.set_total_size(page->total_size());
+    if (all.total_size() == 0) {
+      all.set_total_size(page->total_size());
+      all.set_total_size_capped(page->total_size_capped());
+    }
     if (all.event() == 0) all.set_event(page->event());
     if (all.next_page_token().empty() || all.jobs_size() >= wanted) return all;
     request.set_page_token(all.next_page_token());
@@ -93,7 +96,10 @@ int run_jobs_list(const Globals& globals, const JobsListOptions& options) {
   }
   table.print(globals.output);
   if (!list->next_page_token().empty()) {
-    const std::string of = list->total_size() > 0 ? fmt::format(" of {}", list->total_size()) : "";
+    const std::string of = list->total_size() == 0
+                               ? ""
+                               : fmt::format(" of {}{}", list->total_size(),
+                                             list->total_size_capped() ? " or more" : "");
     say(globals.output, fmt::format("{}{} shown; --limit shows more", list->jobs_size(), of));
   }
   return kDone;
@@ -157,6 +163,7 @@ void print_failure(const v1::ExplainJobResponse& answer) {
   if (failure.step() > 0) row("step", std::to_string(failure.step()));
   if (answer.memory_peak_bytes() > 0) row("peak memory", format_bytes(answer.memory_peak_bytes()));
   row("money lost", money_text(answer.wasted()));
+  if (answer.gang_wait().amount_micros() > 0) row("waited for", money_text(answer.gang_wait()));
   row("checkpoint",
       answer.checkpoint_step() > 0 ? fmt::format("step {}", answer.checkpoint_step()) : "none");
   if (!answer.last_lines().empty()) print_line("  last lines");

@@ -3,6 +3,7 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/exit_codes.h"
+#include "client/cli/resource_text.h"
 #include "common/base/bytes.h"
 
 namespace overwinter::cli {
@@ -10,18 +11,6 @@ namespace {
 
 std::string full_name(const std::string& text) {
   return text.rfind("workers/", 0) == 0 ? text : "workers/" + text;
-}
-
-std::string devices_text(const v1::Worker& worker) {
-  std::string text;
-  for (int i = 0; i < worker.devices_size(); ++i) {
-    const v1::Device& device = worker.devices(i);
-    const std::uint64_t used = i < worker.uses_size() ? worker.uses(i).memory_reserved_bytes() : 0;
-    if (!text.empty()) text += ", ";
-    text += fmt::format("{} {}/{} {}t", device.kind(), format_bytes(used),
-                        format_bytes(device.memory_bytes()), device.threads());
-  }
-  return text;
 }
 
 std::uint32_t seats_of(const v1::Worker& worker) {
@@ -50,15 +39,16 @@ void print_worker(const v1::Worker& worker) {
   print_line(fmt::format("price        {} an hour{}", money_text(worker.price_per_hour()),
                          worker.spot() ? ", spot" : ""));
   print_line(fmt::format("last sign    {} ago", duration_text(worker.silent())));
+  print_line(fmt::format("busy         {:.0f} % of the last hour", worker.busy_fraction() * 100));
+  print_line(fmt::format("lost         {} time{} in the last 30 days", worker.losses(),
+                         worker.losses() == 1 ? "" : "s"));
   for (int i = 0; i < worker.devices_size(); ++i) {
     const v1::Device& device = worker.devices(i);
     const v1::DeviceUse use = i < worker.uses_size() ? worker.uses(i) : v1::DeviceUse();
-    print_line(fmt::format(
-        "device {}     {}, {} of {} reserved, {} of {} threads, {} seat{}{}", i, device.kind(),
-        format_bytes(use.memory_reserved_bytes()), format_bytes(device.memory_bytes()),
-        use.threads_reserved(), device.threads(), use.seats(), use.seats() == 1 ? "" : "s",
-        device.gflops_fp32() > 0 ? fmt::format(", {:.0f} GFLOP/s fp32", device.gflops_fp32())
-                                 : std::string()));
+    print_line(fmt::format("device {}     {}, {}{}", i, device.kind(), device_use_text(device, use),
+                           device.gflops_fp32() > 0
+                               ? fmt::format(", {:.0f} GFLOP/s fp32", device.gflops_fp32())
+                               : std::string()));
     if (!device.uuid().empty())
       print_line(fmt::format("             {}, {}, {} in all; with {} of the machine",
                              printable(device.model()), printable(device.uuid()),
@@ -78,10 +68,13 @@ int run_workers_list(const Globals& globals) {
     print_message(globals.output, *list);
     return kDone;
   }
-  Table table({"WORKER", "STATE", "SEATS", "PRICE/H", "DEVICES"});
+  Table table({"WORKER", "STATE", "SEATS", "BUSY 1H", "LOST 30D", "PRICE/H",
+               "DEVICES (USED/RESERVED/MEMORY)"});
   for (const v1::Worker& worker : list->workers()) {
     table.add({short_name(worker.name()), v1::Worker::State_Name(worker.state()),
-               std::to_string(seats_of(worker)), amount_text(worker.price_per_hour()),
+               std::to_string(seats_of(worker)),
+               fmt::format("{:.0f} %", worker.busy_fraction() * 100),
+               std::to_string(worker.losses()), amount_text(worker.price_per_hour()),
                devices_text(worker)});
   }
   if (table.empty()) {

@@ -94,7 +94,9 @@ void declare_jobs(CLI::App& root, Parsed& p) {
   auto l = std::make_shared<JobsListOptions>();
   const auto list_options = [l](CLI::App* app) {
     app->add_option("--project", l->project, "One project (default: all you may see)");
-    app->add_option("--filter", l->filter, "For example: state=RUNNING AND labels.team=nlp");
+    app->add_option("--filter", l->filter,
+                    "For example: state=RUNNING AND labels.team=nlp AND "
+                    "create_time>=2026-11-29T00:00:00Z");
     app->add_option("--limit", l->limit, "At most this many (default 50)")
         ->check(CLI::Range(1, 1000));
   };

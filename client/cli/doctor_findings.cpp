@@ -25,6 +25,8 @@ using google::protobuf::util::TimeUtil;
 // The coordinator renews its certificate when 60 of 90 days are left, the CA's when 60 of 365 are:
 // with less, renewing has failed.
 constexpr std::int64_t kCertificateDays = 30;
+constexpr std::int64_t kPageCertificateDays =
+    14;  // public CAs' are renewed a month before their end
 constexpr std::int64_t kIssuerDays = 45;
 constexpr std::int64_t kRootDays = 180;  // nothing renews it, and everybody has to learn a new one
 constexpr std::int64_t kTokenDays = 14;
@@ -73,6 +75,20 @@ void check_page(const v1::DoctorReport& report, FindingList& out) {
   }
 }
 
+void check_workers_port(const v1::DoctorReport& report, FindingList& out) {
+  const std::uint32_t port = report.diagnosis().workers_port();
+  if (port == 0) return;
+  if (unanswered(report, "port") != nullptr) {
+    out.warning(
+        "ports", fmt::format("port {}, by which workers join, cannot be reached from here", port),
+        fmt::format("where workers run on other machines, the coordinator listens for them: "
+                    "--listen-workers 0.0.0.0:{}, and no firewall between",
+                    port));
+  } else {
+    out.ok("ports", fmt::format("workers can join by port {} from here", port));
+  }
+}
+
 // One end date. True when it is well.
 bool check_end(FindingList& out, const char* check, const std::string& what, const Timestamp& end,
                const Timestamp& now, std::int64_t days, const std::string& next) {
@@ -100,6 +116,11 @@ void check_certificates(const v1::DoctorReport& report, FindingList& out) {
   if (known.has_certificate_expire_time()) {
     look("the coordinator", known.certificate_expire_time(), known.wall_time(), kCertificateDays,
          "it renews itself after a third of its life: the coordinator's log says why it could not");
+  }
+  if (known.has_page_certificate_expire_time()) {
+    look("the page (--dashboard-cert)", known.page_certificate_expire_time(), known.wall_time(),
+         kPageCertificateDays,
+         "renew it and replace both files: they are read again every hour and on SIGHUP");
   }
   if (known.has_issuer_expire_time()) {
     look("the CA that signs workers", known.issuer_expire_time(), known.wall_time(), kIssuerDays,
@@ -233,7 +254,7 @@ void check_workers(const v1::DoctorReport& report, FindingList& out) {
 // Whether that had to be answered: an older coordinator does not know every question, and machines
 // are asked only on the side.
 bool had_to(const v1::DoctorReport& report, const v1::Unanswered& one) {
-  if (one.question() == "page") return false;
+  if (one.question() == "page" || one.question() == "port") return false;
   if (one.question() == "probes") return report.pairs();
   return one.question() != "diagnosis" || static_cast<Code>(one.code()) != Code::kUnimplemented;
 }
@@ -241,7 +262,7 @@ bool had_to(const v1::DoctorReport& report, const v1::Unanswered& one) {
 void note_refusals(const v1::DoctorReport& report, FindingList& out) {
   for (const v1::Unanswered& one : report.unanswered()) {
     if (one.question() == "profile" || one.question() == "status") continue;
-    if (one.question() == "page") continue;  // check_page
+    if (one.question() == "page" || one.question() == "port") continue;  // they have their own
     const auto code = static_cast<Code>(one.code());
     const std::string what = one.question() == "probes"    ? "the workers were not asked: "
                              : one.question() == "workers" ? "workers could not be listed: "
@@ -269,6 +290,7 @@ void judge(v1::DoctorReport& report) {
   check_certificates(report, out);
   if (!answered) return;
   check_page(report, out);
+  check_workers_port(report, out);
   check_clocks(report, out);
   check_token(report, out);
   check_versions(report, out);

@@ -6,7 +6,9 @@
 
 #include "client/cli/exit_codes.h"
 #include "client/cli/progress.h"
+#include "client/cli/resource_text.h"
 #include "common/base/bytes.h"
+#include "common/base/clock.h"
 
 namespace overwinter::cli {
 namespace {
@@ -109,6 +111,7 @@ void print_job(const v1::Job& job) {
   row("state", v1::Job::State_Name(job.state()) +
                    (job.state_reason().empty() ? "" : "  " + printable(job.state_reason())));
   row("progress", fmt::format("{:.0f} %  {}", job.progress().fraction() * 100, detail_of(job)));
+  row("last sign", no_progress_text(job, Time(system_clock().wall())));
   if (job.progress().checkpoint_step() > 0) {
     row("checkpoint", fmt::format("step {}", job.progress().checkpoint_step()));
   }
@@ -125,6 +128,8 @@ void print_job(const v1::Job& job) {
   row("cost", cost);
   if (job.cost().wasted().amount_micros() > 0)
     row("wasted", money_text(job.cost().wasted()) + " of it, for work that was done again");
+  if (job.cost().gang_wait().amount_micros() > 0)
+    row("waited", money_text(job.cost().gang_wait()) + " of it, until all its ranks were up");
   const v1::Plan& plan = job.plan();
   row("planned", fmt::format("{} a device, {}, {}", memory_text(plan),
                              duration_text(plan.duration()), money_text(plan.cost())));
@@ -135,8 +140,9 @@ void print_job(const v1::Job& job) {
   if (job.has_end_time()) row("ended", time_text(job.end_time()));
   for (const v1::Seat& seat : job.seats()) {
     row("seat",
-        fmt::format("{}  device {}, {}, {} threads, {} used", seat.worker(), seat.device(),
-                    format_bytes(seat.memory_bytes()), seat.threads(), duration_text(seat.used())));
+        fmt::format("{}  device {}, {} of {}, {} threads, {} used", seat.worker(), seat.device(),
+                    format_bytes(seat.memory_used_bytes()), format_bytes(seat.memory_bytes()),
+                    seat.threads(), duration_text(seat.used())));
   }
 }
 

@@ -2,7 +2,7 @@
 // TLS with the cluster's pinned root, so that a browser needs to know no certificate. It adds no
 // credential (TRUST §3; rewrite.h says what it refuses and changes). One thread of its own; bounded
 // in connections, headers (16 KiB) and bodies (1 MiB) of requests; answers pass piece by piece as
-// they come, whatever their length. All of Boost.Beast and Asio is in its .cpp.
+// they come, whatever their length. No header of Boost.Beast or Asio is needed here.
 #pragma once
 
 #include <cstddef>

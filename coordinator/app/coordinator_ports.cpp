@@ -50,8 +50,9 @@ Status Coordinator::Impl::open_ports() {
   std::string host = page_certificate ? page_certificate->host : page_hosts(config).front();
   if (host.find(':') != std::string::npos && !host.starts_with('[')) host = '[' + host + ']';
   serving = {loop->now(), "https://" + host + ":" + std::to_string(https->port()), config.data_dir,
-             folder.leaf()};
+             folder.leaf(), config.dashboard_certificate};
   Status status = servers->start();
+  serving.workers_port = servers->workers_port();
   ready = status.ok();
   return status;
 }

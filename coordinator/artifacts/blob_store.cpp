@@ -5,44 +5,22 @@
 #include <vector>
 
 #include "common/formats/digest.h"
-#include "coordinator/artifacts/incoming_file.h"
+#include "coordinator/artifacts/live_upload.h"
 
 namespace overwinter::artifacts {
 
-// The file exists exactly as long as the session is live. `mutex` is taken before the store's.
-struct BlobUpload::Session {
+struct BlobUpload::Session : LiveUpload {
   BlobKey key;
   std::string path;
-
-  Mutex mutex;
-  std::unique_ptr<IncomingFile> file OW_GUARDED_BY(mutex);  // null: ended
-  Time last_sign OW_GUARDED_BY(mutex);
-  Status ended OW_GUARDED_BY(mutex);  // why, for the calls that follow
-
-  // Closes and removes the file. What cannot be removed now is removed at the next start.
-  void end(Status why) OW_REQUIRES(mutex) {
-    if (!file) return;
-    file.reset();
-    ended = std::move(why);
-  }
 };
 
 BlobUpload::~BlobUpload() {
-  {
-    MutexLock lock(session_->mutex);
-    session_->end(error(Code::kCancelled, "The upload was given up."));
-  }
+  session_->give_up();
   store_.forget(session_);
 }
 
 Status BlobUpload::write(std::span<const std::byte> data, Time now) {
-  Session& session = *session_;
-  MutexLock lock(session.mutex);
-  if (!session.file) return session.ended;
-  session.last_sign = now;
-  Status status = session.file->write(data);
-  if (!status.ok() && status.code != Code::kInvalidArgument) session.end(status);
-  return status;
+  return session_->write(data, now);
 }
 
 Status BlobUpload::finish() {
@@ -128,10 +106,7 @@ Result<std::unique_ptr<BlobUpload>> BlobStore::begin_upload(const BlobKey& key,
   if (Status status = admit(size_bytes); !status.ok()) return fail(std::move(status));
   auto session = std::make_shared<BlobUpload::Session>();
   session->key = key;
-  {
-    MutexLock lock(session->mutex);
-    session->last_sign = now;
-  }
+  session->begin(now);
   {
     MutexLock lock(mutex_);
     if (uploads_.size() >= config_.uploads_max)
@@ -182,15 +157,7 @@ std::size_t BlobStore::sweep(Time now) {
   }
   std::size_t ended = 0;
   for (const auto& session : running) {
-    // A session that is being written or published right now is not idle.
-    if (!session->mutex.try_lock()) continue;
-    const bool idle = session->file && now - session->last_sign > config_.upload_idle_max;
-    if (idle)
-      session->end(error(Code::kDeadlineExceeded,
-                         fmt::format("The upload sent nothing for {} and was ended.",
-                                     format_duration(config_.upload_idle_max))));
-    session->mutex.unlock();
-    if (!idle) continue;
+    if (!session->end_if_idle(now, config_.upload_idle_max)) continue;
     forget(session);
     ++ended;
   }

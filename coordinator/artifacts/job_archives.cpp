@@ -9,7 +9,7 @@
 #include <tuple>
 #include <utility>
 
-#include "coordinator/artifacts/incoming_file.h"
+#include "coordinator/artifacts/live_upload.h"
 
 namespace overwinter::artifacts {
 namespace {
@@ -63,39 +63,18 @@ std::optional<FileName> read_name(std::string_view text) {
 
 }  // namespace
 
-// The file exists exactly as long as `file` is there. `mutex` is taken before the store's.
-struct JobArchiveUpload::Session {
+struct JobArchiveUpload::Session : LiveUpload {
   JobArchiveName name;
   std::uint64_t size_bytes = 0;
-
-  Mutex mutex;
-  std::unique_ptr<IncomingFile> file OW_GUARDED_BY(mutex);  // null: ended
-  Time last_sign OW_GUARDED_BY(mutex);
-  Status ended OW_GUARDED_BY(mutex);  // why, for the calls that follow
-
-  void end(Status why) OW_REQUIRES(mutex) {
-    if (!file) return;
-    file.reset();
-    ended = std::move(why);
-  }
 };
 
 JobArchiveUpload::~JobArchiveUpload() {
-  {
-    MutexLock lock(session_->mutex);
-    session_->end(error(Code::kCancelled, "The upload was given up."));
-  }
+  session_->give_up();
   store_.forget(session_);
 }
 
 Status JobArchiveUpload::write(std::span<const std::byte> data, Time now) {
-  Session& session = *session_;
-  MutexLock lock(session.mutex);
-  if (!session.file) return session.ended;
-  session.last_sign = now;
-  Status status = session.file->write(data);
-  if (!status.ok()) session.end(status);
-  return status;
+  return session_->write(data, now);
 }
 
 Status JobArchiveUpload::finish() {
@@ -209,10 +188,7 @@ Result<std::unique_ptr<JobArchiveUpload>> JobArchives::begin(const JobArchiveNam
   auto session = std::make_shared<Session>();
   session->name = name;
   session->size_bytes = size_bytes;
-  {
-    MutexLock lock(session->mutex);
-    session->last_sign = now;
-  }
+  session->begin(now);
   std::string path;
   {
     MutexLock lock(mutex_);
@@ -304,15 +280,7 @@ Status JobArchives::sweep(Time now) {
     uploads.assign(uploads_.begin(), uploads_.end());
   }
   for (const SessionPtr& session : uploads) {
-    // One that is being written or published right now is not idle.
-    if (!session->mutex.try_lock()) continue;
-    const bool idle = session->file && now - session->last_sign > config_.upload_idle_max;
-    if (idle)
-      session->end(error(Code::kDeadlineExceeded,
-                         fmt::format("The upload sent nothing for {} and was ended.",
-                                     format_duration(config_.upload_idle_max))));
-    session->mutex.unlock();
-    if (idle) forget(session);
+    if (session->end_if_idle(now, config_.upload_idle_max)) forget(session);
   }
   return remove_expired(now);
 }

@@ -62,6 +62,14 @@ int weight(SeatEnd end) {
 
 }  // namespace
 
+ledger::Charge waited_for_gang(const Job& job, const Seat& seat, Duration used,
+                               ledger::Charge charged) {
+  if (!job.gang()) return {};
+  if (!job.up_at) return charged;
+  const Duration waited = std::clamp(*job.up_at - seat.granted_at, Duration(0), used);
+  return std::min(charged, ledger::charge_for(seat.device_price_per_hour, waited, seat.share_ppm));
+}
+
 bool outweighs(SeatEnd a, SeatEnd b) {
   return weight(a) > weight(b);
 }

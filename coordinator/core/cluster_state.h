@@ -3,6 +3,7 @@
 // by views, the store and the simulation. Not synchronised: the core loop owns it.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -108,6 +109,8 @@ struct JobRecord {
   std::uint32_t stalls = 0;                  // since its last checkpoint
   std::vector<EndedAttempt> ended_attempts;  // the last few
   ledger::Charge wasted;                     // of `charged`: work that was done again
+  std::optional<Time> up_at;                 // when all ranks of this attempt were up
+  ledger::Charge gang_wait;                  // of `charged`: seats before that; not in `wasted`
 
   ledger::Charge charged;   // closed slices of all seats it ever had
   ledger::Charge reserved;  // of seats held now, not yet charged
@@ -127,6 +130,11 @@ struct Job : JobRecord {
   friend bool operator==(const Job& a, const Job& b);
 };
 
+// Of what a gang's seat was `charged` for `used`: the part before all ranks of its attempt were up,
+// which is all of it if they never were. At the seat's last price, as waste is.
+[[nodiscard]] ledger::Charge waited_for_gang(const Job& job, const Seat& seat, Duration used,
+                                             ledger::Charge charged);
+
 // What seats hold of a device. Sums over the seats, kept for speed.
 struct DeviceUse {
   std::uint64_t memory_bytes = 0;
@@ -135,6 +143,17 @@ struct DeviceUse {
   std::uint32_t seats = 0;
   friend bool operator==(const DeviceUse&, const DeviceUse&) = default;
 };
+
+// A time in which a worker held at least one seat.
+struct BusySpan {
+  Time from;
+  Time until;
+  friend bool operator==(const BusySpan&, const BusySpan&) = default;
+};
+inline constexpr Duration kBusyKept = std::chrono::hours(1);
+inline constexpr std::size_t kBusySpansMax = 64;
+inline constexpr Duration kLossesKept = std::chrono::days(30);
+inline constexpr std::size_t kLossesMax = 100;
 
 struct Worker {
   WorkerId id;
@@ -156,8 +175,11 @@ struct Worker {
   Time registered_at;
   Time state_at;
 
-  std::vector<DeviceUse> use;  // one a device
-  std::set<SeatKey> seats;     // held now
+  std::vector<DeviceUse> use;      // one a device
+  std::set<SeatKey> seats;         // held now
+  std::vector<BusySpan> busy;      // closed ones of the last kBusyKept, oldest first
+  std::optional<Time> busy_since;  // while it holds a seat
+  std::vector<Time> lost_at;       // in the last kLossesKept, oldest first
 
   std::vector<Money> device_prices;  // an hour, of the open machine slice; one a device
   Time slice_from;                   // where the open machine slice begins

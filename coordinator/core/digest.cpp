@@ -113,16 +113,17 @@ class Hasher {
     all(j.id, j.project, j.name, j.display_name, j.request_id, j.labels, j.demand, j.submitter,
         j.state, j.cause, j.reason, j.attempt, j.state_actor, j.created_at, j.started_at,
         j.ended_at, j.state_at, j.running_since, j.ran, j.ran_at_resume, j.done, j.seats,
-        j.next_seat, j.failures, j.last_failure, j.memory_peak_bytes, j.charged, j.reserved, j.spec,
-        j.plan);
+        j.next_seat, j.failures, j.last_failure, j.memory_peak_bytes, j.up_at, j.wasted,
+        j.gang_wait, j.charged, j.reserved, j.spec, j.plan);
   }
   void add(const DeviceUse& u) { all(u.memory_bytes, u.threads, u.share_ppm, u.seats); }
   void add(const Worker& w) {
     all(w.id, w.join_file, w.name, w.labels, w.projects, w.spot, w.price_per_hour, w.public_key,
         w.state, w.reason, w.draining, w.removing, w.incarnation, w.machine, w.reports_processed,
-        w.registered_at, w.state_at, w.use, w.seats, w.device_prices, w.slice_from, w.jobs_in_slice,
-        w.jobs_later, w.total, w.jobs, w.lost);
+        w.registered_at, w.state_at, w.use, w.seats, w.busy, w.busy_since, w.lost_at,
+        w.device_prices, w.slice_from, w.jobs_in_slice, w.jobs_later, w.total, w.jobs, w.lost);
   }
+  void add(const BusySpan& b) { all(b.from, b.until); }
   void add(const Project& p) { all(p.name, p.created_at, p.charged); }
   void add(const Token& t) {
     all(t.id, t.hash, t.role, t.project, t.name, t.expires, t.created_at, t.revoked_at);

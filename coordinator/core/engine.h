@@ -87,12 +87,14 @@ class Engine {
   void stop_due(SeatKey key);
   void fence(SeatKey key, std::string why);
   SeatSoft& seat_soft(SeatKey key);
+  void progressed(SeatKey key);  // it told of a step, a unit or output
   [[nodiscard]] const SeatSoft* find_soft(SeatKey key) const;
 
   // ---- placement.cpp
   void place();  // at the end of each step: what became free meets what waits
   bool try_place(JobId id);
   bool place_on(JobId id, WorkerId worker, DeviceIndex device);
+  void note_unfunded(const Job& job, bool unfunded);
   void fill(WorkerId worker, DeviceIndex device);
   [[nodiscard]] bool open_to_avoided(const Job& job) const;
   void avoid(const Job& job, WorkerId worker);
@@ -145,7 +147,8 @@ class Engine {
   void gang_seat_ends(SeatKey key, SeatEnd end);
   [[nodiscard]] bool ends_at_once(const Seat& stopping) const;
   void gang_attempt_over(JobId id);
-  [[nodiscard]] ledger::Charge wasted_by(const Job& of, const Seat& seat, Duration used) const;
+  [[nodiscard]] ledger::Charge wasted_by(const Job& of, const Seat& seat,
+                                         ledger::Charge waited) const;
 
   // ---- worker_joining.cpp
   void on(const WorkerJoinRequested& event);

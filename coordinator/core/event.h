@@ -149,8 +149,9 @@ struct SeatStatus {
   std::uint64_t memory_peak_bytes = 0;
   bool stopping = false;
   GangPhase phase = GangPhase::kNone;
-  std::uint64_t step = 0;      // of a gang: the last step that its ranks finished
-  std::uint64_t activity = 0;  // counts steps, checkpoints and output: tells a stall
+  std::uint64_t step = 0;               // of a gang: the last step that its ranks finished
+  std::uint64_t activity = 0;           // counts steps, checkpoints and output: tells a stall
+  std::uint64_t memory_used_bytes = 0;  // now
 };
 
 struct WorkerHello {

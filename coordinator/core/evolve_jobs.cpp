@@ -44,6 +44,7 @@ void Evolver::operator()(const JobStateChanged& f) {
   }
   if (f.state == JobState::kRunning && !job->running_since) job->running_since = time_;
   if (f.state == JobState::kStarting && !job->started_at) job->started_at = time_;
+  if (f.state == JobState::kRunning && job->gang() && !job->up_at) job->up_at = time_;
   job->state = f.state;
   job->cause = f.cause;
   job->reason = f.reason;
@@ -52,6 +53,7 @@ void Evolver::operator()(const JobStateChanged& f) {
   if (f.attempt != 0) {
     job->attempt = f.attempt;
     job->gang_workers.clear();
+    job->up_at.reset();
     job->seats_finished = 0;
     job->broken = false;
     job->broken_cause = Cause::kNone;

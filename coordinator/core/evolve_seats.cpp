@@ -25,7 +25,9 @@ void Evolver::operator()(const SeatGranted& f) {
   if (job->gang()) job->gang_workers.push_back(f.worker);
   job->next_seat = std::max(job->next_seat, f.seat.number + 1);
   job->seats.insert_or_assign(f.seat.number, seat);
+  if (worker->seats.empty()) worker->busy_since = time_;
   worker->seats.insert(f.seat);
+  prune_busy(*worker);
   if (f.device >= worker->use.size()) worker->use.resize(f.device + 1);
   DeviceUse& use = worker->use[f.device];
   use.memory_bytes += f.memory_bytes;
@@ -58,6 +60,7 @@ void Evolver::operator()(const SeatReleased& f) {
   job->reserved -= seat->reserved - seat->charged;
   job->memory_peak_bytes = std::max(job->memory_peak_bytes, f.memory_peak_bytes);
   job->wasted += f.wasted;
+  job->gang_wait += f.gang_wait;
   if (job->gang()) {
     if (f.end == SeatEnd::kCompleted) ++job->seats_finished;
     if (outweighs(f.end, job->culprit.end)) {
@@ -69,6 +72,11 @@ void Evolver::operator()(const SeatReleased& f) {
   }
   if (Worker* worker = find(seat->worker)) {
     worker->seats.erase(f.seat);
+    if (worker->seats.empty() && worker->busy_since) {
+      if (time_ > *worker->busy_since) worker->busy.push_back({*worker->busy_since, time_});
+      worker->busy_since.reset();
+    }
+    prune_busy(*worker);
     DeviceUse& use = worker->use[seat->device];
     use.memory_bytes -= seat->memory_bytes;
     use.threads -= seat->threads;

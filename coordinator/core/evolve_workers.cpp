@@ -46,6 +46,11 @@ void Evolver::operator()(const WorkerStateChanged& f) {
     worker->removing = worker->draining && (worker->removing || f.removing);
     return;
   }
+  if (f.state == WorkerState::kLost && worker->state != WorkerState::kLost) {
+    std::erase_if(worker->lost_at, [this](Time at) { return at <= time_ - kLossesKept; });
+    if (worker->lost_at.size() >= kLossesMax) worker->lost_at.erase(worker->lost_at.begin());
+    worker->lost_at.push_back(time_);
+  }
   worker->state = f.state;
   worker->reason = f.reason;
   worker->state_at = time_;
@@ -59,6 +64,20 @@ void Evolver::operator()(const WorkerStateChanged& f) {
   if (f.state == WorkerState::kRemoved) {
     worker->draining = worker->removing = false;
     state_.workers_by_name.erase(worker->name);
+  }
+}
+
+void Evolver::prune_busy(Worker& worker) const {
+  auto& spans = worker.busy;
+  std::erase_if(spans, [this](const BusySpan& s) { return s.until <= time_ - kBusyKept; });
+  while (spans.size() > kBusySpansMax) {
+    std::size_t closest = 1;  // to the one before it
+    const auto gap = [&spans](std::size_t i) { return spans[i].from - spans[i - 1].until; };
+    for (std::size_t i = 2; i < spans.size(); ++i) {
+      if (gap(i) < gap(closest)) closest = i;
+    }
+    spans[closest - 1].until = spans[closest].until;
+    spans.erase(spans.begin() + static_cast<std::ptrdiff_t>(closest));
   }
 }
 

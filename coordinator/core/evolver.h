@@ -64,6 +64,8 @@ class Evolver {
     if (it == job->seats.end() || it->second.key.attempt != key.attempt) return nullptr;
     return &it->second;
   }
+  // Lets go of spans that are too old, and joins two when there are too many.
+  void prune_busy(Worker& worker) const;
   // Books that no open slice needs. A machine that never connected has no prices yet: it takes
   // those that are left.
   void forget_earlier_prices();

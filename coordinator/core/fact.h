@@ -240,8 +240,9 @@ struct SeatReleased {
   Duration used{0};
   std::uint64_t memory_peak_bytes = 0;
   std::string message;
-  SeatExit exit{};          // of a gang's seat
-  ledger::Charge wasted{};  // the part of its cost whose work the next attempt does again
+  SeatExit exit{};             // of a gang's seat
+  ledger::Charge wasted{};     // the part of its cost whose work the next attempt does again
+  ledger::Charge gang_wait{};  // the part before all ranks of its attempt were up
 };
 // A slice of a seat's use; cut at price changes, UTC month ends and release.
 struct UsageCharged {

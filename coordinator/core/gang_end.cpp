@@ -72,16 +72,21 @@ void Engine::gang_seat_ends(SeatKey key, SeatEnd end) {
   break_attempt(key.job, cause_of(end));
 }
 
-// What the next attempt does again: the use of this seat since the last whole checkpoint.
-Charge Engine::wasted_by(const Job& of, const Seat& seat, Duration used) const {
+// What the next attempt does again: the use of this seat since the last whole checkpoint, but for
+// what it `waited` until its gang was up. An attempt that never was did no work: it only waited.
+Charge Engine::wasted_by(const Job& of, const Seat& seat, Charge waited) const {
   if (!of.broken || planted(Bug::kGangWasteForgotten)) return {};
-  Duration kept{0};
-  if (of.checkpoint_step && of.checkpoint_at > seat.granted_at) {
-    kept = of.checkpoint_at - seat.granted_at;
+  Time kept = seat.granted_at;
+  if (planted(Bug::kGangWaitIsWasteToo)) {
+    waited = {};
+  } else if (of.up_at) {
+    kept = std::max(kept, *of.up_at);
   }
-  const Duration lost = std::max(Duration(0), used - kept);
+  if (of.checkpoint_step) kept = std::max(kept, of.checkpoint_at);
+  const Duration lost = std::max(Duration(0), seat.used_charged - (kept - seat.granted_at));
   // A rise of the price since then makes no more of it than was paid.
-  return std::min(seat.charged, charge_for(seat.device_price_per_hour, lost, seat.share_ppm));
+  return std::min(seat.charged - waited,
+                  charge_for(seat.device_price_per_hour, lost, seat.share_ppm));
 }
 
 // Its last seat is released, and nobody had asked the job to stop.

@@ -36,6 +36,9 @@ void Engine::set_state(JobId id, JobState state, Cause cause, std::string reason
   } else {
     timers_.cancel(limit);
   }
+  if (const auto soft = soft_.jobs.find(id);
+      state != JobState::kRunning && soft != soft_.jobs.end())
+    soft->second.pace = {};
   if (state != JobState::kRunning && state != JobState::kStarting) {
     timers_.cancel({TimerKind::kStart, id.value(), 0});
     timers_.cancel({TimerKind::kStall, id.value(), 0});

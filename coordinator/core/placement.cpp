@@ -205,6 +205,7 @@ bool Engine::try_place(JobId id) {
       avoiding_.erase(id);
       return try_place(id);
     }
+    note_unfunded(placed, false);
     return false;
   }
   if (queued && broke(placed)) {
@@ -229,8 +230,16 @@ bool Engine::try_place(JobId id) {
     avoiding_.erase(id);
     return try_place(id);
   }
+  note_unfunded(placed, queued && !any);
   update_waiting(id);
   return any;
+}
+
+void Engine::note_unfunded(const Job& job, bool unfunded) {
+  JobSoft& soft = job_soft(job);
+  if (soft.unfunded == unfunded) return;
+  soft.unfunded = unfunded;
+  touch(job.id);
 }
 
 // One seat there, if it fits and can be paid.

@@ -42,6 +42,7 @@ enum class Bug : std::uint8_t {
   kGangWasteForgotten,             // what an attempt did in vain is counted
   kGangRetriesNotCounted,          // its own failures end a job after `retries`
   kGangAttemptsOverlap,            // no seat of an attempt is left when the next one begins
+  kGangWaitIsWasteToo,             // what a gang waited for is counted once
 };
 
 #ifdef OVERWINTER_PLANTED_BUGS

@@ -1,6 +1,7 @@
 // Seats: granted, told to stop, released. A released seat is billed to the end and its place is
 // free.
 #include <algorithm>
+#include <utility>
 
 #include "coordinator/core/engine.h"
 #include "coordinator/core/planted_bug.h"
@@ -14,6 +15,12 @@ constexpr Duration kStopMargin{5000};  // beyond stop_time, for the way there an
 
 SeatSoft& Engine::seat_soft(SeatKey key) {
   return job_soft(job(key.job)).seats[key.number];
+}
+
+void Engine::progressed(SeatKey key) {
+  if (job(key.job).state != JobState::kRunning) return;
+  SeatSoft& soft = seat_soft(key);
+  soft_.jobs[key.job].pace.note(now_, std::exchange(soft.progressed_at, now_));
 }
 
 const SeatSoft* Engine::find_soft(SeatKey key) const {
@@ -144,8 +151,10 @@ void Engine::release(SeatKey key, SeatEnd end, Duration used, Time to, std::uint
   const WorkerId worker_id = seat->worker;
   const DeviceIndex device = seat->device;
   bill(*seat, used, std::max(to, seat->slice_from));
+  const ledger::Charge waited =
+      waited_for_gang(job(key.job), *seat, seat->used_charged, seat->charged);
   emit(SeatReleased{key, end, seat->used_charged, peak, std::move(message), exit,
-                    wasted_by(job(key.job), *seat, seat->used_charged)});
+                    wasted_by(job(key.job), *seat, waited), waited});
   timers_.cancel({TimerKind::kFund, key.job.value(), key.number});
   timers_.cancel({TimerKind::kStop, key.job.value(), key.number});
   const auto soft_job = soft_.jobs.find(key.job);

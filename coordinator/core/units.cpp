@@ -140,6 +140,7 @@ void Engine::units_done(const Seat& seat, const UnitRanges& reported) {
     all.doubled.remove(units);
   }
   if (of.state == JobState::kStarting) set_state(id, JobState::kRunning, Cause::kNone, "running");
+  progressed(key);
   if (of.all_done() && !(of.state == JobState::kStopping &&
                          (of.cause == Cause::kDone || of.cause == Cause::kCancelled))) {
     finish(id);

@@ -110,6 +110,7 @@ void Engine::hear(WorkerId worker_id, const SeatStatus& status) {
   SeatSoft& soft = seat_soft(status.seat);
   const Duration used =
       std::clamp(status.used, Duration(0), std::min(seat->funded_for, now_ - seat->granted_at));
+  const bool first_word = !soft.known;  // since a restart: what it did before is no news
   if (!soft.known) {
     soft.known = true;
     --soft_.jobs[status.seat.job].unresolved;
@@ -122,14 +123,17 @@ void Engine::hear(WorkerId worker_id, const SeatStatus& status) {
   soft.said = std::max(soft.said, used);
   soft.said_at = now_;
   soft.memory_peak_bytes = std::max(soft.memory_peak_bytes, status.memory_peak_bytes);
+  soft.memory_used_bytes = status.memory_used_bytes;
   if (job(status.seat.job).gang()) {
     JobSoft& of = soft_.jobs[status.seat.job];
     soft.phase = std::max(soft.phase, status.phase);
     of.launched = of.launched || soft.phase >= GangPhase::kLaunched;
+    const bool moved = status.activity > soft.activity || status.step > soft.step;
     soft.step = std::max(soft.step, status.step);
     of.step = std::max(of.step, status.step);
     if (status.activity > soft.activity) of.active_at = now_;
     soft.activity = std::max(soft.activity, status.activity);
+    if (moved && !first_word) progressed(status.seat);
   }
   touch(status.seat.job);
 }

@@ -2,13 +2,17 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <charconv>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "common/base/log.h"
 #include "coordinator/runtime/job_actions.h"
 #include "coordinator/runtime/job_queries.h"
 #include "coordinator/runtime/resources.h"
+#include "overwinter/v1/checkpoint.pb.h"
 
 namespace overwinter::dashboard {
 namespace {
@@ -100,7 +104,43 @@ void act_on(const Act& act, core::JobAction action, const Done& done) {
       });
 }
 
+std::optional<std::uint64_t> step_of(std::string_view text) {
+  std::uint64_t step = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), step);
+  if (problem != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return step;
+}
+
+Response verified(const Sources& sources, const Principal& caller, const std::string& name,
+                  std::uint64_t step) {
+  const auto job = runtime::find_any_job(sources.views, sources.store.history(), caller, name);
+  if (!job) return refusal(job.error());
+  const auto found = sources.checkpoints.get((*job)->id, step);
+  if (!found) return refusal(found.error());
+  const Status status = sources.checkpoints.verify((*job)->id, found->manifest->key());
+  if (status.code == Code::kNotFound) return refusal(status);
+  if (!status.ok()) log_error("a checkpoint of job {} is damaged: {}", name, status.message);
+  v1::VerifyCheckpointResponse answer;
+  answer.set_good(status.ok());
+  answer.set_damage(status.message);
+  answer.set_size_bytes(found->manifest->total_bytes());
+  return as_json(answer);
+}
+
 }  // namespace
+
+void verify_checkpoint(const Act& act, const Done& done) {
+  const std::string_view last = act.parts[7];
+  const auto step = step_of(last.substr(0, last.find(':')));
+  if (!step) {
+    return done(
+        refusal(error(Code::kNotFound, "a checkpoint is named by its step, a whole number")));
+  }
+  const Status taken = act.sources.pool.run(
+      runtime::Work::kCheck, [&sources = act.sources, caller = act.caller, name = job_name(act),
+                              step = *step, done] { done(verified(sources, caller, name, step)); });
+  if (!taken.ok()) done(refusal(taken));
+}
 
 void pause_job(const Act& act, const Done& done) {
   act_on<v1::PauseJobRequest>(act, core::JobAction::kPause, done);

@@ -1,6 +1,6 @@
 // What the page asks of a job: POST …/J:pause, :resume, :cancel and :update, as the calls of
-// JobService and under the same rules. With {"validateOnly": true} nothing is done; the answer says
-// what would come of it.
+// JobService and under the same rules, and that a checkpoint is read again. With {"validateOnly":
+// true} nothing is done; the answer says what would come of it.
 #pragma once
 
 #include <functional>
@@ -29,5 +29,8 @@ void pause_job(const Act& act, const Done& done);
 void resume_job(const Act& act, const Done& done);
 void cancel_job(const Act& act, const Done& done);
 void update_job(const Act& act, const Done& done);
+// POST …/J/checkpoints/STEP:verify: reads all its files again, on the pool. The answer is a
+// VerifyCheckpointResponse.
+void verify_checkpoint(const Act& act, const Done& done);
 
 }  // namespace overwinter::dashboard

@@ -75,6 +75,12 @@ struct Response {
 [[nodiscard]] Response as_json(const nlohmann::json& json);
 [[nodiscard]] Response as_text(std::string body);
 
+// Whether an Accept-Encoding like "gzip, deflate;q=0.5" has gzip and does not forbid it.
+[[nodiscard]] bool takes_gzip(std::string_view accepted);
+// A longer body as gzip; nothing of what is packed is both secret and beside what a stranger chose
+// (the secret of a session has an answer of its own, which is not).
+void pack(Response& response);
+
 // The part of an address behind its `?`.
 class Query {
  public:

@@ -6,7 +6,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/write.hpp>
@@ -21,7 +20,8 @@
 #include <utility>
 
 #include "common/base/log.h"
-#include "common/security/coordinator_peer.h"
+#include "coordinator/dashboard/response_headers.h"
+#include "coordinator/dashboard/tls_contexts.h"
 
 namespace overwinter::dashboard {
 namespace {
@@ -33,11 +33,6 @@ using tcp = asio::ip::tcp;
 
 constexpr std::uint32_t kHeaderBytesMax = std::uint32_t{16} * 1024;
 constexpr std::uint64_t kBodyBytesMax = std::uint64_t{64} * 1024;
-// No script, style or frame but the page's own; text becomes no script (DASHBOARD §10).
-constexpr std::string_view kContentSecurityPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'";
 constexpr auto kHandshakeTime = std::chrono::seconds(10);
 constexpr auto kRequestTime = std::chrono::seconds(30);
 constexpr auto kWriteTime = std::chrono::seconds(60);
@@ -46,52 +41,6 @@ constexpr auto kTimeInACrowd = std::chrono::seconds(2);  // of each of the three
 constexpr auto kAcceptPause = std::chrono::milliseconds(100);
 // Changes that come closer together than that leave together.
 constexpr auto kPieceEvery = std::chrono::milliseconds(50);
-
-using TlsContext = asio::ssl::context;
-
-// What a connection's handshake is made with. A connection that began with one keeps it.
-struct TlsContexts {
-  TlsContext own{TlsContext::tls_server};
-  std::optional<TlsContext> shown;
-  TlsContext& first() { return shown ? *shown : own; }
-};
-using TlsContextsPtr = std::shared_ptr<TlsContexts>;
-
-Status load_certificate(TlsContext& context, const CertifiedKey& certified) {
-  beast::error_code failed;
-  context.set_options(TlsContext::no_tlsv1_2 | TlsContext::no_tlsv1_1 | TlsContext::no_tlsv1,
-                      failed);
-  if (!failed) context.use_certificate_chain(asio::buffer(certified.cert_chain_pem), failed);
-  if (!failed) context.use_private_key(asio::buffer(certified.key_pem), TlsContext::pem, failed);
-  if (!failed) return Status::success();
-  return error(Code::kFailedPrecondition,
-               "the dashboard's certificate cannot be used: " + failed.message());
-}
-
-// OpenSSL asks once the client has said which name it wants.
-int choose_context(SSL* tls, int*, void* own) {
-  const char* name = SSL_get_servername(tls, TLSEXT_NAMETYPE_host_name);
-  if (name != nullptr && std::string_view(name) == kCoordinatorServerName) {
-    SSL_set_SSL_CTX(tls, static_cast<SSL_CTX*>(own));
-  }
-  return SSL_TLSEXT_ERR_OK;
-}
-
-Result<TlsContextsPtr> make_contexts(const HttpsCertificates& certificates) {
-  auto out = std::make_shared<TlsContexts>();
-  if (Status status = load_certificate(out->own, certificates.own); !status.ok()) {
-    return fail(std::move(status));
-  }
-  if (!certificates.shown) return out;
-  out->shown.emplace(TlsContext::tls_server);
-  if (Status status = load_certificate(*out->shown, *certificates.shown); !status.ok()) {
-    return fail(std::move(status));
-  }
-  SSL_CTX* const shown = out->shown->native_handle();
-  SSL_CTX_set_tlsext_servername_callback(shown, choose_context);
-  SSL_CTX_set_tlsext_servername_arg(shown, out->own.native_handle());
-  return out;
-}
 
 }  // namespace
 
@@ -311,30 +260,6 @@ class Connection : public std::enable_shared_from_this<Connection<Server>> {
     timer_.cancel();
     followed_.reset();
     beast::get_lowest_layer(stream_).close();
-  }
-
-  template <class Message>
-  static void set_headers(const Response& response, Message& message) {
-    message.set(http::field::content_type, response.content_type);
-    message.set(http::field::cache_control, response.cache_control);
-    message.set("X-Content-Type-Options", "nosniff");
-    message.set("Strict-Transport-Security", "max-age=31536000");
-    message.set("Content-Security-Policy", kContentSecurityPolicy);
-    message.set("Referrer-Policy", "no-referrer");
-    message.set("Cross-Origin-Opener-Policy", "same-origin");
-    message.set("Cross-Origin-Resource-Policy", "same-origin");
-    message.set("X-Frame-Options", "DENY");
-    if (!response.content_encoding.empty()) {
-      message.set(http::field::content_encoding, response.content_encoding);
-    }
-    if (!response.etag.empty()) {
-      message.set(http::field::etag, response.etag);
-      message.set(http::field::vary, "Accept-Encoding");
-    }
-    if (!response.set_cookie.empty()) message.set(http::field::set_cookie, response.set_cookie);
-    if (!response.allow.empty()) message.set(http::field::allow, response.allow);
-    if (response.event) message.set("Overwinter-Event", std::to_string(*response.event));
-    if (response.status == 401) message.set(http::field::www_authenticate, "Bearer");
   }
 
   void close() {

@@ -23,14 +23,6 @@ std::string_view type_of(std::string_view path) {
   return "application/octet-stream";
 }
 
-// Whether a list like "gzip, deflate;q=0.5" has gzip and does not forbid it.
-bool takes_gzip(std::string_view accepted) {
-  const auto at = accepted.find("gzip");
-  if (at == std::string_view::npos) return false;
-  const auto rest = accepted.substr(at + 4, accepted.find(',', at) - at - 4);
-  return rest.find("q=0") == std::string_view::npos || rest.find("q=0.") != std::string_view::npos;
-}
-
 Response file_response(const PageFile& file, const Request& request, std::string_view cache) {
   Response response;
   response.content_type = type_of(file.path);

@@ -131,6 +131,11 @@ constexpr std::array kEntries{
     acts("/api/v1/projects/{}/jobs/{}:resume", resume_job),
     acts("/api/v1/projects/{}/jobs/{}:cancel", cancel_job),
     acts("/api/v1/projects/{}/jobs/{}:update", update_job),
+    Entry{
+        {"/api/v1/projects/{}/jobs/{}/checkpoints/{}:verify", false, Permission::kReadJobs, "POST"},
+        {},
+        {},
+        verify_checkpoint},
 };
 
 std::vector<std::string_view> parts_of(std::string_view path) {
@@ -272,7 +277,11 @@ void Router::serve(const Request& request, const std::string& path,
   // Bills and history are read from the disk: not on the thread that serves everybody.
   const Status taken =
       sources_.pool.run(runtime::Work::kRead, [this, route = *route, path, query, caller = *caller,
-                                               done] { done(answer(route, path, query, caller)); });
+                                               packed = takes_gzip(request.accept_encoding), done] {
+        Response response = answer(route, path, query, caller);
+        if (packed) pack(response);
+        done(std::move(response));
+      });
   if (!taken.ok()) done(refusal(taken));
 }
 

@@ -40,7 +40,7 @@ struct Sources {
   // Until then nothing but the open routes is answered. Any thread.
   std::function<bool()> ready;
   telemetry::Telemetry& telemetry;
-  const artifacts::CheckpointStore& checkpoints;
+  artifacts::CheckpointStore& checkpoints;
   const Sessions& sessions;
   // The token behind a login code, which is used up. UNAUTHENTICATED when it is none. Any thread.
   std::function<Result<std::string>(std::string_view code)> exchange_code;

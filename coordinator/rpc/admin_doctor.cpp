@@ -5,6 +5,7 @@
 
 #include "common/base/descriptors.h"
 #include "common/base/log.h"
+#include "common/security/file_io.h"
 #include "common/security/leaf_store.h"
 #include "common/security/tls_credentials.h"
 #include "common/wire/convert.h"
@@ -14,6 +15,7 @@
 namespace overwinter::rpc {
 namespace {
 
+constexpr std::size_t kCertificateBytesMax = std::size_t{256} * 1024;
 constexpr Duration kProbeWithinMin{1'000};
 constexpr Duration kProbeWithinMax = std::chrono::minutes(10);
 constexpr Duration kHostsWithin{10'000};
@@ -65,6 +67,16 @@ Result<std::vector<ProbedWorker>> probed_workers(const runtime::Views& views,
   return out;
 }
 
+// Of the file as it is now: it is read again every hour.
+void describe_page_certificate(const std::filesystem::path& file, v1::ClusterDiagnosis& out) {
+  if (file.empty()) return;
+  const auto pem = read_file(file, kCertificateBytesMax);
+  if (!pem) return;
+  if (const auto info = read_certificate(*pem)) {
+    *out.mutable_page_certificate_expire_time() = wire::to_proto(info->not_after);
+  }
+}
+
 }  // namespace
 
 Unary* AdminService::DiagnoseCluster(Call* call, const v1::DiagnoseClusterRequest*,
@@ -86,6 +98,8 @@ Unary* AdminService::DiagnoseCluster(Call* call, const v1::DiagnoseClusterReques
             *response->mutable_certificate_expire_time() = wire::to_proto(info->not_after);
           }
         }
+        describe_page_certificate(context_.serving.page_certificate, *response);
+        response->set_workers_port(static_cast<std::uint32_t>(context_.serving.workers_port));
         if (caller.project.empty()) describe_cluster(caller, *response);
         std::error_code failed;
         const auto space = std::filesystem::space(context_.serving.data_dir, failed);

@@ -29,6 +29,7 @@ Result<core::SeatStatus> seat_status(const v1::SeatStatus& message) {
   status.used = *used;
   status.held = std::move(*held);
   status.memory_peak_bytes = message.memory_peak_bytes();
+  status.memory_used_bytes = message.memory_used_bytes();
   status.stopping = message.stopping();
   if (!v1::GangPhase_IsValid(message.phase())) {
     return fail(Code::kInvalidArgument, "a seat is in a phase that is not known", "phase");

@@ -26,9 +26,11 @@ void count_jobs(const Views& views, const std::string& project, v1::ClusterStatu
   std::uint32_t queued = 0;
   std::uint32_t running = 0;
   std::uint32_t paused = 0;
+  std::uint32_t unfunded = 0;
   for (const auto& job : views.jobs(project)) {
     if (job->state == core::JobState::kQueued) ++queued;
     if (job->state == core::JobState::kPaused) ++paused;
+    if (job->waits_for_money) ++unfunded;
     if (job->state == core::JobState::kStarting || job->state == core::JobState::kRunning ||
         job->state == core::JobState::kStopping) {
       ++running;
@@ -37,6 +39,7 @@ void count_jobs(const Views& views, const std::string& project, v1::ClusterStatu
   out.set_jobs_queued(queued);
   out.set_jobs_running(running);
   out.set_jobs_paused(paused);
+  out.set_jobs_waiting_for_budget(unfunded);
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ struct Serving {
   Time started{};
   std::string dashboard;
   std::filesystem::path data_dir = {};
-  std::filesystem::path leaf_dir = {};  // of its certificate (leaf_store.h)
+  std::filesystem::path leaf_dir = {};          // of its certificate (leaf_store.h)
+  std::filesystem::path page_certificate = {};  // the operator's for the page; empty: none
+  int workers_port = 0;
 };
 
 // For `caller`: jobs of its project alone; money of machines where it may see that, else of its

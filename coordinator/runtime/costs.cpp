@@ -199,10 +199,14 @@ Status Costs::fill_status(bool of_machines, const std::string& project, Time now
   const std::string currency = views_.cluster()->prices.currency;
   const Time today = day_start(now);
   ledger::Charge month;
+  ledger::Charge of_jobs;  // of `month`
   if (of_machines) {
     const auto rows = machines(store::month_of(now), now);
     if (!rows) return rows.error();
-    for (const auto& [id, machine] : *rows) month += machine.total;
+    for (const auto& [id, machine] : *rows) {
+      month += machine.total;
+      of_jobs += machine.jobs;
+    }
   } else {
     store::CostQuery query;
     query.project = project;
@@ -210,11 +214,19 @@ Status Costs::fill_status(bool of_machines, const std::string& project, Time now
     const auto rows = jobs(query, now);
     if (!rows) return rows.error();
     for (const auto& [id, row] : *rows) month += row.charged;
+    of_jobs = month;
   }
   // After the month: that has let the store catch up.
   const auto closed = of_machines ? store_.history().machines_of_day(store::day_of(now))
                                   : store_.history().jobs_of_day(store::day_of(now), project);
   if (!closed) return closed.error();
+  const auto waste = store_.history().waste_of_month(store::month_of(now), project);
+  if (!waste) return waste.error();
+  if (of_jobs > ledger::Charge{}) {
+    // Spread evenly over its time, it may be a little more than was charged in that time.
+    out.set_waste_fraction_month(
+        std::min(1.0, static_cast<double>(waste->units) / static_cast<double>(of_jobs.units)));
+  }
   ledger::Charge day = *closed;
   if (of_machines) {
     for (const auto& worker : views_.workers()) {

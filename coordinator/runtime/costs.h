@@ -50,7 +50,8 @@ class Costs {
   Status list_jobs(const Principal& caller, const v1::ListJobCostsRequest& request, Time now,
                    v1::ListJobCostsResponse& out) const;
   Status list_machines(const std::string& month, Time now, v1::ListMachineCostsResponse& out) const;
-  // cost_today and cost_month (UTC), of machines or of a project's jobs (empty: of all).
+  // cost_today and cost_month (UTC), of machines or of a project's jobs (empty: of all), and
+  // waste_fraction_month of those jobs.
   Status fill_status(bool machines, const std::string& project, Time now,
                      v1::ClusterStatus& out) const;
 

@@ -1,6 +1,7 @@
 #include "coordinator/runtime/explain.h"
 
 #include <cstddef>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -37,6 +38,12 @@ void add_candidates(const WorkerView& worker, std::vector<policy::Candidate>& ou
     candidate.worker_name = worker.name;
     candidate.not_ready = not_ready(worker.state);
     candidate.projects = &worker.projects;
+    candidate.host_id = worker.machine.host_id;
+    candidate.network = worker.machine.network;
+    candidate.address = worker.machine.peer_address;
+    candidate.address = candidate.address.substr(0, candidate.address.rfind(':'));
+    candidate.no_exec = worker.machine.no_exec;
+    candidate.host = worker.machine.host;
     candidate.spot = worker.spot;
     candidate.device = &worker.machine.devices[i];
     if (i < worker.uses.size()) {
@@ -49,6 +56,29 @@ void add_candidates(const WorkerView& worker, std::vector<policy::Candidate>& ou
   }
 }
 
+// What gangs of other projects take, as the core marks it: a gang waits for those too.
+void mark_taken(const Views& views, const JobView& job,
+                std::vector<policy::Candidate>& candidates) {
+  std::set<WorkerId> workers;
+  for (const auto& other : views.jobs({})) {
+    if (other->demand.transport != Transport::kGang || other->project == job.project) continue;
+    for (const auto& seat : other->seats) workers.insert(seat.worker);
+  }
+  std::map<std::string, bool> networks;  // -> all workers of those gangs there share it
+  std::map<WorkerId, bool> shares;
+  for (const auto& worker : views.workers()) {
+    shares[worker->id] = worker->machine.shared_network;
+    if (!workers.contains(worker->id) || worker->machine.network.empty()) continue;
+    const auto [at, added] = networks.try_emplace(worker->machine.network, true);
+    at->second = at->second && worker->machine.shared_network;
+  }
+  for (policy::Candidate& one : candidates) {
+    one.other_project = workers.contains(one.worker);
+    const auto at = networks.find(std::string(one.network));
+    if (at != networks.end()) one.network_taken = !(at->second && shares[one.worker]);
+  }
+}
+
 void explain_waiting(const Views& views, const Principal& caller, const JobView& job,
                      v1::ExplainJobResponse& out) {
   const auto workers = views.workers();
@@ -57,9 +87,17 @@ void explain_waiting(const Views& views, const Principal& caller, const JobView&
     if (worker->state == core::WorkerState::kRemoved || !sees_worker(caller, *worker)) continue;
     add_candidates(*worker, candidates);
   }
+  if (job.demand.transport == Transport::kGang) mark_taken(views, job, candidates);
   const auto why = policy::explain({&job.demand, job.project}, candidates);
   out.set_summary(job.reason.empty() ? why.summary : job.reason);
   out.set_smallest_change(why.would_help);
+  if (job.waits_for_money && job.demand.cap) {
+    out.set_summary("devices are free, and what is left of its cap of " +
+                    format_money(*job.demand.cap) + " pays for none of them");
+    out.set_smallest_change("a cap above " + format_money(*job.demand.cap) +
+                            ", or a cheaper device that becomes free");
+    out.add_commands("overwinter jobs update " + job.name + " --cap AMOUNT");
+  }
   for (const auto& line : why.lines) {
     v1::RuledOut& one = *out.add_workers();
     one.set_what(line.worker + " device " + std::to_string(line.device));
@@ -101,6 +139,8 @@ void explain_ended(const Views& views, const JobView& job, v1::ExplainJobRespons
   out.set_checkpoint_step(job.checkpoint_step.value_or(0));
   *out.mutable_wasted() =
       wire::to_proto(ledger::rounded(job.wasted), views.cluster()->prices.currency);
+  *out.mutable_gang_wait() =
+      wire::to_proto(ledger::rounded(job.gang_wait), views.cluster()->prices.currency);
   if (job.demand.transport != Transport::kGang) return;
   out.add_commands("overwinter logs " + job.name + " --tail 100");
   if (job.checkpoint_step)

@@ -12,17 +12,22 @@ constexpr std::size_t kFilterBytesMax = 1024;
 constexpr std::size_t kTermsMax = 16;
 constexpr std::array<std::string_view, 4> kKeys{"state", "name", "display_name", "priority"};
 constexpr std::string_view kLabels = "labels.";
+constexpr std::string_view kCreateTime = "create_time";
 
 tl::unexpected<Status> refuse(std::string message) {
   return fail(Code::kInvalidArgument, "the filter is not understood: " + std::move(message),
               "filter", "for example: state=RUNNING AND labels.team=nlp");
 }
 
-// Words, the operators = and !=, and quoted texts.
+// Words, operators, and quoted texts.
 struct Token {
   std::string text;
   bool quoted = false;
 };
+
+bool compares(const Token& token) {
+  return !token.quoted && (token.text.starts_with('<') || token.text.starts_with('>'));
+}
 
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -45,11 +50,17 @@ Result<std::vector<Token>> split(std::string_view text) {
     } else if (text.substr(i, 2) == "!=") {
       out.push_back({"!=", false});
       i += 2;
-    } else if (std::string_view("()<>:,").find(text[i]) != std::string_view::npos) {
+    } else if (text[i] == '<' || text[i] == '>') {
+      const std::size_t length = text.substr(i + 1, 1) == "=" ? 2 : 1;
+      out.push_back({std::string(text.substr(i, length)), false});
+      i += length;
+    } else if (std::string_view("():,").find(text[i]) != std::string_view::npos) {
       return refuse("\"" + std::string(1, text[i]) +
-                    "\" is not known here; there are =, !=, AND and NOT");
+                    "\" is not known here; there are =, !=, <, <=, >, >=, AND and NOT");
     } else {
-      const auto end = text.find_first_of(" \t\r\n=!\"()<>:,", i);
+      // A time, which has colons, needs no quotation marks.
+      const bool time = !out.empty() && compares(out.back());
+      const auto end = text.find_first_of(time ? " \t\r\n\"()," : " \t\r\n=!\"()<>:,", i);
       const std::size_t stop = end == std::string_view::npos ? text.size() : end;
       if (stop == i) return refuse("\"!\" stands alone");
       out.push_back({std::string(text.substr(i, stop - i)), false});
@@ -98,9 +109,10 @@ Result<JobFilter> JobFilter::parse(std::string_view text) {
   const auto tokens = split(text);
   if (!tokens) return fail(tokens.error());
   JobFilter filter;
+  std::size_t terms = 0;
   std::size_t i = 0;
   while (i < tokens->size()) {
-    if (!filter.terms_.empty()) {
+    if (i > 0) {
       if ((*tokens)[i].text == "OR") return refuse("there is no OR");
       if ((*tokens)[i].text != "AND")
         return refuse("AND is missing before \"" + (*tokens)[i].text + "\"");
@@ -112,16 +124,25 @@ Result<JobFilter> JobFilter::parse(std::string_view text) {
       ++i;
     }
     if (i + 3 > tokens->size()) return refuse("a term is KEY=VALUE or KEY!=VALUE");
+    if (++terms > kTermsMax) return refuse("it has more than 16 terms");
     const std::string& key = (*tokens)[i].text;
     const Token& op = (*tokens)[i + 1];
     const Token& value = (*tokens)[i + 2];
+    i += 3;
+    if (key == kCreateTime) {
+      if (!compares(op)) return refuse("after \"create_time\" comes >=, >, <= or <");
+      Status status = filter.add_time(op.text, value.text, term.negated);
+      if (!status.ok()) return fail(std::move(status));
+      continue;
+    }
     if (op.quoted || (op.text != "=" && op.text != "!=")) {
       return refuse("after \"" + key + "\" comes = or !=");
     }
     const bool label = key.starts_with(kLabels) && key.size() > kLabels.size();
     if (!label && std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end()) {
       return refuse("there is no key \"" + key +
-                    "\"; keys are state, name, display_name, priority and labels.KEY");
+                    "\"; keys are state, name, display_name, priority, create_time and "
+                    "labels.KEY");
     }
     term.key = key;
     term.value = value.text;
@@ -136,10 +157,21 @@ Result<JobFilter> JobFilter::parse(std::string_view text) {
       return refuse(std::move(message));
     }
     filter.terms_.push_back(std::move(term));
-    if (filter.terms_.size() > kTermsMax) return refuse("it has more than 16 terms");
-    i += 3;
   }
   return filter;
+}
+
+// Times are whole milliseconds, so that each comparison is one of the two that are kept.
+Status JobFilter::add_time(std::string_view comparison, std::string_view time, bool negated) {
+  auto at = parse_time(time);
+  if (!at) return refuse(at.error().message).value();
+  if (comparison == ">" || comparison == "<=") *at += Duration(1);
+  if (comparison.starts_with('>') != negated) {
+    created_from_ = std::max(created_from_.value_or(*at), *at);
+  } else {
+    created_before_ = std::min(created_before_.value_or(*at), *at);
+  }
+  return Status::success();
 }
 
 std::optional<core::JobState> JobFilter::only_state() const {
@@ -156,6 +188,8 @@ std::optional<core::JobState> JobFilter::only_state() const {
 }
 
 bool JobFilter::matches(const JobView& job) const {
+  if (created_from_ && job.created < *created_from_) return false;
+  if (created_before_ && job.created >= *created_before_) return false;
   return std::all_of(terms_.begin(), terms_.end(), [&](const Term& term) {
     const auto value = value_of(job, term.key);
     const bool equal =

@@ -12,10 +12,11 @@
 
 namespace overwinter::runtime {
 
-// `state=RUNNING AND labels.team=nlp`, `NOT state=FAILED`, `display_name != "a b"`. Terms are
-// joined by AND; there is no OR and there are no parentheses. Keys: state, name, display_name,
-// priority, labels.KEY. A value with spaces stands between double quotes; `*` at its end matches
-// any rest.
+// `state=RUNNING AND labels.team=nlp`, `NOT state=FAILED`, `display_name != "a b"`,
+// `create_time>=2026-11-29T00:00:00Z`. Terms are joined by AND; there is no OR and there are no
+// parentheses. Keys: state, name, display_name, priority, labels.KEY with = and !=, create_time
+// with >=, >, <= and < and a time (RFC 3339, or a date). A value with spaces stands between double
+// quotes; `*` at its end matches any rest.
 class JobFilter {
  public:
   // INVALID_ARGUMENT (field filter), one sentence with what is not understood.
@@ -23,6 +24,15 @@ class JobFilter {
   [[nodiscard]] bool matches(const JobView& job) const;
   // The one state that a match must have; nullopt: the filter does not say.
   [[nodiscard]] std::optional<core::JobState> only_state() const;
+  // When a match was created: at `created_from` or later, before `created_before`.
+  [[nodiscard]] std::optional<Time> created_from() const { return created_from_; }
+  [[nodiscard]] std::optional<Time> created_before() const { return created_before_; }
+  // It says nothing.
+  [[nodiscard]] bool empty() const { return terms_.empty() && !created_from_ && !created_before_; }
+  // It says nothing else than only_state() and the times.
+  [[nodiscard]] bool of_state_and_time() const {
+    return terms_.empty() || (terms_.size() == 1 && only_state());
+  }
 
  private:
   struct Term {
@@ -31,7 +41,11 @@ class JobFilter {
     std::string key;
     std::string value;
   };
+  Status add_time(std::string_view comparison, std::string_view time, bool negated);
+
   std::vector<Term> terms_;
+  std::optional<Time> created_from_;
+  std::optional<Time> created_before_;
 };
 
 struct JobSort {

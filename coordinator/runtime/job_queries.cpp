@@ -229,6 +229,38 @@ Status fill_page(MergedJobs& jobs, const JobFilter& filter, store::JobOrder orde
 
 }  // namespace
 
+namespace {
+
+Status count_matches(const std::vector<JobViewPtr>& living, store::History& history,
+                     const JobFilter& filter, const store::JobQuery& past,
+                     v1::ListJobsResponse& response) {
+  if (filter.empty()) {
+    const auto gone = history.count_jobs(past);
+    if (!gone) return gone.error();
+    response.set_total_size(static_cast<std::int64_t>(living.size() + *gone));
+    return Status::success();
+  }
+  std::uint64_t here = 0;
+  for (auto job = living.begin(); job != living.end() && here <= kCountedMax; ++job) {
+    if (filter.matches(**job)) ++here;
+  }
+  auto count = store::JobCount::up_to(kCountedMax, here);
+  if (!count.at_least) {
+    const store::JobTest test = [&](const core::Job& job) {
+      return filter.matches(*view_of_past(job));
+    };
+    const auto gone = history.count_jobs_to(past, kCountedMax - here,
+                                            filter.of_state_and_time() ? store::JobTest() : test);
+    if (!gone) return gone.error();
+    count = {here + gone->jobs, gone->at_least};
+  }
+  response.set_total_size(static_cast<std::int64_t>(count.jobs));
+  response.set_total_size_capped(count.at_least);
+  return Status::success();
+}
+
+}  // namespace
+
 Status list_jobs(const Views& views, store::Store& store, const Principal& caller,
                  const v1::ListJobsRequest& request, v1::ListJobsResponse& response) {
   const AddJob add = [&](const JobViewPtr& job) {
@@ -257,6 +289,8 @@ Status list_jobs(const Views& views, store::Store& store, const Principal& calle
   past.descending = sort->descending;
   past.forgotten_only = true;
   past.state = filter->only_state();
+  past.created_from = filter->created_from();
+  past.created_before = filter->created_before();
   past.max = std::min(static_cast<std::size_t>(page->size) + 1, store::kPageMax);
   if (!page->after.empty()) {
     auto after = position_of(views, store.history(), caller, page->after, sort->order);
@@ -268,11 +302,8 @@ Status list_jobs(const Views& views, store::Store& store, const Principal& calle
   const auto living = views.jobs(*project);
   // What is no longer there has left before: the past must know of it.
   if (Status status = store.catch_up(); !status.ok()) return status;
-  if (request.filter().empty()) {
-    const auto gone = store.history().count_jobs(past);
-    if (!gone) return gone.error();
-    response.set_total_size(static_cast<std::int64_t>(living.size() + *gone));
-  }
+  Status counted = count_matches(living, store.history(), *filter, past, response);
+  if (!counted.ok()) return counted;
   MergedJobs jobs(living, store.history(), std::move(past));
   return fill_page(jobs, *filter, sort->order, page->size, mark, add, response);
 }

@@ -31,7 +31,8 @@ Status check_project(const Views& views, const Principal& caller, std::string_vi
 // A page of jobs: those that the core holds and those that left it, in one order, each once however
 // many leave between two pages. INVALID_ARGUMENT with the field for a filter, an order or a page
 // token that makes no sense. A page may be short and still have a next one: it ends after
-// kPastScannedMax jobs of the past that the filter leaves out, and at kPageBytesMax. Reads the
+// kPastScannedMax jobs of the past that the filter leaves out, and at kPageBytesMax. total_size
+// with a filter: up to kCountedMax, less where a count ends earlier (store::History). Reads the
 // disk: on the pool.
 Status list_jobs(const Views& views, store::Store& store, const Principal& caller,
                  const v1::ListJobsRequest& request, v1::ListJobsResponse& response);
@@ -43,6 +44,7 @@ Status list_jobs(const Views& views, store::Store& store, const Principal& calle
                  v1::ListJobsResponse& response);
 
 inline constexpr std::size_t kPastScannedMax = 2'000;
+inline constexpr std::size_t kCountedMax = 10'000;
 inline constexpr std::size_t kPageBytesMax = std::size_t{3} * 1024 * 1024;  // of a message's 4 MiB
 
 }  // namespace overwinter::runtime

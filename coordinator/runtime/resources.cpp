@@ -47,6 +47,8 @@ void set_progress(const JobView& job, const v1::JobSpec& spec, const v1::Plan& p
     }
   }
   out.set_fraction(fraction);
+  if (job.progressed) *out.mutable_update_time() = wire::to_proto(*job.progressed);
+  if (job.progress_every) *out.mutable_update_interval() = wire::to_proto(*job.progress_every);
   const double seconds = static_cast<double>(job.running.count()) / 1000.0;
   if (plan.has_matmul() && seconds > 0) {
     if (const auto geometry = plan::geometry_of(plan.matmul())) {
@@ -57,6 +59,20 @@ void set_progress(const JobView& job, const v1::JobSpec& spec, const v1::Plan& p
     const double left_ms = static_cast<double>(job.running.count()) * (1 - fraction) / fraction;
     *out.mutable_left() = wire::to_proto(Duration(static_cast<std::int64_t>(left_ms)));
   }
+}
+
+// Of the last hour, or of the time since it joined.
+double busy_fraction(const WorkerView& worker, Time now) {
+  const Time from = std::max(worker.joined, now - core::kBusyKept);
+  if (now <= from) return 0;
+  Duration busy{0};
+  const auto add = [&](Time begin, Time end) {
+    busy += std::max(Duration(0), end - std::max(begin, from));
+  };
+  for (const core::BusySpan& span : worker.busy) add(span.from, span.until);
+  if (worker.busy_since) add(*worker.busy_since, now);
+  return std::min(1.0,
+                  static_cast<double>(busy.count()) / static_cast<double>((now - from).count()));
 }
 
 }  // namespace
@@ -132,7 +148,9 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   out.set_name(job_resource_name(job));
   out.set_display_name(job.display_name);
   out.set_state(static_cast<v1::Job::State>(job.state));
-  out.set_state_reason(job.reason.empty() && job.state == core::JobState::kQueued
+  out.set_state_reason(job.waits_for_money
+                           ? "waits for a device that what is left of its cap pays for"
+                       : job.reason.empty() && job.state == core::JobState::kQueued
                            ? "waits for a device; overwinter jobs explain says for which"
                            : job.reason);
   for (const auto& [key, value] : job.labels) (*out.mutable_labels())[key] = value;
@@ -143,6 +161,7 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   *cost.mutable_reserved() = wire::to_proto(ledger::rounded(job.reserved), currency);
   if (job.demand.cap) *cost.mutable_cap() = wire::to_proto(*job.demand.cap, currency);
   *cost.mutable_wasted() = wire::to_proto(ledger::rounded(job.wasted), currency);
+  *cost.mutable_gang_wait() = wire::to_proto(ledger::rounded(job.gang_wait), currency);
   for (const core::EndedAttempt& attempt : job.attempts)
     *out.add_attempts() = attempt_resource(views, attempt);
   out.set_memory_peak_bytes(job.memory_peak_bytes);
@@ -168,6 +187,7 @@ v1::Job job_resource(const Views& views, const JobView& job) {
     one.set_number(seat.seat.number);
     one.set_memory_bytes(seat.memory_bytes);
     one.set_memory_peak_bytes(seat.memory_peak_bytes);
+    one.set_memory_used_bytes(seat.memory_used_bytes);
     one.set_threads(seat.threads);
     *one.mutable_used() = wire::to_proto(seat.used);
     *one.mutable_funded() = wire::to_proto(seat.funded);
@@ -202,6 +222,7 @@ v1::Worker worker_resource(const Views& views, const Principal& caller, const Wo
     one.set_memory_reserved_bytes(use.memory_reserved_bytes);
     one.set_threads_reserved(use.threads_reserved);
     one.set_seats(use.seats);
+    one.set_memory_used_bytes(use.memory_used_bytes);
   }
   for (const auto& [key, value] : worker.labels) (*out.mutable_labels())[key] = value;
   for (const auto& project : worker.projects) {
@@ -213,6 +234,9 @@ v1::Worker worker_resource(const Views& views, const Principal& caller, const Wo
   *out.mutable_join_time() = wire::to_proto(worker.joined);
   *out.mutable_silent() = wire::to_proto(std::max(Duration(0), now - worker.last_seen));
   out.set_incarnation(worker.incarnation.value());
+  out.set_busy_fraction(busy_fraction(worker, now));
+  out.set_losses(static_cast<std::uint32_t>(std::ranges::count_if(
+      worker.lost_at, [now](Time at) { return at > now - core::kLossesKept; })));
   std::uint32_t on_host = 0;
   for (const auto& other : views.workers()) {
     const bool there = other->state != core::WorkerState::kRemoved;

@@ -25,6 +25,7 @@ SeatView seat_view(const core::Seat& seat, const core::JobSoft* soft) {
   if (const auto it = soft->seats.find(seat.key.number); it != soft->seats.end()) {
     view.used = std::max(view.used, it->second.used);
     view.memory_peak_bytes = it->second.memory_peak_bytes;
+    view.memory_used_bytes = it->second.memory_used_bytes;
   }
   return view;
 }
@@ -143,6 +144,7 @@ void put_durable(const core::Job& job, Time now, JobView& view) {
   view.checkpoint_step = job.checkpoint_step;
   view.attempts = job.ended_attempts;
   view.wasted = job.wasted;
+  view.gang_wait = job.gang_wait;
   view.memory_peak_bytes = job.memory_peak_bytes;
 }
 
@@ -164,14 +166,23 @@ JobViewPtr snapshot_job(const core::Scheduler& core, JobId id, Time now) {
   put_durable(*job, now, *view);
   view->open_from = now;
   for (const auto& [number, seat] : job->seats) {
-    view->open += open_use(seat, soft);
+    const ledger::Charge open = open_use(seat, soft);
+    view->open += open;
+    view->gang_wait +=
+        core::waited_for_gang(*job, seat, seat_view(seat, soft).used, seat.charged + open);
     view->open_from = std::min(view->open_from, seat.slice_from);
   }
   view->charged = job->charged + view->open;
   view->reserved = job->reserved - std::min(job->reserved, view->open);
   view->resumes_by_itself =
       job->state == core::JobState::kPaused && job->cause == core::Cause::kPreempted;
-  if (soft != nullptr) view->step = soft->step;
+  if (soft != nullptr) {
+    view->step = soft->step;
+    view->progressed = soft->pace.last();
+    view->progress_every = soft->pace.usual();
+  }
+  view->waits_for_money =
+      soft != nullptr && soft->unfunded && job->state == core::JobState::kQueued;
   for (const auto& [number, seat] : job->seats) view->seats.push_back(seat_view(seat, soft));
   return view;
 }
@@ -187,7 +198,7 @@ WorkerViewPtr snapshot_worker(const core::Scheduler& core, WorkerId id, Time now
   view->incarnation = worker->incarnation;
   view->machine = worker->machine;
   for (const auto& use : worker->use) {
-    view->uses.push_back({use.memory_bytes, use.threads, use.seats, use.share_ppm});
+    view->uses.push_back({use.memory_bytes, use.threads, use.seats, use.share_ppm, 0});
   }
   view->labels = worker->labels;
   view->projects = worker->projects;
@@ -203,13 +214,19 @@ WorkerViewPtr snapshot_worker(const core::Scheduler& core, WorkerId id, Time now
   view->slice_from = worker->slice_from;
   view->lost_since = worker->state_at;
   view->slice_price_per_hour = core::machine_price(*worker);
+  view->busy = worker->busy;
+  view->busy_since = worker->busy_since;
+  view->lost_at = worker->lost_at;
   view->open_jobs = worker->jobs_in_slice;
   for (const auto& [from, charged] : worker->jobs_later) view->open_jobs += charged;
   for (const SeatKey& key : worker->seats) {
     const core::Seat* seat = core.state().find_seat(key);
-    const auto soft = core.soft().jobs.find(key.job);
+    const auto soft_it = core.soft().jobs.find(key.job);
     if (seat == nullptr) continue;
-    view->open_jobs += open_use(*seat, soft == core.soft().jobs.end() ? nullptr : &soft->second);
+    const core::JobSoft* soft = soft_it == core.soft().jobs.end() ? nullptr : &soft_it->second;
+    view->open_jobs += open_use(*seat, soft);
+    if (seat->device < view->uses.size())
+      view->uses[seat->device].memory_used_bytes += seat_view(*seat, soft).memory_used_bytes;
   }
   return view;
 }

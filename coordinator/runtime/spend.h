@@ -16,7 +16,7 @@ namespace overwinter::runtime {
 inline constexpr std::size_t kSpendHours = 24;
 
 struct SpendHour {
-  ledger::Charge useful;  // of jobs, but for:
+  ledger::Charge useful;  // of jobs, what gangs waited for their ranks too, but for:
   ledger::Charge redone;  // work of ended attempts that was lost, or done again
   ledger::Charge idle;    // of machines that nobody used, lost ones too
   friend bool operator==(const SpendHour&, const SpendHour&) = default;

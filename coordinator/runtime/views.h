@@ -32,6 +32,7 @@ struct SeatView {
   DeviceIndex device = 0;
   std::uint64_t memory_bytes = 0;
   std::uint64_t memory_peak_bytes = 0;
+  std::uint64_t memory_used_bytes = 0;
   std::uint32_t threads = 0;
   Duration used{0};
   Duration funded{0};
@@ -64,12 +65,16 @@ struct JobView {
   Time open_from{};            // when the oldest of those slices began
   ledger::Charge reserved;
   bool resumes_by_itself = false;
-  std::uint64_t step = 0;                        // of a gang: the highest of this attempt
+  bool waits_for_money = false;  // queued, and what is left of its cap pays for no free device
+  std::uint64_t step = 0;        // of a gang: the highest of this attempt
   std::optional<std::uint64_t> checkpoint_step;  // of its last whole checkpoint
   std::vector<core::EndedAttempt> attempts;      // of a gang, the last few that have ended
   ledger::Charge wasted;                         // of `charged`: work that was done again
+  ledger::Charge gang_wait;                      // of `charged`: seats before their gang was up
   std::uint64_t memory_peak_bytes = 0;           // over released seats
   std::vector<SeatView> seats;                   // held now, by number
+  std::optional<Time> progressed;                // of a running attempt: last step, unit or output
+  std::optional<Duration> progress_every;        // as a rule
 };
 
 struct DeviceUseView {
@@ -77,6 +82,7 @@ struct DeviceUseView {
   std::uint32_t threads_reserved = 0;
   std::uint32_t seats = 0;
   std::uint32_t share_ppm = 0;  // held, in millionths of the device
+  std::uint64_t memory_used_bytes = 0;
 };
 
 struct WorkerView {
@@ -99,7 +105,10 @@ struct WorkerView {
   Time slice_from{};
   Time lost_since{};  // while it is lost
   Money slice_price_per_hour;
-  ledger::Charge open_jobs;  // of seats, in the open slice
+  ledger::Charge open_jobs;          // of seats, in the open slice
+  std::vector<core::BusySpan> busy;  // of the last hour before the snapshot
+  std::optional<Time> busy_since;    // while it holds a seat
+  std::vector<Time> lost_at;         // of the last 30 days before the snapshot
 };
 
 struct TokenView {

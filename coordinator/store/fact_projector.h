@@ -155,10 +155,7 @@ class FactProjector {
   }
   Status operator()(const core::SeatFunded& f) { return touch(f.seat.job); }
   Status operator()(const core::SeatStopping& f) { return touch(f.seat.job); }
-  Status operator()(const core::SeatReleased& f) {
-    touch_worker_of(f.seat);
-    return touch(f.seat.job);
-  }
+  Status operator()(const core::SeatReleased& f);
   Status operator()(const core::UsageCharged& f);
   Status operator()(const core::MachineCharged& f);
 

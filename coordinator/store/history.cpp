@@ -4,14 +4,13 @@
 #include <chrono>
 #include <utility>
 
+#include "coordinator/store/job_rows.h"
 #include "coordinator/store/row.h"
 #include "coordinator/store/sqlite_history.h"
 #include "coordinator/wire/record_codec.h"
 
 namespace overwinter::store {
 namespace {
-
-constexpr int kJobRecord = 8;  // of a row of jobs; its checksum is the next column
 
 // All columns of a select's row that are none of the checked row's come behind its checksum.
 template <class Row, class Make>
@@ -40,12 +39,6 @@ Result<ledger::Charge> sum_of_charges(Statement& select, int columns, std::strin
   ledger::Charge sum;
   for (const ledger::Charge& part : *rows) sum += part;
   return sum;
-}
-
-Result<PastJob> past_job(const Statement& row) {
-  auto job = wire::decode_job(row.blob(kJobRecord));
-  if (!job) return fail(std::move(job.error()));
-  return PastJob{std::move(*job), row.integer(kJobRecord - 1) != 0};
 }
 
 Result<UsageSlice> usage_slice(const Statement& row) {
@@ -79,10 +72,6 @@ std::int64_t limit(std::size_t max) {
   return static_cast<std::int64_t>(std::min(max, kPageMax));
 }
 
-constexpr const char* kJobColumns =
-    "SELECT job, project, name, state, created_ms, ended_ms, charged, forgotten, record, checksum "
-    "FROM jobs ";
-
 const char* order_column(JobOrder order) {
   switch (order) {
     case JobOrder::kCreated:
@@ -97,19 +86,6 @@ const char* order_column(JobOrder order) {
       return "name";
   }
   return "created_ms";
-}
-
-std::string jobs_where(const JobQuery& query) {
-  std::string sql = "WHERE 1=1";
-  if (!query.project.empty()) sql += " AND project = ?1";
-  if (query.state) sql += " AND state = ?2";
-  if (query.forgotten_only) sql += " AND forgotten = 1";
-  return sql;
-}
-
-void bind_where(const JobQuery& query, Statement& select) {
-  if (!query.project.empty()) select.bind_text(1, query.project);
-  if (query.state) select.bind(2, std::int64_t{static_cast<int>(*query.state)});
 }
 
 std::string jobs_sql(const JobQuery& query) {
@@ -218,16 +194,6 @@ Result<std::optional<PastJob>> SqliteHistory::record(JobId job) {
   if (!found) return fail(std::move(found.error()));
   if (found->empty()) return std::optional<PastJob>();
   return std::optional(std::move(found->front()));
-}
-
-Result<std::uint64_t> SqliteHistory::count_jobs(const JobQuery& query) {
-  MutexLock lock(mutex_);
-  auto select = database_.prepare("SELECT count(*) FROM jobs " + jobs_where(query));
-  if (!select) return fail(std::move(select.error()));
-  bind_where(query, *select);
-  const auto found = select->step();
-  if (!found) return fail(found.error());
-  return *found ? select->number(0) : 0;
 }
 
 Result<std::vector<UsageSlice>> SqliteHistory::usage(JobId job, std::size_t max) {
@@ -363,6 +329,18 @@ Result<ledger::Charge> SqliteHistory::jobs_of_day(const std::string& day,
   select->bind_text(1, day);
   if (!project.empty()) select->bind_text(2, project);
   return sum_of_charges(*select, 3, "job_days");
+}
+
+Result<ledger::Charge> SqliteHistory::waste_of_month(const std::string& month,
+                                                     const std::string& project) {
+  MutexLock lock(mutex_);
+  auto select = database_.prepare(
+      project.empty() ? "SELECT * FROM waste_months WHERE month = ?"
+                      : "SELECT * FROM waste_months WHERE month = ? AND project = ?");
+  if (!select) return fail(std::move(select.error()));
+  select->bind_text(1, month);
+  if (!project.empty()) select->bind_text(2, project);
+  return sum_of_charges(*select, 3, "waste_months");
 }
 
 Result<ledger::Charge> SqliteHistory::machines_of_day(const std::string& day) {

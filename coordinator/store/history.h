@@ -4,6 +4,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -37,12 +38,28 @@ struct JobPosition {
 struct JobQuery {
   std::string project;  // empty: all
   std::optional<core::JobState> state;
+  std::optional<Time> created_from;    // then or later
+  std::optional<Time> created_before;  // and earlier than this
   JobOrder order = JobOrder::kCreated;
   bool descending = true;
   bool forgotten_only = false;  // what is not in the core any more
   std::optional<JobPosition> after;
   std::size_t max = 50;  // at most kPageMax are given
 };
+
+// How many jobs there are; `at_least`: or more.
+struct JobCount {
+  std::uint64_t jobs = 0;
+  bool at_least = false;
+  [[nodiscard]] static JobCount up_to(std::uint64_t most, std::uint64_t found) {
+    return found > most ? JobCount{most, true} : JobCount{found, false};
+  }
+};
+// Of a job without its specification and plan.
+using JobTest = std::function<bool(const core::Job& job)>;
+// Where a count ends that no index answers: rows whose state is looked up, rows that are read.
+inline constexpr std::size_t kCountLookedUpMax = 20'000;
+inline constexpr std::size_t kCountReadMax = 5'000;
 
 // A closed slice of a seat's use.
 struct UsageSlice {
@@ -151,6 +168,10 @@ class History {
   [[nodiscard]] virtual Result<std::optional<core::JobState>> state_of(JobId job) = 0;
   // How many jobs the query has, whatever its `after` and `max`.
   [[nodiscard]] virtual Result<std::uint64_t> count_jobs(const JobQuery& query) = 0;
+  // The same up to `most`, of those that `test` takes (null: all). One that no index answers ends
+  // after the newest kCountLookedUpMax rows, or with a test kCountReadMax.
+  [[nodiscard]] virtual Result<JobCount> count_jobs_to(const JobQuery& query, std::size_t most,
+                                                       const JobTest& test) = 0;
   // Oldest first, at most `max`.
   [[nodiscard]] virtual Result<std::vector<UsageSlice>> usage(JobId job, std::size_t max) = 0;
   // Slices that ended at `since` or later, of all jobs and machines; newest first, at most `max`.
@@ -169,6 +190,10 @@ class History {
   [[nodiscard]] virtual Result<ledger::Charge> jobs_of_day(const std::string& day,
                                                            const std::string& project) = 0;
   [[nodiscard]] virtual Result<ledger::Charge> machines_of_day(const std::string& day) = 0;
+  // What seats of a project's jobs (empty: of all), once they were released, had wasted or waited
+  // for their gang in a month ("2026-11"), in proportion to the time.
+  [[nodiscard]] virtual Result<ledger::Charge> waste_of_month(const std::string& month,
+                                                              const std::string& project) = 0;
   // Newest first, at most kPageMax + 1; fewer than asked for: there are no more.
   [[nodiscard]] virtual Result<std::vector<AuditLine>> audit(const AuditQuery& query) = 0;
 };

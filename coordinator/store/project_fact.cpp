@@ -1,4 +1,5 @@
 // The rows of history that facts give, and one fact's way into the projection.
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -58,19 +59,22 @@ Status add_sums(Statement& read, Statement& write, std::string_view table, const
   return row.run();
 }
 
-// Calls `add(day, part)` for each UTC day that a slice touches: its part in proportion to the time.
-// The parts sum to the charge.
+Time next_day_start(Time at) {
+  return Time(std::chrono::floor<std::chrono::days>(at.time_since_epoch())) + std::chrono::days(1);
+}
+
+// Calls `add(at, part)` for each day or month (`next_of`: where the next one starts) that a slice
+// touches: its part in proportion to the time. The parts sum to the charge.
 template <class Add>
-Status by_day(Time from, Time to, ledger::Charge charge, Add add) {
+Status spread(Time from, Time to, ledger::Charge charge, Time (*next_of)(Time), Add add) {
   const std::int64_t whole = (to - from).count();
   ledger::Charge given;
   for (Time at = from;;) {
-    const Time next =
-        Time(std::chrono::floor<std::chrono::days>(at.time_since_epoch())) + std::chrono::days(1);
+    const Time next = next_of(at);
     const bool last = next >= to;
     const ledger::Charge until =
         last ? charge : ledger::Charge{charge.units * (next - from).count() / whole};
-    if (Status status = add(day_of(at), until - given); !status.ok() || last) return status;
+    if (Status status = add(at, until - given); !status.ok() || last) return status;
     given = until;
     at = next;
   }
@@ -99,10 +103,33 @@ Status FactProjector::operator()(const core::UsageCharged& f) {
   status = add_sums(statements_.read_job_month, statements_.job_month, "job_months",
                     {month_of(f.from), f.seat.job.value(), {}}, {f.charge});
   if (!status.ok()) return status;
-  return by_day(f.from, f.to, f.charge, [&](std::string day, ledger::Charge part) {
+  return spread(f.from, f.to, f.charge, next_day_start, [&](Time at, ledger::Charge part) {
     return add_sums(statements_.read_job_day, statements_.job_day, "job_days",
-                    {std::move(day), {}, project}, {part});
+                    {day_of(at), {}, project}, {part});
   });
+}
+
+// A seat waited from its grant on and wasted up to its end.
+Status FactProjector::operator()(const core::SeatReleased& f) {
+  touch_worker_of(f.seat);
+  touched_.jobs.insert(f.seat.job);
+  const core::Job* job = state_.find_job(f.seat.job);
+  const core::Seat* seat = state_.find_seat(f.seat);
+  if (job == nullptr || seat == nullptr) return Status::success();
+  const auto add = [&](Time at, ledger::Charge part) {
+    return add_sums(statements_.read_waste_month, statements_.waste_month, "waste_months",
+                    {month_of(at), {}, job->project}, {part});
+  };
+  const Time up = std::max(seat->granted_at, job->up_at.value_or(turn_.time));
+  const Time kept = std::max(up, job->checkpoint_step ? job->checkpoint_at : up);
+  Status status;
+  if (f.gang_wait.units != 0) {
+    status = spread(seat->granted_at, up, f.gang_wait, next_month_start, add);
+  }
+  if (status.ok() && f.wasted.units != 0) {
+    status = spread(std::min(kept, turn_.time), turn_.time, f.wasted, next_month_start, add);
+  }
+  return status;
 }
 
 Status FactProjector::operator()(const core::MachineCharged& f) {
@@ -119,9 +146,9 @@ Status FactProjector::operator()(const core::MachineCharged& f) {
   status = add_sums(statements_.read_machine_month, statements_.machine_month, "machine_months",
                     {month_of(f.from), f.worker.value(), {}}, {f.total, f.jobs, f.lost});
   if (!status.ok()) return status;
-  return by_day(f.from, f.to, f.total, [&](std::string day, ledger::Charge part) {
+  return spread(f.from, f.to, f.total, next_day_start, [&](Time at, ledger::Charge part) {
     return add_sums(statements_.read_machine_day, statements_.machine_day, "machine_days",
-                    {std::move(day), {}, {}}, {part});
+                    {day_of(at), {}, {}}, {part});
   });
 }
 

@@ -47,6 +47,8 @@ CREATE TABLE machine_months (month TEXT, worker INTEGER, total BLOB, jobs BLOB, 
                              checksum INTEGER, PRIMARY KEY (month, worker)) STRICT;
 CREATE TABLE job_days (day TEXT, project TEXT, charge BLOB, checksum INTEGER,
                        PRIMARY KEY (day, project)) STRICT;
+CREATE TABLE waste_months (month TEXT, project TEXT, charge BLOB, checksum INTEGER,
+                           PRIMARY KEY (month, project)) STRICT;
 CREATE TABLE machine_days (day TEXT PRIMARY KEY, total BLOB, checksum INTEGER) STRICT;
 CREATE TABLE job_steps (turn INTEGER, place INTEGER, job INTEGER, time_ms INTEGER, state INTEGER,
                         cause INTEGER, attempt INTEGER, reason TEXT, actor INTEGER,
@@ -164,9 +166,9 @@ Status load_workers(Database& database, core::ClusterState& state) {
 
 const std::vector<std::string>& projection_tables() {
   static const std::vector<std::string> tables = {
-      "meta",           "jobs",     "job_bytes",    "workers",    "tokens",
-      "join_files",     "projects", "usage",        "job_months", "machine_slices",
-      "machine_months", "job_days", "machine_days", "job_steps",  "audit"};
+      "meta",         "jobs",      "job_bytes",  "workers",        "tokens",         "join_files",
+      "projects",     "usage",     "job_months", "machine_slices", "machine_months", "job_days",
+      "machine_days", "job_steps", "audit",      "waste_months"};
   return tables;
 }
 
@@ -196,6 +198,8 @@ Result<ProjectionStatements> ProjectionStatements::prepare(Database& database) {
   add(out.read_machine_month, "SELECT * FROM machine_months WHERE month = ? AND worker = ?");
   add(out.job_day, "INSERT OR REPLACE INTO job_days VALUES (?,?,?,?)");
   add(out.read_job_day, "SELECT * FROM job_days WHERE day = ? AND project = ?");
+  add(out.waste_month, "INSERT OR REPLACE INTO waste_months VALUES (?,?,?,?)");
+  add(out.read_waste_month, "SELECT * FROM waste_months WHERE month = ? AND project = ?");
   add(out.machine_day, "INSERT OR REPLACE INTO machine_days VALUES (?,?,?)");
   add(out.read_machine_day, "SELECT * FROM machine_days WHERE day = ?");
   add(out.step, "INSERT INTO job_steps VALUES (?,?,?,?,?,?,?,?,?,?)");

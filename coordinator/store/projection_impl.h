@@ -27,6 +27,7 @@ struct ProjectionStatements {
   // Sums by month and by day: each is read, added to and written.
   Statement job_month, read_job_month, machine_month, read_machine_month;
   Statement job_day, read_job_day, machine_day, read_machine_day;
+  Statement waste_month, read_waste_month;
   Statement step, audit, audit_last, audit_last_of;
   [[nodiscard]] static Result<ProjectionStatements> prepare(Database& database);
 };

@@ -180,7 +180,7 @@ core::Fact get(const v1::Fact::SeatStopping& in, Check& check) {
 core::Fact get(const v1::Fact::SeatReleased& in, Check& check) {
   return core::SeatReleased{
       seat(in.seat()), seat_end(in.end(), check), Duration(in.used_ms()), in.memory_peak_bytes(),
-      in.message(),    seat_exit(in.exit()),      charge(in.wasted())};
+      in.message(),    seat_exit(in.exit()),      charge(in.wasted()),    charge(in.gang_wait())};
 }
 
 core::Fact get(const v1::Fact::CheckpointKept& in, Check&) {

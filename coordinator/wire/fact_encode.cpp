@@ -205,6 +205,7 @@ void put(const core::SeatReleased& fact, v1::Fact& to) {
   out->set_message(fact.message);
   if (fact.exit != SeatExit{}) put(fact.exit, out->mutable_exit());
   put(fact.wasted, out->mutable_wasted());
+  put(fact.gang_wait, out->mutable_gang_wait());
 }
 
 void put(const core::CheckpointKept& fact, v1::Fact& to) {

@@ -82,6 +82,8 @@ void put_gang(const core::JobRecord& job, v1::GangRecord* out) {
     put(ended.wasted, to->mutable_wasted());
   }
   put(job.wasted, out->mutable_wasted());
+  put(job.gang_wait, out->mutable_gang_wait());
+  if (job.up_at) out->set_up_at_ms(unix_ms(*job.up_at));
 }
 
 void get_gang(const v1::GangRecord& in, core::Job& out, Check& check) {
@@ -105,6 +107,8 @@ void get_gang(const v1::GangRecord& in, core::Job& out, Check& check) {
                                   time_from_unix_ms(from.at_ms()), charge(from.wasted())});
   }
   out.wasted = charge(in.wasted());
+  out.gang_wait = charge(in.gang_wait());
+  if (in.has_up_at_ms()) out.up_at = time_from_unix_ms(in.up_at_ms());
 }
 
 }  // namespace

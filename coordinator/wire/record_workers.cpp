@@ -47,6 +47,13 @@ std::string encode_worker(const core::Worker& worker) {
   put(worker.total, out.mutable_total());
   put(worker.jobs, out.mutable_jobs());
   put(worker.lost, out.mutable_lost());
+  for (const Time at : worker.lost_at) out.add_lost_at_ms(unix_ms(at));
+  for (const core::BusySpan& span : worker.busy) {
+    auto* added = out.add_busy();
+    added->set_from_ms(unix_ms(span.from));
+    added->set_until_ms(unix_ms(span.until));
+  }
+  if (worker.busy_since) out.set_busy_since_ms(unix_ms(*worker.busy_since));
   return serialise(out);
 }
 
@@ -88,6 +95,11 @@ Result<core::Worker> decode_worker(std::string_view bytes) {
   out.total = charge(in.total());
   out.jobs = charge(in.jobs());
   out.lost = charge(in.lost());
+  for (const std::int64_t at : in.lost_at_ms()) out.lost_at.push_back(time_from_unix_ms(at));
+  for (const auto& span : in.busy()) {
+    out.busy.push_back({time_from_unix_ms(span.from_ms()), time_from_unix_ms(span.until_ms())});
+  }
+  if (in.has_busy_since_ms()) out.busy_since = time_from_unix_ms(in.busy_since_ms());
   if (!check.field().empty()) return fail(damaged("worker", check.field()));
   return out;
 }

@@ -5,47 +5,25 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/beast/ssl/ssl_stream.hpp>
 #include <chrono>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <thread>
 #include <utility>
 
 #include "common/base/mutex.h"
+#include "tests/bench/page_client.h"
 
 namespace overwinter::bench {
 namespace {
 
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = beast::http;
-using tcp = asio::ip::tcp;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-template <class T>
-using Await = asio::awaitable<T>;
-using TlsStream = beast::ssl_stream<beast::tcp_stream>;
-using Request = http::request<http::string_body>;
-using Answer = http::response<http::string_body>;
 
-constexpr auto kHere = asio::use_awaitable;
-constexpr auto kAnswerWithin = seconds(10);
 // lib/events.ts and lib/live.ts
 constexpr auto kSilence = seconds(30);
 constexpr auto kRetry = seconds(4);
@@ -74,131 +52,7 @@ std::string encoded(const std::string& topic) {
   return out;
 }
 
-Request request_of(http::verb verb, const std::string& host, const std::string& target,
-                   const PageSession& session) {
-  Request request(verb, target, 11);
-  request.set(http::field::host, host);
-  request.set("Sec-Fetch-Site", "same-origin");
-  if (!session.cookie.empty()) request.set(http::field::cookie, session.cookie);
-  if (!session.secret.empty()) request.set("Overwinter-Session", session.secret);
-  return request;
-}
-
-std::uint64_t event_of(const Answer& answer) {
-  return std::strtoull(std::string(answer["Overwinter-Event"]).c_str(), nullptr, 10);
-}
-
-// Where everything connects to.
-struct Door {
-  explicit Door(const PageServer& server) : host(server.address) {
-    tls.add_certificate_authority(asio::buffer(server.root_pem));
-    tls.set_verify_mode(asio::ssl::verify_peer);
-    const auto colon = host.rfind(':');
-    const std::string name = host.substr(0, colon);
-    tls.set_verify_callback(asio::ssl::host_name_verification(name));
-    tcp::resolver resolver(io);
-    at = *resolver.resolve(name, host.substr(colon + 1)).begin();
-  }
-
-  Await<std::unique_ptr<TlsStream>> connect() {
-    auto stream = std::make_unique<TlsStream>(io, tls);
-    beast::tcp_stream& socket = beast::get_lowest_layer(*stream);
-    socket.expires_after(kAnswerWithin);
-    co_await socket.async_connect(at, kHere);
-    socket.socket().set_option(tcp::no_delay(true));
-    co_await stream->async_handshake(asio::ssl::stream_base::client, kHere);
-    co_return stream;
-  }
-
-  asio::io_context io{1};
-  asio::ssl::context tls{asio::ssl::context::tlsv13_client};
-  const std::string host;
-  tcp::endpoint at;
-};
-
-// A connection that stays: opened by the first question, and again after it was closed.
-class Line {
- public:
-  explicit Line(Door& door) : door_(door) {}
-  // Throws what the network says.
-  Await<Answer> ask(Request request) {
-    const bool is_new = stream_ == nullptr;
-    if (is_new) stream_ = co_await door_.connect();
-    Answer answer;
-    try {
-      beast::get_lowest_layer(*stream_).expires_after(kAnswerWithin);
-      co_await http::async_write(*stream_, request, kHere);
-      co_await http::async_read(*stream_, buffer_, answer, kHere);
-    } catch (...) {
-      stream_.reset();
-      buffer_.clear();
-      throw;
-    }
-    if (!answer.keep_alive()) stream_.reset();
-    co_return answer;
-  }
-
- private:
-  Door& door_;
-  std::unique_ptr<TlsStream> stream_;
-  beast::flat_buffer buffer_;
-};
-
-// One question on a door of its own.
-Result<Answer> ask_once(const PageServer& server, Request request) {
-  try {
-    Door door(server);
-    std::optional<Answer> answer;
-    std::string failure;
-    request.set(http::field::host, door.host);
-    asio::co_spawn(
-        door.io,
-        [&]() -> Await<void> {
-          Line line(door);
-          answer = co_await line.ask(request);
-        },
-        [&](const std::exception_ptr& thrown) {
-          try {
-            if (thrown) std::rethrow_exception(thrown);
-          } catch (const std::exception& problem) {
-            failure = problem.what();
-          }
-        });
-    door.io.run();
-    if (!answer) return fail(Code::kUnavailable, "the page does not answer: " + failure);
-    if (answer->result_int() != 200) {
-      return fail(Code::kInternal,
-                  fmt::format("the page answered {}: {}", answer->result_int(), answer->body()));
-    }
-    return *std::move(answer);
-  } catch (const std::exception& problem) {
-    return fail(Code::kUnavailable, std::string("the page cannot be reached: ") + problem.what());
-  }
-}
-
 }  // namespace
-
-Result<PageSession> log_in(const PageServer& server, const std::string& login) {
-  Request request = request_of(http::verb::post, server.address, "/api/v1/session:open", {});
-  request.set(http::field::content_type, "application/json");
-  request.set(http::field::origin, "https://" + server.address);
-  request.body() = nlohmann::json{{"code", login}}.dump();
-  request.prepare_payload();
-  const auto answer = ask_once(server, std::move(request));
-  if (!answer) return fail(answer.error());
-  const std::string cookie((*answer)[http::field::set_cookie]);
-  const auto json = nlohmann::json::parse(answer->body(), nullptr, false);
-  if (!json.is_object()) return fail(Code::kInternal, "the page's login is not JSON");
-  return PageSession{cookie.substr(0, cookie.find(';')), json.value("secret", "")};
-}
-
-Result<PageAnswer> ask(const PageServer& server, const PageSession& session,
-                       const std::string& path) {
-  auto answer = ask_once(server, request_of(http::verb::get, server.address, path, session));
-  if (!answer) return fail(answer.error());
-  const std::uint64_t event = event_of(*answer);
-  return PageAnswer{std::move(answer->body()), event};
-}
 
 // All of it on the one thread, but for the counts.
 struct Viewers::Impl {
@@ -282,7 +136,7 @@ Await<void> Viewers::Impl::answer_next(std::shared_ptr<Tab> tab) {
   Question& question = *std::ranges::min_element(tab->questions, {}, &Question::due);
   try {
     const Answer answer =
-        co_await tab->line.ask(request_of(http::verb::get, door.host, question.path, tab->session));
+        co_await tab->line.ask(browser_request_of(door.host, question.path, tab->session));
     if (note_answer(answer, &Counts::questions) && question.followed) {
       tab->after = std::to_string(event_of(answer));
     }
@@ -313,9 +167,9 @@ Await<void> Viewers::Impl::follow(std::shared_ptr<Tab> tab) {
 
 Await<void> Viewers::Impl::follow_once(std::shared_ptr<Tab> tab) {
   const auto stream = co_await door.connect();
-  const Request request = request_of(
-      http::verb::get, door.host,
-      "/api/v1/events?topics=" + encoded(tab->job) + "&after=" + tab->after, tab->session);
+  const Request request = browser_request_of(
+      door.host, "/api/v1/events?topics=" + encoded(tab->job) + "&after=" + tab->after,
+      tab->session);
   co_await http::async_write(*stream, request, kHere);
   beast::flat_buffer buffer;
   http::response_parser<http::buffer_body> parser;

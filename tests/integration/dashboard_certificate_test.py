@@ -123,6 +123,8 @@ class OneMachine(unittest.TestCase):
         self.assertEqual(self.cluster.json("status")["dashboard"], f"https://localhost:{port}")
         done = subprocess.run(self.command("--healthy"), capture_output=True, text=True, timeout=30, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
+        findings = json.loads(self.cluster.call("doctor", "--format", "json").stdout)["findings"]
+        self.assertIn("the page (--dashboard-cert)", " ".join(f["message"] for f in findings if f["check"] == "certificates"))
         page = Forwarded(self.cluster, "--no-browser")
         page.log_in()
         self.assertEqual(page.call("GET", "/api/v1/session").json()["role"], "admin")

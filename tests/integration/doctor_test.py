@@ -40,6 +40,7 @@ class OneMachine(unittest.TestCase):
         self.assertRegex(done.stdout, r"(?m)^ok +token +admin of all projects")
         self.assertRegex(done.stdout, r"(?m)^ok +store +the newest \d+ of \d+ turns are as they were written")
         self.assertRegex(done.stdout, r"(?m)^(ok|warning) +descriptors +the coordinator ")
+        self.assertRegex(done.stdout, r"(?m)^ok +ports +workers can join by port \d+ from here")
         self.assertRegex(done.stdout, r"(?m)^ok +pairs +no two machines")
         report = json.loads(text_of(c.path("report.json")))
         self.assertEqual(len(report["probes"]["hosts"]), 2)

@@ -4,10 +4,9 @@ memory, checkpoints, outputs and ends."""
 import json
 import os
 import signal
-import subprocess
 import unittest
 
-from harness import Cluster, alive, main, wait_until
+from harness import Cluster, alive, children, main, wait_until
 
 MIB = 1 << 20
 
@@ -28,12 +27,6 @@ for step in range(start, 60):
 os.makedirs("out", exist_ok=True)
 open("out/result.txt", "w").write(f"ended at {step + 1}\\n")
 """
-
-
-def children(pid):
-    out = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
-    found = {int(p) for p in out.split()}
-    return found.union(*(children(p) for p in found)) if found else found
 
 
 class Exec(unittest.TestCase):

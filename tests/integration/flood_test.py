@@ -13,7 +13,7 @@ import threading
 import time
 import unittest
 
-import attackers
+import raw_http2
 import raw_grpc
 
 from harness import Cluster, main, text_of, wait_until
@@ -312,16 +312,16 @@ class Floods(unittest.TestCase):
 
     def test_a_long_first_message_of_somebody_known_is_let_in(self):
         """The guard knows who it is only when the first message is there: over a slow line too."""
-        talk = attackers.Http2("127.0.0.1", self.people, None)
+        talk = raw_http2.Http2("127.0.0.1", self.people, None)
         self.addCleanup(talk.close)
         size = 640 * 1024
-        talk.begin(1, attackers.call_headers("/overwinter.v1.JobService/GetJob", self.token, False))
-        talk.socket.sendall(attackers.frame(attackers.DATA, 0, 1, b"\0" + size.to_bytes(4, "big")))
+        talk.begin(1, raw_http2.call_headers("/overwinter.v1.JobService/GetJob", self.token, False))
+        talk.socket.sendall(raw_http2.frame(raw_http2.DATA, 0, 1, b"\0" + size.to_bytes(4, "big")))
         left = size
         while left:  # a megabyte a second
             self.assertTrue(talk.take(0.015), "cut off")
-            part = min(left, attackers.FRAME_MAX, talk.window, talk.streams[1])
-            talk.socket.sendall(attackers.frame(attackers.DATA, int(part == left), 1, bytes(part)))
+            part = min(left, raw_http2.FRAME_MAX, talk.window, talk.streams[1])
+            talk.socket.sendall(raw_http2.frame(raw_http2.DATA, int(part == left), 1, bytes(part)))
             talk.window, talk.streams[1], left = talk.window - part, talk.streams[1] - part, left - part
         wait_until("it is answered", lambda: not talk.take(0.1) or 1 not in talk.streams, 20)
         self.assertFalse(talk.over)

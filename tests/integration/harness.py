@@ -229,6 +229,13 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def children(pid):
+    """Pids of all processes below that one."""
+    out = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout
+    found = {int(p) for p in out.split()}
+    return found.union(*(children(p) for p in found)) if found else found
+
+
 def alive(pid):
     """A process that is not a zombie."""
     try:

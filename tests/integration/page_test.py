@@ -101,6 +101,7 @@ class Page(unittest.TestCase):
         with subprocess.Popen(self.script("faults", "--job", self.running), cwd=WEB, stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as page:
             self.addCleanup(page.kill)
+            line = ""
             for line in page.stdout:
                 verb, _, what = line.strip().partition(" ")
                 if verb == "kill":

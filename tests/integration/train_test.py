@@ -8,15 +8,21 @@ import os
 import re
 import signal
 import struct
-import subprocess
 import unittest
 
 import numpy as np
 
 from bill_test import PER_HOUR, micros, used_ms
-from harness import SOURCE, Cluster, alive, main, wait_until
+from harness import SOURCE, Cluster, alive, children, main, wait_until
 
 WORDS = "winter over the snow melts and birds sing; a lake is ice.".split()
+
+
+def program(pid):
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+    except OSError:
+        return ""
 
 
 def some_text(count, seed=3):
@@ -47,12 +53,6 @@ def gpt(steps, every, **more):
     return spec
 
 
-def ranks():
-    """Pids of the ranks of this machine that are ours: children of this test's clusters."""
-    out = subprocess.run(["pgrep", "-f", "overwinter-rank$"], capture_output=True, text=True, check=False).stdout
-    return {int(pid) for pid in out.split()}
-
-
 class Train(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -63,6 +63,11 @@ class Train(unittest.TestCase):
         with open(cls.cluster.path("prices.yaml"), "w", encoding="utf-8") as f:
             f.write(f"currency: USD\nprices:\n  - {{ from: 2026-01-01, device: cpu, per_hour: {PER_HOUR} }}\n")
         cls.cluster.run("prices", "set", cls.cluster.path("prices.yaml"))
+
+    def ranks(self):
+        """Pids of the ranks that its workers run now."""
+        below = set().union(*(children(self.cluster.pid(f"worker-{i}")) for i in (1, 2)))
+        return {pid for pid in below if program(pid) == "overwinter-rank"}
 
     def write(self, spec, name="job.json"):
         with open(self.cluster.path(name), "w", encoding="utf-8") as f:
@@ -89,7 +94,7 @@ class Train(unittest.TestCase):
 
     def test_killed_in_every_part(self):
         job = self.submit(gpt(2400, 100))
-        own = wait_until("it trains", lambda: ranks() if self.step(job) > 150 else None, 60)
+        own = wait_until("it trains", lambda: self.ranks() if self.step(job) > 150 else None, 60)
         os.kill(sorted(own)[-1], signal.SIGKILL)
         wait_until("its second attempt trains", lambda: self.cluster.job(job)["attempt"] == 2 and self.step(job) > 350, 60)
         self.cluster.kill("coordinator")

@@ -1,5 +1,8 @@
 """Stores of earlier commits (tests/fixtures) under today's coordinator: jobs, money, tokens, prices and logs are what that
-commit's own command said; the store verifies; what waited goes on; and it is backed up and restored like any other."""
+commit's own command said; the store verifies; what waited goes on; and it is backed up and restored like any other.
+
+OVERWINTER_EARLIER_BIN: build/release/bin of an earlier commit (tests/fixtures/README.md). Its workers then work for today's
+coordinator; without it that test is left out, since it takes a build of its own."""
 
 import glob
 import json
@@ -15,6 +18,7 @@ from harness import BIN, SOURCE, Cluster, main, wait_until
 
 FIXTURES = sorted(glob.glob(os.path.join(SOURCE, "tests", "fixtures", "store-*.tar.gz")))
 DEVICE = "cpu:memory=64MiB,threads=1"
+EARLIER_BIN = os.environ.get("OVERWINTER_EARLIER_BIN")
 
 
 class Upgrade(unittest.TestCase):
@@ -90,6 +94,44 @@ class Upgrade(unittest.TestCase):
                 self.check(again, expected)
                 again.stop()
                 self.coordinator(cluster, "--verify", "--data-dir", restored)
+
+    @unittest.skipUnless(EARLIER_BIN, "long: OVERWINTER_EARLIER_BIN names programs of an earlier commit")
+    def test_workers_of_an_earlier_commit_work_for_todays_coordinator(self):
+        with Cluster(workers=1) as cluster:
+            cluster.run("workers", "remove", "worker-1")  # of today
+            join = cluster.join_file("old.join", "--uses", "2")
+            for name in ("old-1", "old-2"):
+                cluster.start_program([os.path.join(EARLIER_BIN, "overwinter-worker"), "--data-dir", cluster.path(name),
+                                       "--join", join, "--name", name, "--device", "cpu:memory=512MiB,threads=1"],
+                                      log=cluster.path(name + ".log"))
+            wait_until("both are ready", lambda: len(cluster.machines("READY")) == 2)
+            a, b = np.random.default_rng(3).standard_normal((2, 300, 300))
+            cluster.run("matmul", cluster.save("A.npy", a), cluster.save("B.npy", b), "-o", cluster.path("C.npy"))
+            np.testing.assert_allclose(np.load(cluster.path("C.npy")), a @ b, rtol=1e-9, atol=1e-9)
+            for spec in (self.training(cluster), self.program()):
+                with open(cluster.path("job.json"), "w", encoding="utf-8") as f:
+                    json.dump(spec, f)
+                job = cluster.json("submit", cluster.path("job.json"))["name"]
+                wait_until(f"{job} has ended", lambda job=job: cluster.job(job)["state"] in ("SUCCEEDED", "FAILED"), 120)
+                self.assertEqual(cluster.job(job)["state"], "SUCCEEDED", cluster.job(job)["stateReason"])
+            self.assertIn("ranks 2", cluster.run("logs", "program").stdout)
+            costs = cluster.json("cost", "--machines")
+            self.assertEqual({m["worker"].split("/")[-1] for m in costs["machines"]}, {"old-1", "old-2"})
+
+    @staticmethod
+    def training(cluster):
+        with open(cluster.path("words.txt"), "w", encoding="ascii") as f:
+            f.write("over the winter the snow melts and birds sing; " * 400)
+        return {"name": "training", "workload": {"train": {
+            "model": {"gpt": {"layers": 1, "heads": 2, "width": 32, "context": 32, "vocabulary": "bytes"}},
+            "data": {"text": ["words.txt"]}, "optimizer": {"adamw": {"learning_rate": 3e-3}}, "batch_size": 8,
+            "steps": 60, "seed": 5}},
+            "workers": {"min": 2, "max": 2}, "transport": "gang", "checkpoint": {"every": "20 steps"}}
+
+    @staticmethod
+    def program():
+        return {"name": "program", "workload": {"exec": {"command": 'echo "ranks $WORLD_SIZE"', "launcher": "env"}},
+                "workers": {"min": 2, "max": 2}}
 
 
 if __name__ == "__main__":

@@ -185,6 +185,11 @@ void Invariants::check_job(Time now, const core::Job& job) const {
           [&] { return fmt::format("job {} is not what its facts say", id); });
   require(job.charged == shadow->second.charged, rule::kBill,
           [&] { return fmt::format("job {}: its bill is not the sum of its slices", id); });
+  require(job.charged >= job.wasted + job.gang_wait && job.wasted == shadow->second.wasted &&
+              job.gang_wait == shadow->second.gang_wait,
+          rule::kGangWait, [&] {
+            return fmt::format("job {} wasted and waited for other sums than its seats", id);
+          });
   require(job.done == shadow->second.done, rule::kReplay, "done units differ");
   if (job.gang()) check_gang(now, job);
   ledger::Charge reserved;
@@ -237,6 +242,8 @@ void Invariants::check_worker(const core::Worker& worker) const {
   }
   require(worker.seats.size() == seats, rule::kReplay,
           [&] { return fmt::format("worker {} holds {} seats", id, worker.seats.size()); });
+  require(worker.busy_since.has_value() == (seats > 0) && worker.busy.size() <= core::kBusySpansMax,
+          rule::kReplay, [&] { return fmt::format("worker {} is busy without a seat", id); });
   ledger::Charge open = worker.jobs_in_slice;
   for (const auto& [from, later] : worker.jobs_later) open += later;
   require(open == shadow.open_jobs && worker.total == shadow.total && worker.jobs == shadow.jobs &&

@@ -92,6 +92,9 @@ class Invariants {
     bool broken = false;
     std::optional<std::uint64_t> checkpoint;
     Time checkpoint_at;
+    std::optional<Time> up_at;  // of this attempt
+    ledger::Charge wasted;
+    ledger::Charge gang_wait;
     std::uint32_t own_failures = 0;  // since the last resume
   };
   struct SeatSlice {
@@ -166,7 +169,7 @@ class Invariants {
   // ---- invariants_gangs.cpp
   void check_gang(Time now, const core::Job& job) const;
   void check_granted(const core::SeatGranted& f) const;
-  void check_waste(const core::SeatReleased& f, const ShadowSeat& seat) const;
+  void check_waste(const core::SeatReleased& f, const ShadowSeat& seat);
 
   void check_seat(Time now, const core::Job& job, const core::Seat& seat) const;
   void check_worker(const core::Worker& worker) const;

@@ -134,12 +134,14 @@ void Invariants::on(Time now, const core::JobStateChanged& f, bool) {
   if (f.attempt != 0) {
     job.attempt = f.attempt;
     job.broken = false;
+    job.up_at.reset();
     require(job.demand.transport != Transport::kGang || job.own_failures <= job.demand.retries,
             rule::kGangRetries, [&] {
               return fmt::format("job {} starts again after {} own failures", f.job.value(),
                                  job.own_failures);
             });
   }
+  if (f.state == JobState::kRunning && !job.up_at) job.up_at = now;
   job.state = f.state;
   if (is_terminal(f.state)) {
     job.final_bill = job.charged;

@@ -87,18 +87,39 @@ void Invariants::check_granted(const core::SeatGranted& f) const {
   }
 }
 
-void Invariants::check_waste(const core::SeatReleased& f, const ShadowSeat& seat) const {
+void Invariants::check_waste(const core::SeatReleased& f, const ShadowSeat& seat) {
   const auto found = jobs_.find(f.seat.job);
-  if (found == jobs_.end() || !found->second.broken) return;
-  Duration kept{0};
-  const Time saved = found->second.checkpoint_at;
-  if (found->second.checkpoint && saved > seat.granted_at) kept = saved - seat.granted_at;
-  const ledger::Int128 lost = ledger::Int128{seat.price.micros} *
-                              std::max(Duration(0), f.used - kept).count() * seat.share_ppm;
-  const ledger::Int128 expected = std::min(lost, seat.charged.units);
+  if (found == jobs_.end()) return;
+  ShadowJob& job = found->second;
+  job.wasted += f.wasted;
+  job.gang_wait += f.gang_wait;
+  if (job.demand.transport != Transport::kGang) {
+    require(f.wasted.units == 0 && f.gang_wait.units == 0, rule::kGangWait,
+            [&] { return fmt::format("job {} is no gang and waited", f.seat.job.value()); });
+    return;
+  }
+  const ledger::Int128 per_ms = ledger::Int128{seat.price.micros} * seat.share_ppm;
+  const Duration up_after = job.up_at ? *job.up_at - seat.granted_at : f.used;
+  const ledger::Int128 waited =
+      job.up_at ? std::min(per_ms * std::min(up_after, f.used).count(), seat.charged.units)
+                : seat.charged.units;
+  require(f.gang_wait.units == waited, rule::kGangWait, [&] {
+    return fmt::format("job {}: {} ms of {} were before its gang was up", f.seat.job.value(),
+                       std::min(up_after, f.used).count(), f.used.count());
+  });
+  require(f.wasted + f.gang_wait <= seat.charged, rule::kGangWait, [&] {
+    return fmt::format("job {}: a seat wasted and waited for more than it was charged",
+                       f.seat.job.value());
+  });
+  if (!job.broken) return;
+  Duration kept = up_after;
+  const Time saved = job.checkpoint_at;
+  if (job.checkpoint && saved > seat.granted_at) kept = std::max(kept, saved - seat.granted_at);
+  const Duration in_vain = std::max(Duration(0), f.used - kept);
+  const ledger::Int128 expected = std::min(per_ms * in_vain.count(), seat.charged.units - waited);
   require(f.wasted.units == expected, rule::kGangWaste, [&] {
     return fmt::format("job {}: {} ms were in vain and are not what is counted", f.seat.job.value(),
-                       std::max(Duration(0), f.used - kept).count());
+                       in_vain.count());
   });
 }
 

@@ -64,6 +64,7 @@ const Row kRows[] = {
      rule::kGangCheckpoint},
     {"GangLossIgnored", core::Bug::kGangLossIgnored, ShellBug::kNone, rule::kGangWhole},
     {"GangWasteForgotten", core::Bug::kGangWasteForgotten, ShellBug::kNone, rule::kGangWaste},
+    {"GangWaitIsWasteToo", core::Bug::kGangWaitIsWasteToo, ShellBug::kNone, rule::kGangWait},
     {"GangRetriesNotCounted", core::Bug::kGangRetriesNotCounted, ShellBug::kNone,
      rule::kGangRetries},
     {"GangAttemptsOverlap", core::Bug::kGangAttemptsOverlap, ShellBug::kNone, rule::kGangAttempts},

@@ -26,6 +26,7 @@ inline constexpr const char* kGangLaunch = "a gang is launched when all its seat
 inline constexpr const char* kGangCheckpoint = "a checkpoint that counts is durable, and newer";
 inline constexpr const char* kGangStall = "a gang that stands still breaks off";
 inline constexpr const char* kGangWaste = "what was done in vain is counted, to the last unit";
+inline constexpr const char* kGangWait = "what a gang waited for is counted once, to the last unit";
 inline constexpr const char* kGangRetries = "own failures end a job after its retries";
 inline constexpr const char* kGangDone = "a gang is done when its ranks came to the end";
 

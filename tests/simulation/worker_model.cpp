@@ -13,7 +13,8 @@ namespace {
 constexpr Ms kTileRetry = 300;
 
 core::SeatStatus to_core(const worker::SeatStatus& s) {
-  return {s.seat, s.used, s.held, s.memory_peak_bytes, s.stopping, s.phase, s.step, s.activity};
+  return {s.seat,  s.used, s.held,     s.memory_peak_bytes, s.stopping,
+          s.phase, s.step, s.activity, s.memory_used_bytes};
 }
 std::vector<core::SeatStatus> to_core(const std::vector<worker::SeatStatus>& all) {
   std::vector<core::SeatStatus> out;

@@ -299,6 +299,7 @@ class TestCluster {
 
   [[nodiscard]] const ClusterState& state() const { return scheduler_.state(); }
   [[nodiscard]] const SoftState& soft() const { return scheduler_.soft(); }
+  [[nodiscard]] const Scheduler& scheduler() const { return scheduler_; }
   [[nodiscard]] const Job& job(JobId id) const { return state().jobs.at(id); }
   [[nodiscard]] const Worker& worker(WorkerId id) const { return state().workers.at(id); }
   [[nodiscard]] SeatKey seat(JobId id, std::size_t index = 0) const {

@@ -47,6 +47,7 @@ class PacedUnits final : public SeatWork {
     if (!all.empty()) post_(UnitsAbandoned{seat_, all});
   }
   void renew(const std::string&) override {}
+  std::uint64_t memory_used_bytes() const override { return 0; }
   std::uint64_t memory_peak_bytes() const override { return 0; }
 
  private:

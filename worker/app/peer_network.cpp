@@ -72,12 +72,18 @@ Result<PeerNetwork> peer_network(std::string_view wish,
                 "this machine has no IPv4 address or interface " + std::string(wish),
                 "peer-address", "`ip -4 address` lists them");
   }
+  // Loopback only where nothing else leads to one: `localhost` may stand first for people on its
+  // own machine.
+  PeerNetwork best;
   for (const std::string& coordinator : coordinators) {
     const auto address = way_to(coordinator);
     if (!address) continue;
-    if (auto found = of_interface(*address)) return *found;
+    const auto found = of_interface(*address);
+    if (!found) continue;
+    if (!found->network.empty()) return *found;
+    if (best.address.empty()) best = *found;
   }
-  return PeerNetwork{};
+  return best;
 }
 
 }  // namespace overwinter::worker

@@ -15,7 +15,8 @@ struct PeerNetwork {
 };
 
 // `wish`: an address or an interface of this machine; empty or "auto": the address by which the
-// first coordinator that can be named is reached. INVALID_ARGUMENT: this machine has none such.
+// first coordinator that can be named is reached, loopback only when there is no other.
+// INVALID_ARGUMENT: this machine has none such.
 [[nodiscard]] Result<PeerNetwork> peer_network(std::string_view wish,
                                                const std::vector<std::string>& coordinators);
 

@@ -74,6 +74,7 @@ void WorkerCore::on(Moment now, const SeatFailed& input, Outputs& out) {
 void WorkerCore::on(Moment, const SeatMeasured& input, Outputs&) {
   if (Seat* seat = find(input.seat)) {
     seat->memory_peak_bytes = std::max(seat->memory_peak_bytes, input.memory_peak_bytes);
+    seat->memory_used_bytes = seat->exited ? 0 : input.memory_used_bytes;
   }
 }
 

@@ -47,6 +47,7 @@ void WorkerCore::on(Moment now, const GangSeatExited& input, Outputs& out) {
   Seat* seat = find(input.seat);
   if (seat == nullptr || seat->gang < GangPhase::kLaunched || seat->exited) return;
   seat->exited = true;
+  seat->memory_used_bytes = 0;
   // What was killed by us says nothing about the job; what says that it failed had failed before,
   // and is the reason for which others were lost to each other.
   if (!seat->abandoned || input.outcome == GangOutcome::kFailed) {

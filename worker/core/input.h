@@ -138,6 +138,7 @@ struct SeatProgressed {
 struct SeatMeasured {
   SeatKey seat;
   std::uint64_t memory_peak_bytes = 0;
+  std::uint64_t memory_used_bytes = 0;  // now
 };
 struct SeatClosed {  // answer to EndSeat: everything it held is given back
   SeatKey seat;

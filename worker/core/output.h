@@ -66,6 +66,7 @@ struct SeatStatus {
   GangPhase phase = GangPhase::kNone;
   std::uint64_t step = 0;
   std::uint64_t activity = 0;
+  std::uint64_t memory_used_bytes = 0;  // as last measured
 };
 struct SendHello {  // the first message of a stream
   Incarnation incarnation;

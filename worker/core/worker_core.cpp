@@ -61,6 +61,7 @@ SeatStatus WorkerCore::status_of(const SeatKey& key, const Seat& seat, Moment no
   status.used = used(seat, now);
   if (with_held) status.held = seat.held;
   status.memory_peak_bytes = seat.memory_peak_bytes;
+  status.memory_used_bytes = seat.memory_used_bytes;
   status.phase = seat.gang;
   status.step = seat.step;
   status.activity = seat.activity;

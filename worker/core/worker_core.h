@@ -75,6 +75,7 @@ class WorkerCore {
     std::uint64_t step = 0;
     std::uint64_t activity = 0;
     std::uint64_t memory_peak_bytes = 0;
+    std::uint64_t memory_used_bytes = 0;
   };
   using Outputs = std::vector<Output>;
 

@@ -29,12 +29,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
+constexpr milliseconds kTellMemoryEvery{1000};
+
 class Keeper {
  public:
   Keeper(TreeOrder order, MemoryGroups groups, Descriptor signals)
       : order_(std::move(order)), groups_(std::move(groups)), signals_(std::move(signals)) {
     if (order_.memory.support.kind == MemoryKind::kWatchdog && order_.memory.limit_bytes > 0)
       watch_.emplace(order_.memory.limit_bytes, order_.confinement.uid);
+    if (used()) tell_due_ = steady_clock::now() + kTellMemoryEvery;
   }
 
   void run() {
@@ -83,12 +86,14 @@ class Keeper {
     if (wait[1].revents != 0) take_signals();
     if (wait[2].revents != 0 || groups_.over_limit()) over_limit();
     if (watch_ && steady_clock::now() >= watch_due_) look();
+    if (tell_due_ && steady_clock::now() >= *tell_due_) tell_memory();
     if (stop_by_ && steady_clock::now() >= *stop_by_) ending_ = true;
   }
 
   [[nodiscard]] int timeout_ms() const {
     std::optional<steady_clock::time_point> next = stop_by_;
     if (watch_) next = next ? std::min(*next, watch_due_) : watch_due_;
+    if (tell_due_) next = next ? std::min(*next, *tell_due_) : tell_due_;
     if (!next) return -1;
     const auto left = std::chrono::ceil<milliseconds>(*next - steady_clock::now()).count();
     return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60000));
@@ -153,6 +158,20 @@ class Keeper {
     watch_due_ = steady_clock::now() + seen.wait;
   }
 
+  void tell_memory() {
+    tell_due_ = steady_clock::now() + kTellMemoryEvery;
+    const std::uint64_t now = used().value_or(0);
+    if (now == told_used_) return;
+    const Report report{.kind = Report::Kind::kMemory, .number = now, .peak_bytes = peak()};
+    // A daemon that is busy is not waited for: the next one says it.
+    if (::send(kControlDescriptor, &report, sizeof report, MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+      told_used_ = now;
+  }
+
+  // Nothing: nobody counts.
+  [[nodiscard]] std::optional<std::uint64_t> used() const {
+    return watch_ ? watch_->used_bytes() : groups_.used_bytes();
+  }
   [[nodiscard]] std::uint64_t peak() const {
     return watch_ ? watch_->peak_bytes() : groups_.peak_bytes().value_or(0);
   }
@@ -179,6 +198,8 @@ class Keeper {
   std::optional<TreeMemory> watch_;
   steady_clock::time_point watch_due_{};
   std::optional<steady_clock::time_point> stop_by_;
+  std::optional<steady_clock::time_point> tell_due_;
+  std::uint64_t told_used_ = 0;
   std::vector<Child> children_;
   std::size_t running_ = 0;
   bool ending_ = false;

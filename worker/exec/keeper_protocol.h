@@ -59,13 +59,14 @@ struct Report {
     kFinished = 4,   // nothing is left; `number` processes when some would not go
     kRefused =
         5,  // could not be started, `text` says why; process is kNoProcess when it is about all
+    kMemory = 6,  // `number` bytes are held now; about once a second, when that changed
   };
   Kind kind = Kind::kFinished;
   std::uint32_t process = 0;
   std::int32_t code = -1;
   std::int32_t signal = 0;
   std::uint64_t number = 0;
-  std::uint64_t peak_bytes = 0;  // kOverLimit, kFinished; 0: not known
+  std::uint64_t peak_bytes = 0;  // kOverLimit, kFinished, kMemory; 0: not known
   std::array<char, 256> text{};
 };
 inline constexpr std::uint32_t kNoProcess = 0xffffffff;

@@ -128,6 +128,12 @@ bool MemoryGroups::over_limit() const {
   return field(memory_group_ + file, "oom_kill").value_or(0) > 0;
 }
 
+std::optional<std::uint64_t> MemoryGroups::used_bytes() const {
+  if (memory_group_.empty()) return std::nullopt;
+  const char* file = kind_ == MemoryKind::kCgroup2 ? "/memory.current" : "/memory.usage_in_bytes";
+  return field(memory_group_ + file, "");
+}
+
 std::optional<std::uint64_t> MemoryGroups::peak_bytes() const {
   if (memory_group_.empty()) return std::nullopt;
   const char* file = kind_ == MemoryKind::kCgroup2 ? "/memory.peak" : "/memory.max_usage_in_bytes";

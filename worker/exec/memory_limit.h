@@ -84,6 +84,8 @@ class MemoryGroups {
   [[nodiscard]] int event() const { return event_.get(); }
   // The kernel ended something in there for its memory.
   [[nodiscard]] bool over_limit() const;
+  // What is used now; nothing where no group counts it.
+  [[nodiscard]] std::optional<std::uint64_t> used_bytes() const;
   // The most that was used; nothing where the kernel does not keep it (watchdog, v2 before 5.19).
   [[nodiscard]] std::optional<std::uint64_t> peak_bytes() const;
   // Ends all that is in there (cgroup.kill); false: this machine cannot.

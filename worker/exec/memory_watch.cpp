@@ -15,8 +15,13 @@ constexpr milliseconds kExactEvery{100};
 
 }  // namespace
 
-MemoryWatch::Decision MemoryWatch::later(std::uint64_t bytes) {
+void MemoryWatch::note(std::uint64_t bytes) {
+  used_ = bytes;
   peak_ = std::max(peak_, bytes);
+}
+
+MemoryWatch::Decision MemoryWatch::later(std::uint64_t bytes) {
+  note(bytes);
   const std::uint64_t room = limit_ - std::min(limit_, bytes);
   const auto wait = milliseconds(static_cast<std::int64_t>(
       std::min<std::uint64_t>(room / kFillPerMillisecond, kWaitMax.count())));
@@ -43,7 +48,7 @@ MemoryWatch::Decision MemoryWatch::exact(milliseconds now, std::uint64_t bytes, 
   counted_twice_ = unshared_ - std::min(unshared_, bytes);
   exact_due_ = now + std::max(kExactEvery, 10 * took);
   if (bytes > limit_) {
-    peak_ = std::max(peak_, bytes);
+    note(bytes);
     return {Look::kKill, {}};
   }
   return later(bytes);

@@ -33,16 +33,20 @@ class MemoryWatch {
   [[nodiscard]] Decision exact(std::chrono::milliseconds now, std::uint64_t bytes,
                                std::chrono::milliseconds took);
 
-  // The most that was seen, in the truest size that was looked at each time.
+  // What was seen last, and the most that was seen, in the truest size that was looked at each
+  // time.
+  [[nodiscard]] std::uint64_t used_bytes() const { return used_; }
   [[nodiscard]] std::uint64_t peak_bytes() const { return peak_; }
 
  private:
   [[nodiscard]] Decision later(std::uint64_t bytes);
+  void note(std::uint64_t bytes);
 
   const std::uint64_t limit_;
   std::uint64_t unshared_ = 0;
   std::uint64_t counted_twice_ = 0;  // unshared less exact, when last measured
   std::chrono::milliseconds exact_due_{0};
+  std::uint64_t used_ = 0;
   std::uint64_t peak_ = 0;
 };
 

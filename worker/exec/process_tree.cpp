@@ -194,7 +194,9 @@ class ProcessTree::Listener {
       end_.left = report.number;
       return false;
     }
-    if (report.kind == Report::Kind::kOverLimit) {
+    if (report.kind == Report::Kind::kMemory) {
+      observer_.memory(report.number, report.peak_bytes);
+    } else if (report.kind == Report::Kind::kOverLimit) {
       end_.over_limit = true;
       end_.peak_bytes = report.peak_bytes;
     } else if (report.kind == Report::Kind::kRefused) {

@@ -55,6 +55,8 @@ class TreeObserver {
   virtual void ended(std::size_t process, const ProcessEnd& end) = 0;
   virtual void line(std::size_t process, Stream stream, std::string_view text) = 0;
   virtual void dropped(std::size_t process, Stream stream, std::uint64_t bytes) = 0;
+  // What all of it holds now, about once a second, and held at most (0: not known).
+  virtual void memory(std::uint64_t /*used_bytes*/, std::uint64_t /*peak_bytes*/) {}
   virtual void finished(const TreeEnd& end) = 0;
 };
 

@@ -26,6 +26,7 @@ class TreeMemory {
     std::chrono::milliseconds wait{0};  // until the next look
   };
   [[nodiscard]] Seen look();
+  [[nodiscard]] std::uint64_t used_bytes() const { return watch_.used_bytes(); }
   [[nodiscard]] std::uint64_t peak_bytes() const { return watch_.peak_bytes(); }
 
  private:

@@ -22,6 +22,8 @@ constexpr int kFailed = 1;
 
 class Program final : public exec::TreeObserver {
  public:
+  explicit Program(SocketRankPort& port) : port_(port) {}
+
   void started(std::size_t, pid_t) override {}
   void ended(std::size_t, const exec::ProcessEnd&) override {}
   void line(std::size_t, exec::Stream stream, std::string_view text) override {
@@ -32,6 +34,12 @@ class Program final : public exec::TreeObserver {
   }
   void dropped(std::size_t process, exec::Stream stream, std::uint64_t bytes) override {
     line(process, stream, exec::dropped_text(bytes));
+  }
+  void memory(std::uint64_t used_bytes, std::uint64_t peak_bytes) override {
+    v1::RankProgress used;
+    used.set_memory_used_bytes(used_bytes);
+    used.set_memory_peak_bytes(peak_bytes);
+    port_.progress(used);
   }
   void finished(const exec::TreeEnd& end) override {
     const MutexLock lock(mutex_);
@@ -45,6 +53,7 @@ class Program final : public exec::TreeObserver {
   }
 
  private:
+  SocketRankPort& port_;
   Mutex mutex_;
   Condition changed_;
   std::optional<exec::TreeEnd> end_ OW_GUARDED_BY(mutex_);
@@ -64,7 +73,7 @@ Status run(SocketRankPort& port, exec::TreeEnd& end) {
     return error(Code::kUnimplemented, "the task of this rank is no program");
   const auto order = order_of(port.task());
   if (!order) return order.error();
-  Program program;
+  Program program(port);
   auto tree = exec::ProcessTree::start(*order, program);
   if (!tree) return tree.error();
   bool told = false;

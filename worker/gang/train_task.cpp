@@ -197,6 +197,7 @@ void Training::take_answer() {
 void Training::tell(const std::string& phase) {
   progress_.set_step(trainer_.steps_done());
   progress_.set_phase(phase);
+  progress_.set_memory_used_bytes(loaded_.memory.held_bytes());
   progress_.set_memory_peak_bytes(loaded_.memory.peak_bytes());
   port_.progress(progress_);
 }

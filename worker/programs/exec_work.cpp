@@ -88,6 +88,12 @@ void ExecWork::dropped(std::size_t process, exec::Stream stream, std::uint64_t b
   log_line(rank_of(process), stream == exec::Stream::kErrors, exec::dropped_text(bytes));
 }
 
+// Counted for the whole tree, told for each device.
+void ExecWork::memory(std::uint64_t used_bytes, std::uint64_t peak_bytes) {
+  const std::uint64_t seats = ranks_.size();
+  for (const std::uint32_t rank : ranks_) used(rank, {used_bytes / seats, peak_bytes / seats});
+}
+
 void ExecWork::finished(const exec::TreeEnd& end) {
   std::optional<Failed> first;
   {
@@ -107,8 +113,7 @@ void ExecWork::finished(const exec::TreeEnd& end) {
   how.exit.exit_code = judged.exit_code;
   how.exit.signal = judged.signal;
   if (judged.process) how.exit.rank = rank_of(*judged.process);
-  // Counted for the whole tree, told for each device.
-  used(end.peak_bytes / ranks_.size());
+  memory(0, end.peak_bytes);
   program_over(std::move(how), by_itself);
 }
 

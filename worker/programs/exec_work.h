@@ -31,6 +31,7 @@ class ExecWork final : public ProgramWork, private exec::TreeObserver {
   void ended(std::size_t process, const exec::ProcessEnd& end) override;
   void line(std::size_t process, exec::Stream stream, std::string_view text) override;
   void dropped(std::size_t process, exec::Stream stream, std::uint64_t bytes) override;
+  void memory(std::uint64_t used_bytes, std::uint64_t peak_bytes) override;
   void finished(const exec::TreeEnd& end) override;
 
   [[nodiscard]] std::uint32_t rank_of(std::size_t process) const;

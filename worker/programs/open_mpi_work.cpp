@@ -79,13 +79,13 @@ void MpiWork::heard(const GangEvent& event) {
     observer_.up(ready->rank);
   } else if (const auto* moved = std::get_if<GangRankProgress>(&event)) {
     // A program tells its steps by what it prints; this is what its keeper counted.
-    used(moved->progress.memory_peak_bytes());
+    used(moved->rank, {moved->progress.memory_used_bytes(), moved->progress.memory_peak_bytes()});
   } else if (const auto* output = std::get_if<GangOutput>(&event)) {
     // The first host hears all ranks; what is not its own is told in its name, and shows as well
     // that the job lives.
     const std::uint32_t rank = output->rank.value_or(ranks_.front());
     said(rank, output->error, output->text);
-    if (std::ranges::find(ranks_, rank) == ranks_.end()) observer_.moved(ranks_.front(), 0, 0);
+    if (std::ranges::find(ranks_, rank) == ranks_.end()) observer_.moved(ranks_.front(), 0);
   } else if (const auto* end = std::get_if<GangEnded>(&event)) {
     ended(*end);
   }

@@ -117,7 +117,7 @@ std::optional<ProgramGpus::Over> ProgramGpus::look_at(Seat& seat, const std::vec
   const gpus::GpuCount count = gpus::count_use(*use, tree, seat.at_start, site_.own_pid_numbers);
   if (seat.by != count.by) log_info("{} is counted {}", gpu.uuid, how_counted(count.by));
   seat.by = count.by;
-  seat.peak_bytes = std::max(seat.peak_bytes, count.bytes);
+  seat.use = {count.bytes, std::max(seat.use.peak_bytes, count.bytes)};
   if (count.bytes <= seat.limit_bytes) return std::nullopt;
   return Over{seat.rank,
               fmt::format("ended for its memory on the {} {}: {} of {} allowed, counted {}",
@@ -125,10 +125,10 @@ std::optional<ProgramGpus::Over> ProgramGpus::look_at(Seat& seat, const std::vec
                           format_bytes(seat.limit_bytes), how_counted(count.by))};
 }
 
-std::optional<std::uint64_t> ProgramGpus::peak_bytes(std::uint32_t rank) const {
+std::optional<MemoryUse> ProgramGpus::use(std::uint32_t rank) const {
   const MutexLock lock(mutex_);
   const auto at = std::ranges::find(seats_, rank, &Seat::rank);
-  return at == seats_.end() ? std::nullopt : std::optional(at->peak_bytes);
+  return at == seats_.end() ? std::nullopt : std::optional(at->use);
 }
 
 }  // namespace overwinter::worker

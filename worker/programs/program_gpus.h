@@ -47,8 +47,8 @@ class ProgramGpus {
   void watch(std::function<std::vector<pid_t>()> processes, std::function<void(const Over&)> over);
   void end();
 
-  // The most that was seen on the GPU of that rank's seat; nothing: its seat is on a processor.
-  [[nodiscard]] std::optional<std::uint64_t> peak_bytes(std::uint32_t rank) const;
+  // What was seen on the GPU of that rank's seat; nothing: its seat is on a processor.
+  [[nodiscard]] std::optional<MemoryUse> use(std::uint32_t rank) const;
 
  private:
   struct Seat {
@@ -56,7 +56,7 @@ class ProgramGpus {
     const ProgramDevice* device = nullptr;
     std::uint64_t limit_bytes = 0;
     std::uint64_t at_start = 0;
-    std::uint64_t peak_bytes = 0;
+    MemoryUse use = {};
     std::optional<gpus::CountedBy> by = {};
     bool silent = false;  // its driver does not tell, and that was said
   };

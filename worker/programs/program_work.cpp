@@ -199,10 +199,11 @@ std::optional<std::uint64_t> ProgramWork::step() const {
   return step_;
 }
 
-std::uint64_t ProgramWork::peak_of(std::uint32_t rank) const {
-  const auto on_gpu = gpus_->peak_bytes(rank);
+MemoryUse ProgramWork::use_of(std::uint32_t rank) const {
+  if (const auto on_gpu = gpus_->use(rank)) return *on_gpu;
   const MutexLock lock(mutex_);
-  return on_gpu.value_or(memory_peak_);
+  const auto at = on_host_.find(rank);
+  return at == on_host_.end() ? MemoryUse{} : at->second;
 }
 
 void ProgramWork::log_line(std::uint32_t rank, bool error, std::string_view text) const {
@@ -226,7 +227,7 @@ void ProgramWork::take_progress(std::uint32_t rank, const exec::ProgressLine& pr
     // A program that counts no steps has its values in the order of their coming.
     at = progress.step ? *progress.step : step_ ? *step_ : (tells ? ++values_ : values_);
   }
-  observer_.moved(rank, step, peak_of(rank));
+  observer_.moved(rank, step);
   if (!tells) return;
   const CheckpointAccess of = observer_.access();
   const JobLog::Origin origin{of.seat, of.capability()};
@@ -236,9 +237,10 @@ void ProgramWork::take_progress(std::uint32_t rank, const exec::ProgressLine& pr
   for (const auto& [name, value] : progress.metrics) parts_.log->point(origin, name, at, value);
 }
 
-void ProgramWork::used(std::uint64_t memory_peak_bytes) {
+void ProgramWork::used(std::uint32_t rank, const MemoryUse& use) {
   const MutexLock lock(mutex_);
-  memory_peak_ = std::max(memory_peak_, memory_peak_bytes);
+  MemoryUse& known = on_host_[rank];
+  known = {use.used_bytes, std::max(known.peak_bytes, use.peak_bytes)};
 }
 
 void ProgramWork::program_over(GangSeatExited how, bool by_itself) {
@@ -261,10 +263,18 @@ void ProgramWork::watch() {
       if (over || ending_) break;
     }
     look();
+    tell_memory();
     look_for_checkpoint();
     stop_when_due();
   }
   if (over) close(*over);
+}
+
+void ProgramWork::tell_memory() {
+  for (const std::uint32_t rank : ranks_) {
+    const MemoryUse use = use_of(rank);
+    if (std::exchange(told_[rank], use) != use) observer_.measured(rank, use);
+  }
 }
 
 void ProgramWork::look_for_checkpoint() {
@@ -294,6 +304,8 @@ void ProgramWork::stop_when_due() {
 
 void ProgramWork::close(const Over& over) {
   gpus_->end();
+  // Its processes are gone; what follows may take minutes.
+  for (const std::uint32_t rank : ranks_) observer_.measured(rank, {0, use_of(rank).peak_bytes});
   GangSeatExited how = verdict(over);
   if (!killed_) keep_last_checkpoint();
   if (how.outcome == GangOutcome::kCompleted) {
@@ -304,7 +316,7 @@ void ProgramWork::close(const Over& over) {
   } else if (how.outcome == GangOutcome::kFailed && !killed_) {
     keep_workdir();
   }
-  for (const std::uint32_t rank : ranks_) observer_.moved(rank, how.exit.step, peak_of(rank));
+  for (const std::uint32_t rank : ranks_) observer_.moved(rank, how.exit.step);
   tell_over(how, *parts_.log, observer_);
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -81,8 +82,8 @@ class ProgramWork : public GangWork {
   // Ends those threads without a word. Call in the destructor, before what processes() and
   // kill_program() use is gone.
   void forget_program();
-  // The most of the machine's memory that the processes of a seat had so far.
-  void used(std::uint64_t memory_peak_bytes);
+  // What the processes of a rank's seat have of the machine's memory; from any thread.
+  void used(std::uint32_t rank, const MemoryUse& use);
   // A line of a rank.
   void said(std::uint32_t rank, bool error, std::string_view text);
   void log_line(std::uint32_t rank, bool error, std::string_view text) const;
@@ -110,7 +111,8 @@ class ProgramWork : public GangWork {
   Status note_metrics();
   void take_progress(std::uint32_t rank, const exec::ProgressLine& progress);
   [[nodiscard]] std::optional<std::uint64_t> step() const;
-  [[nodiscard]] std::uint64_t peak_of(std::uint32_t rank) const;
+  [[nodiscard]] MemoryUse use_of(std::uint32_t rank) const;
+  void tell_memory();
   void watch();
   void over_on_gpu(const ProgramGpus::Over& over);
   void look_for_checkpoint();
@@ -136,10 +138,11 @@ class ProgramWork : public GangWork {
   std::uint64_t taken_when_asked_ OW_GUARDED_BY(mutex_) = 0;
   bool signalled_ OW_GUARDED_BY(mutex_) = false;
   std::optional<std::uint64_t> step_ OW_GUARDED_BY(mutex_);
-  std::uint64_t values_ OW_GUARDED_BY(mutex_) = 0;  // told without a step
-  std::uint64_t memory_peak_ OW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t values_ OW_GUARDED_BY(mutex_) = 0;                    // told without a step
+  std::map<std::uint32_t, MemoryUse> on_host_ OW_GUARDED_BY(mutex_);  // by rank
   std::optional<Over> over_ OW_GUARDED_BY(mutex_);
   std::optional<ProgramGpus::Over> gpu_over_ OW_GUARDED_BY(mutex_);
+  std::map<std::uint32_t, MemoryUse> told_;  // of the thread beside the program
   CheckpointSending sending_;
   std::unique_ptr<CheckpointCollector> collector_;  // null: this worker collects none
   std::jthread watch_;                              // last: it uses the rest

@@ -13,6 +13,7 @@ void fill(const SeatStatus& status, v1::SeatStatus& out) {
   *out.mutable_used() = wire::to_proto(status.used);
   wire::to_proto(status.held, out.mutable_held());
   out.set_memory_peak_bytes(status.memory_peak_bytes);
+  out.set_memory_used_bytes(status.memory_used_bytes);
   out.set_stopping(status.stopping);
   out.set_phase(static_cast<v1::GangPhase>(status.phase));
   out.set_step(status.step);

@@ -229,14 +229,21 @@ void GangAttempt::preparing() {
   for (auto& [key, seat] : seats_) parts_.post(SeatProgressed{key, seat.step, ++seat.activity});
 }
 
-void GangAttempt::moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) {
+void GangAttempt::moved(std::uint32_t rank, std::uint64_t step) {
   const MutexLock lock(mutex_);
   for (auto& [key, seat] : seats_) {
     if (seat.rank != rank) continue;
     seat.step = std::max(seat.step, step);
-    seat.memory_peak_bytes = std::max(seat.memory_peak_bytes, memory_peak_bytes);
     parts_.post(SeatProgressed{key, seat.step, ++seat.activity});
-    parts_.post(SeatMeasured{key, seat.memory_peak_bytes});
+  }
+}
+
+void GangAttempt::measured(std::uint32_t rank, const MemoryUse& use) {
+  const MutexLock lock(mutex_);
+  for (auto& [key, seat] : seats_) {
+    if (seat.rank != rank) continue;
+    seat.memory_peak_bytes = std::max(seat.memory_peak_bytes, use.peak_bytes);
+    parts_.post(SeatMeasured{key, seat.memory_peak_bytes, use.used_bytes});
   }
 }
 

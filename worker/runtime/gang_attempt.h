@@ -72,7 +72,8 @@ class GangAttempt final : private GangWorkObserver {
   // GangWorkObserver
   void preparing() override;
   void up(std::uint32_t rank) override;
-  void moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) override;
+  void moved(std::uint32_t rank, std::uint64_t step) override;
+  void measured(std::uint32_t rank, const MemoryUse& use) override;
   void unreachable(WorkerId worker, const std::string& why) override;
   void over(const GangSeatExited& how) override;
   [[nodiscard]] CheckpointAccess access() const override;

@@ -59,6 +59,7 @@ bool GangRanks::note_progress(GangRank& rank, const v1::RankProgress& progress, 
       rank.progress.step() != progress.step() || rank.progress.phase() != progress.phase();
   const bool news = moved || rank.progress.validation_loss() != progress.validation_loss() ||
                     rank.progress.loss() != progress.loss() ||
+                    rank.progress.memory_used_bytes() != progress.memory_used_bytes() ||
                     rank.progress.memory_peak_bytes() < progress.memory_peak_bytes();
   if (moved) rank.moved = now;
   if (news) rank.progress = progress;

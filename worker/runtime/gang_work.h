@@ -14,6 +14,13 @@
 
 namespace overwinter::worker {
 
+// Of a seat: now, and at most.
+struct MemoryUse {
+  std::uint64_t used_bytes = 0;
+  std::uint64_t peak_bytes = 0;
+  friend bool operator==(const MemoryUse&, const MemoryUse&) = default;
+};
+
 // What is told of it. From any thread; never blocks.
 class GangWorkObserver {
  public:
@@ -21,8 +28,10 @@ class GangWorkObserver {
   // What prepares it has said something: it is no stall.
   virtual void preparing() = 0;
   virtual void up(std::uint32_t rank) = 0;
-  // A sign that it moves; `step` and the peak may be the same as before.
-  virtual void moved(std::uint32_t rank, std::uint64_t step, std::uint64_t memory_peak_bytes) = 0;
+  // A sign that it moves; `step` may be the same as before.
+  virtual void moved(std::uint32_t rank, std::uint64_t step) = 0;
+  // No sign that it moves. That it holds nothing any more need not be said: over() says it.
+  virtual void measured(std::uint32_t rank, const MemoryUse& use) = 0;
   // The peer port of another member did not answer; over() follows.
   virtual void unreachable(WorkerId worker, const std::string& why) = 0;
   // Nothing of it runs here any more. The seat is not filled in: it holds for all of this worker.

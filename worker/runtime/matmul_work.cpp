@@ -81,6 +81,10 @@ std::uint32_t MatmulWork::pipeline_units() const {
   return kPipelineUnits;
 }
 
+std::uint64_t MatmulWork::memory_used_bytes() const {
+  return memory_.held_bytes();
+}
+
 std::uint64_t MatmulWork::memory_peak_bytes() const {
   return memory_.peak_bytes();
 }
@@ -187,7 +191,6 @@ void MatmulWork::finish(UnitNumber unit, std::size_t buffer, const Status& done)
   }
   changed_.notify_all();
   if (!done.ok()) give_up(unit, done);
-  post_(SeatMeasured{seat_, memory_.peak_bytes()});
   const MutexLock lock(mutex_);
   post_next();
 }

@@ -37,6 +37,7 @@ class MatmulWork final : public SeatWork {
   void abandon(const UnitRanges& units) override;
   void wind_down(Duration within) override;
   void renew(const std::string& capability) override;
+  [[nodiscard]] std::uint64_t memory_used_bytes() const override;
   [[nodiscard]] std::uint64_t memory_peak_bytes() const override;
 
  private:

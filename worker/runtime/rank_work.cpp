@@ -204,7 +204,8 @@ void RankWork::progressed(std::uint32_t rank, const v1::RankProgress& progress) 
     const MutexLock lock(mutex_);
     step_ = std::max(step_, progress.step());
   }
-  observer_.moved(rank, progress.step(), progress.memory_peak_bytes());
+  observer_.moved(rank, progress.step());
+  observer_.measured(rank, {progress.memory_used_bytes(), progress.memory_peak_bytes()});
 }
 
 void RankWork::tell_points(const v1::RankProgress& progress) {

@@ -17,6 +17,7 @@ class NoopWork final : public SeatWork {
   void abandon(const UnitRanges&) override {}
   void wind_down(Duration) override {}
   void renew(const std::string&) override {}
+  std::uint64_t memory_used_bytes() const override { return 0; }
   std::uint64_t memory_peak_bytes() const override { return 0; }
 
  private:

@@ -23,6 +23,7 @@ class SeatWork {
   // Begins nothing more; gives up what will not be done within that time.
   virtual void wind_down(Duration within) = 0;
   virtual void renew(const std::string& capability) = 0;
+  [[nodiscard]] virtual std::uint64_t memory_used_bytes() const = 0;  // now
   [[nodiscard]] virtual std::uint64_t memory_peak_bytes() const = 0;
 };
 

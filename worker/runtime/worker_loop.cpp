@@ -90,10 +90,26 @@ bool WorkerLoop::turn() {
     taken.swap(queue_);
     if (std::exchange(wants_room_, false)) have_room = have_room_;
   }
-  for (const Input& input : taken) step(input);
-  if (const auto next = core_.next_wakeup(); next && *next <= now()) step(TimerFired{});
+  for (const Input& input : taken) {
+    if (std::holds_alternative<StreamConnected>(input)) measure();
+    step(input);
+  }
+  if (const auto next = core_.next_wakeup(); next && *next <= now()) {
+    measure();
+    step(TimerFired{});
+  }
   if (have_room) have_room();
   return complete_;
+}
+
+// Just before it is said: a unit may take minutes. Seats of gangs are measured by their work.
+void WorkerLoop::measure() {
+  std::vector<SeatMeasured> all;
+  for (const auto& [key, seat] : seats_) {
+    if (!seat.work) continue;
+    all.push_back({key, seat.work->memory_peak_bytes(), seat.work->memory_used_bytes()});
+  }
+  for (const SeatMeasured& one : all) step(one);
 }
 
 void WorkerLoop::step(const Input& input) {

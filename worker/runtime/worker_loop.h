@@ -66,6 +66,7 @@ class WorkerLoop {
 
   [[nodiscard]] Moment now() const;
   void step(const Input& input);
+  void measure();
   void carry_out(std::vector<Output>& outputs);
   void begin(const OfferSeat& offer);
   void note_begin(const OfferSeat& offer);

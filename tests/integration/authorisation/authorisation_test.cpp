@@ -290,6 +290,7 @@ TEST_F(AuthorisationTest, EveryRoute) {
       {"/api/v1/projects/{}/jobs/{}:resume", kSubmitters},
       {"/api/v1/projects/{}/jobs/{}:cancel", kSubmitters},
       {"/api/v1/projects/{}/jobs/{}:update", kSubmitters},
+      {"/api/v1/projects/{}/jobs/{}/checkpoints/{}:verify", kReaders},
   };
   for (const auto& route : dashboard::routes()) {
     std::string path(route.pattern);

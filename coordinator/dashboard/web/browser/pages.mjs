@@ -76,22 +76,33 @@ async function look(page, name, width, theme) {
   if (values.pictures) await page.screenshot({ path: `${values.pictures}/${name}-${width}-${theme}.png`, fullPage: true });
 }
 
-const page = await context.newPage();
-let here = "login";
-watched(page, () => here);
+// A tab, and what is looked at in it.
+async function opened(here) {
+  const tab = { page: await context.newPage(), here };
+  watched(tab.page, () => tab.here);
+  return tab;
+}
 
-async function atEveryWidth(name) {
-  here = name;
+async function atEveryWidth(name, at = tab) {
+  at.here = name;
+  const { page } = at;
   for (const theme of values.themes.split(",")) {
     await page.emulateMedia({ colorScheme: theme });
     for (const width of widths) {
       await page.setViewportSize({ width, height: kHeight });
       await settled(page);
       await look(page, name, width, theme);
+      // What a phone folds is looked at too.
+      const folded = await page.evaluate(() => [...document.querySelectorAll("details.panel")].map((one) => (one.open = true)).length);
+      if (folded === 0) continue;
+      await settled(page);
+      await look(page, name + "-unfolded", width, theme);
     }
   }
 }
 
+const tab = await opened("login");
+const { page } = tab;
 await page.goto(values.url + "/login?next=%2Fjobs");
 await atEveryWidth("login");
 await page.fill("#credential", token);
@@ -119,19 +130,30 @@ const visits = [["overview", "/"], ["jobs", "/jobs"], ["jobs-none", "/jobs?filte
   ...shown.filter((job) => job.state !== "QUEUED").map((job) => [`logs-${job.state.toLowerCase()}`, `/${job.name}/logs`]),
   ["audit", "/audit"], ["workers", "/workers"], ["workers-map", "/workers?view=map"], ...workers.slice(0, 1).map((worker) => ["worker", "/" + worker.name]),
   ["job-missing", "/projects/default/jobs/none-00000"], ["missing", "/nothing"]];
-for (const [name, path] of visits) {
-  await page.goto(values.url + path);
-  await settled(page);
-  await atEveryWidth(name);
+// Two at a time: the one waits while the other draws.
+const toVisit = [...visits];
+async function visit(at) {
+  for (let next = toVisit.shift(); next; next = toVisit.shift()) {
+    const [name, path] = next;
+    at.here = name;
+    await at.page.goto(values.url + path);
+    await settled(at.page);
+    await atEveryWidth(name, at);
+  }
 }
+const other = await opened("overview");
+await Promise.all([visit(tab), visit(other)]);
+await other.page.close();
 
 // Lines and names that want to be markup, to steer a terminal or to turn the reading order.
-here = "corpus";
+tab.here = "corpus";
 const noisy = jobs.find((job) => job.labels?.says);
 if (noisy) {
   await page.goto(`${values.url}/${noisy.name}/logs#L1`);
   await settled(page);
   await page.waitForSelector(".log-row");
+  await page.waitForFunction(() => [...document.querySelectorAll(".log-row .text")].some((one) => one.textContent === "plain"))
+    .catch(async () => problems.push(`corpus: the first line is not shown, but ${JSON.stringify((await page.textContent("main")).slice(0, 500))}`));
   const seen = await page.evaluate(() => ({
     text: [...document.querySelectorAll(".log-row .text")].map((one) => one.textContent).join("\n"),
     made: document.querySelectorAll(".log-row :is(script, svg, img, b), .log-row .text a").length,
@@ -148,15 +170,14 @@ if (noisy) {
 }
 
 // A new tab asks the ones that are open, and needs no login.
-here = "second tab";
-const second = await context.newPage();
-watched(second, () => here);
+tab.here = "second tab";
+const { page: second } = await opened("second tab");
 await second.goto(values.url + "/jobs");
 await settled(second);
 if (new URL(second.url()).pathname !== "/jobs") problems.push("second tab: it had to log in");
 
 // What can be done with a job: asked about first, and told live afterwards.
-here = "actions";
+tab.here = "actions";
 const acted = jobs.find((job) => job.state === "RUNNING" && job.spec?.train);
 if (acted) {
   await page.goto(values.url + "/" + acted.name);
@@ -176,7 +197,7 @@ if (acted) {
 }
 
 // The overview follows events, whatever there is to see.
-here = "overview follows";
+tab.here = "overview follows";
 {
   const asked = page.waitForRequest(/api.v1.events/, { timeout: 12_000 }).catch(() => problems.push("overview: it follows no events"));
   await page.goto(values.url + "/");
@@ -188,7 +209,7 @@ here = "overview follows";
 }
 
 // Curves: smoothed, on other axes, and a plot by keys.
-here = "curves";
+tab.here = "curves";
 if (acted) {
   await page.goto(`${values.url}/${acted.name}?smooth=0.9&x=elapsed&y=log`);
   await settled(page);
@@ -200,7 +221,7 @@ if (acted) {
 }
 
 // Every column that can be ordered by, in the address and in the rows.
-here = "sort";
+tab.here = "sort";
 for (const [head, by] of [["Job", "name"], ["Cost", "cost"], ["State", "state"], ["ended", "endTime"]]) {
   await page.goto(values.url + "/jobs");
   await page.waitForSelector("a.row-link");
@@ -213,7 +234,7 @@ for (const [head, by] of [["Job", "name"], ["Cost", "cost"], ["State", "state"],
 }
 
 // While events come, what they tell is not asked for.
-here = "events";
+tab.here = "events";
 const requests = [];
 page.on("request", (request) => requests.push(new URL(request.url()).pathname + new URL(request.url()).search));
 const followed = page.waitForRequest(/api.v1.events/);
@@ -226,7 +247,7 @@ const polls = requests.filter((path) => path.startsWith("/api/v1/projects/-/jobs
 if (polls.length > 1) problems.push(`events: asked ${polls.length} times for the list that is followed`);
 
 // By keys alone: the list, a row, its page, and back to where one was.
-here = "keys";
+tab.here = "keys";
 await page.goto(values.url + "/");
 await settled(page);
 await page.keyboard.press("b");

@@ -9,7 +9,7 @@ import { noteServerTime, setUtc, tick } from "./lib/time";
 import { contact } from "./lib/contact";
 import { applyTheme, closeMenus, Frame, Title } from "./ui/frame";
 import { KeysDialog, onKey } from "./ui/keys";
-import { Failure, Loading } from "./ui/states";
+import { Failure, Waits } from "./ui/states";
 import { OverviewPage } from "./pages/overview";
 import { lazy, sheet } from "./ui/lazy";
 import restSheet from "./styles/rest.css?url";
@@ -62,7 +62,9 @@ export async function begin(): Promise<void> {
   if (place.value.query.get("utc") === "1") setUtc(true);
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", closeMenus);
-  if (viewOf(location.pathname).page === "login") return;
+  const { page } = viewOf(location.pathname);
+  if (page === "login") return;
+  if (page !== "overview") rest().catch(() => undefined); // fetched while it is asked who looks; who needs it asks again
   await joinSiblings(toLogin);
   if (sessionSecret() === null) toLogin();
   else await readSession();
@@ -83,7 +85,7 @@ function Page() {
   if (problem.value) {
     return <><Title text="Overwinter" /><Failure error={problem.value} again={() => void readSession()} /></>;
   }
-  if (!session.value) return <Loading lines={6} />;
+  if (!session.value) return <Waits on lines={6} />;
   switch (view.page) {
     // An auditor has nothing to look at but the audit.
     case "overview": return session.value.may.readJobs || !session.value.may.readAudit ? <OverviewPage /> : <AuditPage />;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { csvOf, grouped, plotData, stepAt } from "../src/job/plot_data";
+import { csvOf, grouped, pinched, plotData, stepAt } from "../src/job/plot_data";
 import type { Series, SeriesPart } from "../src/lib/resources";
 
 const part = (attempt: number, steps: number[], values: (number | string)[]): SeriesPart =>
@@ -32,6 +32,12 @@ describe("columns of a plot", () => {
     expect(stepAt([], "step", 12.4)).toBe(12);
     expect(plotData([series("loss", part(1, [3, 4], [1, 2]))], "elapsed", false, 2000).xs).toEqual([1, 2]);
     expect(stepAt([series("loss", part(1, [3, 40], [1, 2]))], "elapsed", 30, 2000)).toBe(40);
+  });
+  it("keeps under two fingers what they took hold of", () => {
+    // 0 to 1000 on 500 pixels; taken at 400 and 600, spread to the edges.
+    expect(pinched([400, 600], [0, 500], 500)).toEqual([400, 600]);
+    expect(pinched([400, 600], [200, 300], 500)).toEqual([0, 1000]);
+    expect(pinched([400, 600], [100, 300], 500)).toEqual([300, 800]);
   });
   it("has lines of their own for means and for what was thrown away", () => {
     const loss = { ...series("loss", { ...part(1, [0, 1], [3, 1]), smooth: [3, 2] }), lost: [part(1, [2, 3], [9, "NaN"]), part(2, [2], [8])] };

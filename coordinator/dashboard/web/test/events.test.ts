@@ -1,6 +1,8 @@
 // The stream of events against a server of the test's: what is asked, what is told, what ends it.
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { answered, following, listen, type Change } from "../src/lib/events";
+import { followWorkers, placesIn } from "../src/lib/live";
+import type { WorkerList } from "../src/lib/resources";
 import { forgetSession } from "../src/lib/session";
 
 let asked: string[];
@@ -13,7 +15,7 @@ let leave: (() => void)[];
 const until = (what: () => boolean): Promise<void> => vi.waitFor(() => { if (!what()) throw new Error("not yet"); }, { timeout: 5000 });
 const send = (text: string): void => pipes.at(-1)?.enqueue(new TextEncoder().encode(text));
 function follow(topic: string): () => void {
-  const done = listen({ topic, asOf: () => asOf, change: (change) => told.push(change), missed: () => { missed += 1; } });
+  const done = listen({ topic, asOf: () => asOf, change: (changes) => told.push(...changes), missed: () => { missed += 1; } });
   leave.push(done);
   return done;
 }
@@ -81,6 +83,21 @@ describe("events", () => {
     await until(() => told.length > 0);
     expect(told.at(-1)?.resource).toEqual({ name: "projects/p/jobs/j", state: "PAUSED" });
     expect(told.length).toBeLessThanOrEqual(2);
+  });
+
+  it("are new rows of a list where they stand, all of a frame at once; unknown ones ask for the list", () => {
+    const list = { workers: ["workers/a", "workers/b", "workers/c"].map((name) => ({ name, state: "READY" })) } as unknown as WorkerList;
+    const lost = (name: string): Change => ({ kind: "worker", resource: { name, state: "LOST" } as { name: string } });
+    const { data, again } = followWorkers.take(list, [lost("workers/c"), lost("workers/a")]);
+    expect(data.workers.map(({ name, state }) => name + state)).toEqual(["workers/aLOST", "workers/bREADY", "workers/cLOST"]);
+    expect(again).toBe(false);
+    expect(data.workers[1]).toBe(list.workers[1]);
+    expect(list.workers[0]?.state).toBe("READY");
+    expect(placesIn(data.workers)).toBe(placesIn(list.workers));
+    expect(followWorkers.take(data, [lost("workers/d"), lost("workers/b")])).toEqual({ data: { workers: [lost("workers/a"), lost("workers/b"), lost("workers/c")].map((one) => one.resource) }, again: true });
+    const other = followWorkers.take(data, [{ kind: "job", resource: { name: "workers/a" } }]);
+    expect(other.data).toBe(data);
+    expect(other.again).toBe(false);
   });
 
   it("that were missed are asked for", async () => {

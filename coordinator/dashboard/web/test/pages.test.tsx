@@ -5,6 +5,7 @@ import { AuditPage } from "../src/pages/audit";
 import { JobsPage } from "../src/pages/jobs";
 import { LoginPage } from "../src/pages/login";
 import { WorkersPage } from "../src/pages/workers";
+import { narrow } from "../src/lib/narrow";
 import { place } from "../src/lib/router";
 import { forgetSession, session } from "../src/lib/session";
 import type { AuditEntry, Job } from "../src/lib/resources";
@@ -22,7 +23,7 @@ function aJob(name: string, more: Partial<Job> = {}): Job {
     cost: { charged: { amountMicros: "500000", currencyCode: "EUR" }, cap: { amountMicros: "500000", currencyCode: "EUR" } }, ...more,
   };
 }
-const list = (...jobs: Job[]) => ({ status: 200, body: { jobs, nextPageToken: "", totalSize: String(jobs.length), event: "1" } });
+const list = (...jobs: Job[]) => ({ status: 200, body: { jobs, nextPageToken: "", totalSize: String(jobs.length), totalSizeCapped: false, event: "1" } });
 
 function visit(path: string): void {
   history.replaceState(null, "", path);
@@ -41,7 +42,7 @@ beforeEach(() => {
   sessionStorage.setItem("overwinter.session", "secret");
   vi.stubGlobal("fetch", (path: string, init: RequestInit) => {
     asked.push({ path, init });
-    const answer = answers[path.replace(/\?.*/, "")] ?? { status: 404, body: { code: "NOT_FOUND", message: "nothing", field: "", hint: "" } };
+    const answer = answers[path] ?? answers[path.replace(/\?.*/, "")] ?? { status: 404, body: { code: "NOT_FOUND", message: "nothing", field: "", hint: "" } };
     return Promise.resolve(new Response(JSON.stringify(answer.body), { status: answer.status }));
   });
 });
@@ -81,6 +82,34 @@ describe("the list of jobs", () => {
     heads().find((head) => head.textContent?.startsWith("Cost"))?.click();
     await until(() => asked.some((one) => one.path.includes("orderBy=cost&")));
     expect(location.search).toContain("cols=took");
+  });
+  it("says how many match of how many, and of which time is a term of the filter", async () => {
+    visit("/jobs?filter=state%3DQUEUED");
+    const some = list(aJob("a"));
+    answers["/api/v1/projects/-/jobs"] = { ...some, body: { ...some.body, totalSize: "412" } };
+    answers["/api/v1/projects/-/jobs?pageSize=1"] = { ...some, body: { ...some.body, totalSize: "10000", totalSizeCapped: true } };
+    render(<JobsPage />, root);
+    await until(() => texts(".total")[0] === "412 match of 10,000+");
+    const since = root.querySelector<HTMLSelectElement>("select[aria-label=Submitted]");
+    if (since) since.value = "24";
+    since?.dispatchEvent(new Event("change"));
+    await until(() => /filter=state%3DQUEUED\+AND\+create_time%3E%3D%222[^.]*Z%22$/.test(location.search));
+    expect(root.querySelector<HTMLInputElement>("#filter")?.value).toContain('create_time>="');
+    await until(() => texts("select[aria-label=Submitted] option").some((one) => one.startsWith("since ")));
+  });
+  it("has its order in a menu where a phone shows no heads", async () => {
+    visit("/jobs");
+    answers["/api/v1/projects/-/jobs"] = list(aJob("a"));
+    render(<JobsPage />, root);
+    await until(() => texts("td.c-name").length === 1);
+    expect(root.querySelector("select[aria-label=Order]")).toBeNull();
+    narrow.value = true;
+    await until(() => root.querySelector("select[aria-label=Order]") !== null);
+    const order = root.querySelector<HTMLSelectElement>("select[aria-label=Order]");
+    if (order) order.value = "-cost";
+    order?.dispatchEvent(new Event("change"));
+    await until(() => asked.some((one) => one.path.includes("orderBy=cost%20desc")));
+    narrow.value = false;
   });
   it("leaves rows where they are until it is asked to move them", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
@@ -157,6 +186,9 @@ describe("the login", () => {
     await until(() => root.querySelector("#credential") !== null);
     submit(token);
     await until(() => location.pathname === "/workers");
+    // Whom the other tabs did not answer in time finds a session by then, and stays where it is.
+    await new Promise((done) => setTimeout(done, 400));
+    expect(location.pathname).toBe("/workers");
     const sent = asked.filter((one) => String(one.init.body).includes(token));
     expect(sent.map((one) => one.path)).toEqual(["/api/v1/session:open"]);
     expect(sessionStorage.getItem("overwinter.session")).toBe("fresh");
@@ -184,7 +216,8 @@ describe("the workers", () => {
     const worker = (name: string, state: string) => ({
       name: `workers/${name}`, id: "1", state, stateReason: "", hostId: "", hostName: "box", version: "0.1.0", labels: {}, projects: [], spot: false,
       devices: [{ kind: "cpu", model: "", memoryBytes: "4294967296", threads: 4, gflopsFp32: 0, gflopsFp64: 0 }],
-      uses: [{ memoryReservedBytes: "3221225472", threadsReserved: 4, seats: state === "READY" ? 1 : 0 }], silent: "240s",
+      uses: [{ memoryReservedBytes: "3221225472", memoryUsedBytes: "3113851289", threadsReserved: 4, seats: state === "READY" ? 1 : 0 }], silent: "240s",
+      busyFraction: 0.94, losses: state === "LOST" ? 3 : 0,
       pricePerHour: { amountMicros: "360000", currencyCode: "USD" }, workersOnHost: 1, peerAddress: "", network: "", noExec: "", memoryLimit: "",
     });
     answers["/api/v1/workers"] = { status: 200, body: { workers: [worker("w-02", "LOST"), worker("w-01", "READY"), worker("w-00", "REMOVED")] } };
@@ -192,7 +225,10 @@ describe("the workers", () => {
     await until(() => texts("td.c-name").length === 2);
     expect(texts("td.c-name")).toEqual(["w-01", "w-02"]);
     expect(texts("td.c-state")).toEqual(["BUSY", "LOST"]);
-    expect(texts("td.c-memory")).toEqual(["3.00 / 4.00", "– (budget 4.00)"]);
+    expect(texts("td.c-memory")).toEqual(["2.90 / 3.00 / 4.00", "– (budget 4.00)"]);
+    expect([...root.querySelectorAll("td.c-memory .memory span")].map((part) => part.getAttribute("style"))).toEqual(["left: 0.00%; width: 75.00%;", "left: 0.00%; width: 72.49%;"]);
+    expect(texts("td.c-busy")).toEqual(["94 %", "–"]);
+    expect(texts("td.c-losses")).toEqual(["0", "3"]);
     expect(root.querySelector("main p.muted, p.muted")?.textContent).toContain("1 lost");
   });
 });

@@ -3,145 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <limits>
 #include <string>
 #include <vector>
 
-#include "common/base/bytes.h"
-#include "common/base/result.h"
+#include "tests/unit/client/cli/doctor_report.h"
 
 namespace overwinter::cli {
 namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-constexpr std::int64_t kNow = 1'764'000'000;
-constexpr std::int64_t kDay = 86'400;
-
-v1::Worker worker(const std::string& name, const std::string& network = "10.0.0.0/24") {
-  v1::Worker out;
-  out.set_name("workers/" + name);
-  out.set_state(v1::Worker::READY);
-  out.set_version("0.1.0");
-  out.set_host_id("host of " + name);
-  out.set_peer_address(network.empty() ? "" : "10.0.0.9:7610");
-  out.set_network(network);
-  out.set_memory_limit("cgroup v2");
-  return out;
-}
-
-v1::HostProbe host(const std::string& name) {
-  v1::HostProbe out;
-  out.set_worker("workers/" + name);
-  v1::HostFacts& facts = *out.mutable_facts();
-  facts.mutable_time()->set_seconds(kNow);
-  facts.set_shared_memory_free_bytes(kGiB);
-  facts.set_shared_memory_total_bytes(2 * kGiB);
-  facts.set_job_disk_free_bytes(40 * kGiB);
-  facts.set_job_disk_total_bytes(50 * kGiB);
-  facts.set_descriptors_open(30);
-  facts.set_descriptors_limit(1024);
-  facts.mutable_certificate_expire_time()->set_seconds(kNow + 29 * kDay);
-  return out;
-}
-
-v1::PairProbe way(const std::string& from, const std::string& to) {
-  v1::PairProbe out;
-  out.set_from("workers/" + from);
-  out.set_to("workers/" + to);
-  out.set_peer_address("10.0.0.9:7610");
-  out.set_same_network(true);
-  v1::LinkFacts& link = *out.mutable_link();
-  link.set_reachable(true);
-  link.mutable_round_trip()->set_nanos(210'000);
-  link.set_bytes_per_second(100 * kMiB);
-  v1::PortFacts& port = *link.add_ports();
-  port.set_port(7799);
-  port.set_stands_for("ranks of Open MPI, 7620 to 7799");
-  port.set_answer(v1::PortFacts::CLOSED);
-  return out;
-}
-
-// Two machines where all is well.
-v1::DoctorReport healthy() {
-  v1::DoctorReport report;
-  report.mutable_time()->set_seconds(kNow);
-  report.set_version("0.1.0");
-  report.set_address("10.0.0.1:7600");
-  report.mutable_root_expire_time()->set_seconds(kNow + 3000 * kDay);
-  report.set_pairs(true);
-  report.mutable_status()->set_cluster("demo");
-  report.mutable_status()->set_version("0.1.0");
-  report.mutable_status()->set_dashboard("https://10.0.0.1:7601");
-  v1::ClusterDiagnosis& known = *report.mutable_diagnosis();
-  known.set_role("operator");
-  known.mutable_now()->set_seconds(kNow);
-  known.mutable_wall_time()->set_seconds(kNow);
-  known.mutable_certificate_expire_time()->set_seconds(kNow + 80 * kDay);
-  known.mutable_issuer_expire_time()->set_seconds(kNow + 300 * kDay);
-  known.set_disk_free_bytes(40 * kGiB);
-  known.set_disk_total_bytes(50 * kGiB);
-  known.set_descriptors_open(90);
-  known.set_descriptors_limit(65'536);
-  known.set_store_turns(7'000);
-  known.set_store_checked_turns(7'000);
-  report.mutable_clock_offset()->set_nanos(3'000'000);
-  report.mutable_clock_uncertainty()->set_nanos(2'000'000);
-  for (const char* name : {"w1", "w2"}) {
-    *report.add_workers() = worker(name);
-    *report.mutable_probes()->add_hosts() = host(name);
-  }
-  *report.mutable_probes()->add_pairs() = way("w1", "w2");
-  *report.mutable_probes()->add_pairs() = way("w2", "w1");
-  return report;
-}
-
-// What is not OK, one line each: "FAILURE pairs workers/w2 text → next".
-std::vector<std::string> wrong(v1::DoctorReport report) {
-  judge(report);
-  std::vector<std::string> out;
-  for (const v1::Finding& one : report.findings()) {
-    EXPECT_EQ(one.next().empty(), one.severity() == v1::Finding::OK) << one.ShortDebugString();
-    EXPECT_FALSE(one.message().empty() || one.check().empty()) << one.ShortDebugString();
-    if (one.severity() == v1::Finding::OK) continue;
-    out.push_back(v1::Finding::Severity_Name(one.severity()) + " " + one.check() + " " +
-                  one.subject() + " " + one.message() + " → " + one.next());
-  }
-  return out;
-}
-
-// Of a report in which one thing was changed.
-template <class Change>
-std::vector<std::string> wrong_after(Change change) {
-  v1::DoctorReport report = healthy();
-  change(report);
-  return wrong(report);
-}
-
-int exit_code_after(void (*change)(v1::DoctorReport&)) {
-  v1::DoctorReport report = healthy();
-  change(report);
-  judge(report);
-  return doctor_exit_code(report);
-}
-
-void not_answered(v1::DoctorReport& report, const char* question, Code code) {
-  v1::Unanswered& one = *report.add_unanswered();
-  one.set_question(question);
-  one.set_code(static_cast<int>(code));
-  one.set_message("because");
-}
-
-// Whether that is the only thing found wrong: it begins so and says so.
-testing::AssertionResult only(const std::vector<std::string>& found, const std::string& begin,
-                              const std::string& text) {
-  if (found.size() == 1 && found[0].starts_with(begin) &&
-      found[0].find(text) != std::string::npos) {
-    return testing::AssertionSuccess();
-  }
-  return testing::AssertionFailure() << testing::PrintToString(found);
-}
 
 TEST(DoctorFindings, NothingIsWrongWhereAllIsWell) {
   EXPECT_THAT(wrong(healthy()), IsEmpty());
@@ -188,7 +59,18 @@ TEST(DoctorFindings, APageThatIsOutOfReachIsAWarning) {
   EXPECT_EQ(exit_code_after(change), 0);
 }
 
+TEST(DoctorFindings, AWorkersPortThatIsOutOfReachIsAWarning) {
+  const auto change = [](v1::DoctorReport& r) { not_answered(r, "port", Code::kUnavailable); };
+  EXPECT_TRUE(only(wrong_after(change), "WARNING ports ", "--listen-workers"));
+  EXPECT_EQ(exit_code_after(change), 0);
+}
+
 TEST(DoctorFindings, CertificatesAndTokensThatEndSoon) {
+  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
+                     r.mutable_diagnosis()->mutable_page_certificate_expire_time()->set_seconds(
+                         kNow + 13 * kDay);
+                   }),
+                   "WARNING certificates ", "--dashboard-cert"));
   EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
                      r.mutable_diagnosis()->mutable_certificate_expire_time()->set_seconds(kNow +
                                                                                            kDay);
@@ -260,132 +142,12 @@ TEST(DoctorFindings, ADiskThatFills) {
            "FAILURE disk ", "refused"));
 }
 
-TEST(DoctorFindings, WorkersThatAreNotThere) {
-  const auto with = [](v1::Worker::State state) {
-    return wrong_after([state](v1::DoctorReport& r) {
-      v1::Worker& third = *r.add_workers();
-      third = worker("w3");
-      third.set_state(state);
-    });
-  };
-  EXPECT_TRUE(only(with(v1::Worker::LOST), "FAILURE workers workers/w3 ", "workers remove w3"));
-  EXPECT_TRUE(only(with(v1::Worker::DRAINING), "WARNING workers workers/w3 ", "workers resume w3"));
-  EXPECT_TRUE(only(with(v1::Worker::JOINED), "WARNING workers workers/w3 ", "never connected"));
-  EXPECT_THAT(with(v1::Worker::REMOVED), IsEmpty());
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-                     r.clear_workers();
-                     r.clear_probes();
-                   }),
-                   "WARNING workers ", "tokens create --role worker"));
-}
-
-TEST(DoctorFindings, ProgramsAndMachines) {
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-                     r.mutable_workers(1)->set_no_exec("this kernel has no seccomp filters");
-                   }),
-                   "WARNING programs workers/w2 ", "seccomp"));
-  EXPECT_THAT(
-      wrong_after([](v1::DoctorReport& r) { r.mutable_workers(1)->set_no_exec("--no-exec"); }),
-      IsEmpty());
-  EXPECT_TRUE(
-      only(wrong_after([](v1::DoctorReport& r) { r.mutable_workers(1)->clear_memory_limit(); }),
-           "WARNING programs workers/w2 ", "memory"));
-  const auto with = [](auto change) {
-    return wrong_after([&](v1::DoctorReport& r) {
-      change(*r.mutable_probes()->mutable_hosts(0)->mutable_facts());
-    });
-  };
-  EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_shared_memory_free_bytes(64 * kMiB); }),
-                   "WARNING machines workers/w1 ", "--shm-size"));
-  EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_shared_memory_total_bytes(0); }),
-                   "FAILURE machines workers/w1 ", "/dev/shm"));
-  EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_job_disk_free_bytes(kMiB); }),
-                   "WARNING machines workers/w1 ", "--job-dir"));
-  EXPECT_TRUE(only(with([](v1::HostFacts& f) { f.set_no_open_mpi("no /usr/bin/mpirun"); }),
-                   "WARNING machines workers/w1 ", "no /usr/bin/mpirun"));
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-                     r.mutable_probes()->mutable_hosts(0)->clear_facts();
-                     r.mutable_probes()->mutable_hosts(0)->set_message("w1 gave no answer");
-                   }),
-                   "WARNING machines workers/w1 ", "w1 gave no answer"));
-}
-
-TEST(DoctorFindings, MachinesThatShareNoNetwork) {
-  EXPECT_TRUE(only(wrong_after([](v1::DoctorReport& r) {
-                     r.mutable_workers(1)->set_network("192.168.7.0/24");
-                     r.set_pairs(false);
-                   }),
-                   "WARNING gangs ", "share a private network"));
-  const auto found = wrong_after([](v1::DoctorReport& r) {
-    *r.add_workers() = worker("w3", "");
-    v1::PairProbe& none = *r.mutable_probes()->add_pairs();
-    none.set_from("workers/w1");
-    none.set_to("workers/w3");
-    none.set_message("w3 has no peer port");
-  });
-  EXPECT_TRUE(only(found, "WARNING gangs workers/w3 ", "--peer-address"));
-}
-
-TEST(DoctorFindings, AWayThatIsClosedIsNamedWithBothEnds) {
-  const auto silent = [](v1::DoctorReport& r) {
-    v1::LinkFacts& link = *r.mutable_probes()->mutable_pairs(1)->mutable_link();
-    link.set_reachable(false);
-    link.set_message("no answer from 10.0.0.9:7610 within 2.0s");
-    link.set_bytes_per_second(0);
-  };
-  EXPECT_TRUE(
-      only(wrong_after(silent), "FAILURE pairs workers/w1 ", "from w2 to w1: no answer from"));
-  EXPECT_EQ(exit_code_after(silent), 1);
-  EXPECT_TRUE(only(wrong_after([&](v1::DoctorReport& r) {
-                     silent(r);
-                     r.mutable_probes()->mutable_pairs(1)->set_same_network(false);
-                   }),
-                   "WARNING pairs workers/w1 ", "private network"));
-  const auto port = [](v1::PortFacts::Answer answer) {
-    return wrong_after([answer](v1::DoctorReport& r) {
-      r.mutable_probes()->mutable_pairs(0)->mutable_link()->mutable_ports(0)->set_answer(answer);
-    });
-  };
-  EXPECT_TRUE(only(port(v1::PortFacts::SILENT), "FAILURE pairs workers/w2 ",
-                   "from w1 to w2: ranks of Open MPI, 7620 to 7799: no answer on port 7799"));
-  EXPECT_TRUE(only(port(v1::PortFacts::REJECTED), "FAILURE pairs workers/w2 ", "refused"));
-  EXPECT_THAT(port(v1::PortFacts::ACCEPTED), IsEmpty());
-  EXPECT_TRUE(
-      only(wrong_after([](v1::DoctorReport& r) { r.mutable_probes()->set_pairs_left_out(3); }),
-           "WARNING pairs ", "3 pairs"));
-}
-
 TEST(DoctorFindings, HooksThatCannotBeReadAreAWarning) {
   const auto change = [](v1::DoctorReport& r) {
     r.mutable_diagnosis()->set_notify_problem("notify.yaml: line 3: hooks[0].url");
   };
   EXPECT_TRUE(only(wrong_after(change), "WARNING hooks", "hooks[0].url; what was set before"));
   EXPECT_EQ(exit_code_after(change), 0);
-}
-
-TEST(DoctorFindings, DescriptorsThatRunOutAndLimitsThatAreLow) {
-  const auto coordinator = [](std::uint64_t open, std::uint64_t limit) {
-    return wrong_after([=](v1::DoctorReport& r) {
-      r.mutable_diagnosis()->set_descriptors_open(open);
-      r.mutable_diagnosis()->set_descriptors_limit(limit);
-    });
-  };
-  EXPECT_TRUE(only(coordinator(8000, 10'000), "WARNING descriptors ", "8000 of 10000"));
-  EXPECT_THAT(coordinator(7999, 10'000), IsEmpty());
-  EXPECT_TRUE(only(coordinator(90, 4095), "WARNING descriptors ", "LimitNOFILE="));
-  EXPECT_THAT(coordinator(90, 4096), IsEmpty());
-  EXPECT_THAT(coordinator(90, std::numeric_limits<std::uint64_t>::max()), IsEmpty());
-  EXPECT_THAT(coordinator(0, 0), IsEmpty());  // an older coordinator, or a token that may not know
-  const auto worker = [](std::uint64_t open, std::uint64_t limit) {
-    return wrong_after([=](v1::DoctorReport& r) {
-      v1::HostFacts& facts = *r.mutable_probes()->mutable_hosts(1)->mutable_facts();
-      facts.set_descriptors_open(open);
-      facts.set_descriptors_limit(limit);
-    });
-  };
-  EXPECT_TRUE(only(worker(900, 1024), "WARNING descriptors workers/w2 ", "w2 has 900 of 1024"));
-  EXPECT_TRUE(only(worker(30, 256), "WARNING descriptors workers/w2 ", "ulimit"));
-  EXPECT_THAT(worker(0, 0), IsEmpty());
 }
 
 TEST(DoctorFindings, AStoreThatIsDamagedFails) {

@@ -96,6 +96,99 @@ TEST(Evolve, OnlyRunningCountsAsRunningAndTheFirstStartIsTheStart) {
   }
 }
 
+// Every `gap` from one seat to the next, each held for a second.
+void hold_seats(ClusterState& state, WorkerId worker, JobId job, int count, Time& now,
+                Duration gap) {
+  for (int i = 0; i < count; ++i) {
+    const SeatKey seat{job, 1, 100};
+    evolve(state, now, SeatGranted{seat, worker, Incarnation(1), 0, 1, 1, 1, {}, {}, {}});
+    now += Duration(1000);
+    evolve(state, now, SeatReleased{seat, SeatEnd::kFinished, {}, 0, ""});
+    now += gap;
+  }
+}
+
+TEST(Evolve, AWorkerIsBusyFromItsFirstSeatToItsLast) {
+  TestCluster cluster;
+  const WorkerId id = cluster.joined(a_worker());
+  const JobId job = cluster.submit(a_job().with_memory(64 * kGiB));
+  ClusterState state = cluster.state();
+  const Worker& worker = state.workers.at(id);
+  Time now = cluster.now;
+  const Time first = now;
+  const auto grant = [&](std::uint32_t number) {
+    evolve(state, now, SeatGranted{{job, 1, number}, id, Incarnation(1), 0, 1, 1, 1, {}, {}, {}});
+  };
+  const auto release = [&](std::uint32_t number) {
+    evolve(state, now, SeatReleased{{job, 1, number}, SeatEnd::kFinished, {}, 0, ""});
+  };
+  grant(1);
+  EXPECT_EQ(worker.busy_since, first);
+  now += Duration(2000);
+  grant(2);
+  release(1);
+  EXPECT_EQ(worker.busy_since, first);
+  EXPECT_TRUE(worker.busy.empty());
+  now += Duration(3000);
+  release(2);
+  EXPECT_FALSE(worker.busy_since);
+  EXPECT_EQ(worker.busy, (std::vector<BusySpan>{{first, first + Duration(5000)}}));
+  // An hour after it ended nobody asks for it any more.
+  now = first + Duration(5000) + kBusyKept;
+  grant(3);
+  EXPECT_TRUE(worker.busy.empty());
+  release(3);
+  EXPECT_TRUE(worker.busy.empty()) << "it was held for no time";
+}
+
+TEST(Evolve, OfTooManyBusyTimesTheClosestTwoBecomeOne) {
+  TestCluster cluster;
+  const WorkerId id = cluster.joined(a_worker());
+  const JobId job = cluster.submit(a_job().with_memory(64 * kGiB));
+  ClusterState state = cluster.state();
+  const Worker& worker = state.workers.at(id);
+  Time now = cluster.now;
+  hold_seats(state, id, job, 10, now, Duration(9000));
+  hold_seats(state, id, job, 1, now, Duration(500));
+  hold_seats(state, id, job, kBusySpansMax - 11, now, Duration(9000));
+  ASSERT_EQ(worker.busy.size(), kBusySpansMax);
+  hold_seats(state, id, job, 1, now, Duration(9000));
+  ASSERT_EQ(worker.busy.size(), kBusySpansMax);
+  for (std::size_t i = 0; i < kBusySpansMax; ++i) {
+    const Duration length = worker.busy[i].until - worker.busy[i].from;
+    EXPECT_EQ(length, Duration(i == 10 ? 2500 : 1000)) << i;
+  }
+}
+
+TEST(Evolve, LossesAreKeptForThirtyDaysAndAtMostAHundred) {
+  TestCluster cluster;
+  const WorkerId id = cluster.joined(a_worker());
+  ClusterState state = cluster.state();
+  const Worker& worker = state.workers.at(id);
+  Time now = cluster.now;
+  const auto become = [&](WorkerState next) {
+    evolve(state, now, WorkerStateChanged{id, next, "", 0, false});
+  };
+  become(WorkerState::kLost);
+  become(WorkerState::kDraining);  // noted while it is lost: no second loss
+  EXPECT_EQ(worker.lost_at, std::vector<Time>{now});
+  become(WorkerState::kReady);
+  now += kLossesKept - Duration(1);
+  become(WorkerState::kLost);
+  EXPECT_EQ(worker.lost_at.size(), 2U);
+  become(WorkerState::kReady);
+  now += Duration(1);
+  become(WorkerState::kLost);
+  EXPECT_EQ(worker.lost_at, (std::vector<Time>{now - Duration(1), now}));
+  for (std::size_t i = 0; i < kLossesMax + 5; ++i) {
+    become(WorkerState::kReady);
+    now += Duration(1);
+    become(WorkerState::kLost);
+  }
+  EXPECT_EQ(worker.lost_at.size(), kLossesMax);
+  EXPECT_EQ(worker.lost_at.back(), now);
+}
+
 // So that a reader of facts need not know what was left out.
 TEST(Evolve, ARecordOfNothingHoldsNothing) {
   const Seat seat;

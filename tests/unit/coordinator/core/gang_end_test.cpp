@@ -134,6 +134,46 @@ TEST_F(GangEnd, WhatWasDoneSinceTheCheckpointIsWaste) {
   EXPECT_EQ(ledger::rounded(cluster.job(id).wasted).micros, 8000);
 }
 
+TEST_F(GangEnd, WhatItsSeatsWaitedUntilAllWereUpIsCountedOnceAndIsNoWaste) {
+  cluster.set_prices(a_book(3'600'000));  // a thousandth of a currency unit a second
+  const JobId id = cluster.submit(a_job().as_gang(2, 2).with_memory(4 * kGiB));
+  const auto micros = [](ledger::Charge charge) { return ledger::rounded(charge).micros; };
+  live_for(Duration(3000), 0, GangPhase::kPreparing);
+  EXPECT_FALSE(cluster.job(id).up_at);
+  up(id);
+  EXPECT_EQ(cluster.job(id).up_at, cluster.now);
+  live_for(Duration(4000), 4);
+  fail(cluster.seat(id, 0));
+  end_all(id, SeatEnd::kPeerLost);
+  // Two seats: three seconds each until both were up, then four of work that is done again.
+  EXPECT_EQ(micros(cluster.job(id).gang_wait), 6000);
+  EXPECT_EQ(micros(cluster.job(id).wasted), 8000);
+  EXPECT_EQ(micros(cluster.job(id).charged), 14'000);
+  // The next attempt waits anew; one that is never up only waits.
+  EXPECT_EQ(cluster.job(id).attempt, 2U);
+  EXPECT_FALSE(cluster.job(id).up_at);
+  live_for(Duration(2000), 4, GangPhase::kPreparing);
+  fail(cluster.seat(id, 0), "setup failed");
+  end_all(id, SeatEnd::kPeerLost);
+  EXPECT_EQ(micros(cluster.job(id).gang_wait), 10'000);
+  EXPECT_EQ(micros(cluster.job(id).wasted), 8000);
+  EXPECT_EQ(micros(cluster.job(id).charged), 18'000);
+}
+
+TEST_F(GangEnd, OneThatRanToItsEndWaitedForItsGangToo) {
+  cluster.set_prices(a_book(3'600'000));
+  const JobId id = cluster.submit(a_job().as_gang(2, 2).with_memory(4 * kGiB));
+  live_for(Duration(3000), 0, GangPhase::kPreparing);
+  up(id);
+  live_for(Duration(7000), 7);
+  cluster.set_prices(a_book(36'000'000));  // a rise makes no more of the wait than was paid
+  end_all(id, SeatEnd::kCompleted);
+  EXPECT_EQ(cluster.job(id).state, JobState::kSucceeded);
+  EXPECT_EQ(cluster.job(id).wasted, ledger::Charge{});
+  EXPECT_GE(ledger::rounded(cluster.job(id).gang_wait).micros, 6000);
+  EXPECT_LE(cluster.job(id).gang_wait, cluster.job(id).charged);
+}
+
 TEST_F(GangEnd, OneThatStandsStillBreaksOffAndTheSecondTimeFails) {
   const JobId id = running(a_job().as_gang(2, 2).with_stall_timeout(Duration(60'000)));
   live_for(Duration(60'000), 5);  // the first of these is its last sign of work

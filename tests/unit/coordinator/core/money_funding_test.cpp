@@ -1,6 +1,8 @@
 // How long a seat is paid for, when that is renewed, and what ends one that goes on without.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/coordinator/core/shop.h"
 
 namespace overwinter::core::test {
@@ -35,6 +37,25 @@ TEST(MoneyFunding, WithoutACapASeatIsAlwaysFundedForItsWayToStop) {
   const Duration two_days = std::chrono::hours(48);
   const JobId id = cluster.submit(a_job().with_stop_time(two_days));
   EXPECT_EQ(cluster.state().find_seat(cluster.seat(id))->funded_for, two_days + Duration(1'000));
+}
+
+TEST(MoneyFunding, AJobThatCannotPayForWhatIsFreeWaitsForMoney) {
+  TestCluster cluster;
+  const WorkerId cheap = cluster.joined(a_worker().named("cheap").with_price(3'600'000));
+  const JobId first = cluster.submit(a_job().with_memory(4 * kGiB));
+  cluster.began(cluster.seat(first));
+  cluster.joined(a_worker().named("dear").with_price(3'600'000'000));
+  // Worth a minute of the cheap one, and less than the least on the dear one.
+  const JobId poor = cluster.submit(a_job().with_memory(4 * kGiB).with_cap(60'000));
+  EXPECT_EQ(cluster.job(poor).state, JobState::kQueued);
+  EXPECT_TRUE(cluster.soft().jobs.at(poor).unfunded);
+  EXPECT_NE(std::find(cluster.out.jobs_touched.begin(), cluster.out.jobs_touched.end(), poor),
+            cluster.out.jobs_touched.end());
+  cluster.act(first, JobAction::kCancel);
+  cluster.end(cluster.seat(first), Duration(0));
+  ASSERT_EQ(cluster.job(poor).seats.size(), 1U);
+  EXPECT_EQ(cluster.state().find_seat(cluster.seat(poor))->worker, cheap);
+  EXPECT_FALSE(cluster.soft().jobs.at(poor).unfunded);
 }
 
 TEST(MoneyFunding, ACapThatIsJustEnoughStartsTheJobAndIsAllReserved) {

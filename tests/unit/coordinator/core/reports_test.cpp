@@ -96,6 +96,19 @@ TEST(Reports, TheLargestPeakOfMemoryIsKept) {
   EXPECT_EQ(cluster.job(id).memory_peak_bytes, 12U);
 }
 
+TEST(Reports, WhatASeatHoldsIsWhatItsWorkerLastSaid) {
+  TestCluster cluster;
+  const WorkerId worker = cluster.joined(a_worker());
+  const JobId id = cluster.submit(a_job().with_units(5));
+  SeatStatus status;
+  status.seat = cluster.seat(id);
+  for (const std::uint64_t used : {12U, 40U, 0U, 7U}) {
+    status.memory_used_bytes = used;
+    cluster.beat(worker, {status});
+    EXPECT_EQ(cluster.soft().jobs.at(id).seats.at(status.seat.number).memory_used_bytes, used);
+  }
+}
+
 TEST(Reports, AWordBeyondTheFundingOrTheClockIsNotBelieved) {
   TestCluster cluster;
   cluster.set_prices(a_book(kHour));

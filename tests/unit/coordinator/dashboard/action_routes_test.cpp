@@ -2,7 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "overwinter/v1/checkpoint.pb.h"
 #include "overwinter/v1/job.pb.h"
+#include "tests/support/stored_checkpoint.h"
 #include "tests/unit/coordinator/dashboard/router_fixture.h"
 
 namespace overwinter::dashboard {
@@ -15,7 +20,9 @@ using testing::HasSubstr;
 struct Actors {
   std::string operator_;
   std::string submitter_;
+  std::string other_;  // a viewer of the project `other`
   std::string live_;
+  JobId live_id_;
 };
 
 class ActionRoutesTest : protected Actors, public RouterFixture {
@@ -24,9 +31,11 @@ class ActionRoutesTest : protected Actors, public RouterFixture {
       : RouterFixture([this](TestCluster& cluster) {
           operator_ = add_token(Role::kOperator, "default");
           submitter_ = add_token(Role::kSubmitter, "default");
+          other_ = add_token(Role::kViewer, "other");
           const JobId job = cluster.submit(
               a_job().in("default").with_units(40).with_memory(8 * kGiB).with_cap(900'000));
           live_ = "projects/default/jobs/" + cluster.job(job).name;
+          live_id_ = job;
         }) {
     start();
   }
@@ -61,6 +70,34 @@ TEST_F(ActionRoutesTest, WhatWouldComeOfItIsSaidAndNothingIsDone) {
   EXPECT_THAT(cap.body, HasSubstr("Its cap becomes 2.00 USD; it is 0.90 USD now."));
   EXPECT_EQ(read<v1::Job>(ask("/api/v1/" + live_, operator_)).cost().cap().amount_micros(),
             900'000);
+}
+
+TEST_F(ActionRoutesTest, ACheckpointIsReadAgain) {
+  const std::string content(3000, 'w');
+  test::put_checkpoint(*page_.checkpoints, live_id_, {1, 30}, content);
+  const auto verify = [&](const std::string& step, const std::string& token) {
+    return act("verify", {}, token, live_ + "/checkpoints/" + step);
+  };
+  const auto good = read<v1::VerifyCheckpointResponse>(verify("30", viewer_));
+  EXPECT_TRUE(good.good()) << good.damage();
+  EXPECT_EQ(good.size_bytes(), content.size());
+  EXPECT_EQ(verify("31", viewer_).status, 404U);
+  EXPECT_EQ(verify("last", viewer_).status, 404U);
+  EXPECT_EQ(verify("30", other_).status, 404U);
+
+  // A bit of the file turns.
+  for (const auto& one :
+       std::filesystem::recursive_directory_iterator(stored_.folder() / "artifacts")) {
+    if (!one.is_regular_file() || one.file_size() != content.size()) continue;
+    std::filesystem::permissions(one.path(), std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add);
+    std::fstream(one.path(), std::ios::in | std::ios::out | std::ios::binary).put('x');
+  }
+  const auto bad = read<v1::VerifyCheckpointResponse>(verify("30", viewer_));
+  EXPECT_FALSE(bad.good());
+  EXPECT_THAT(bad.damage(), HasSubstr("model.safetensors"));
+  EXPECT_THAT(ask("/api/v1/" + live_ + "/checkpoints", viewer_).body,
+              HasSubstr("model.safetensors"));
 }
 
 TEST_F(ActionRoutesTest, AJobIsPausedResumedGivenMoreAndCancelled) {

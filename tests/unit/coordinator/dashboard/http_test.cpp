@@ -1,5 +1,7 @@
 #include "coordinator/dashboard/http.h"
 
+#include <google/protobuf/io/gzip_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -43,6 +45,42 @@ TEST(HttpTest, ARefusalIsJsonWhateverItsWordsHold) {
   EXPECT_EQ(json.at("code"), "NOT_FOUND");
   EXPECT_EQ(json.at("message"), "no \"job\"\n\x01 \xEF\xBF\xBD");
   EXPECT_EQ(json.at("hint"), "look again");
+}
+
+std::string unpacked(const std::string& body) {
+  google::protobuf::io::ArrayInputStream from(body.data(), static_cast<int>(body.size()));
+  google::protobuf::io::GzipInputStream gzip(&from, google::protobuf::io::GzipInputStream::GZIP);
+  std::string out;
+  const void* piece = nullptr;
+  int size = 0;
+  while (gzip.Next(&piece, &size))
+    out.append(static_cast<const char*>(piece), static_cast<std::size_t>(size));
+  return out;
+}
+
+TEST(HttpTest, ALongAnswerIsPackedAndAShortOneIsNot) {
+  nlohmann::json list = nlohmann::json::array();
+  for (int i = 0; i < 200; ++i)
+    list.push_back({{"name", "job-" + std::to_string(i)}, {"state", "RUNNING"}});
+  const Response plain = as_json(list);
+  Response packed = plain;
+  pack(packed);
+  EXPECT_EQ(packed.content_encoding, "gzip");
+  EXPECT_LT(packed.body.size() * 4, plain.body.size());
+  EXPECT_EQ(unpacked(packed.body), plain.body);
+  const std::string once = packed.body;
+  pack(packed);
+  EXPECT_EQ(packed.body, once);
+  Response small = as_json(nlohmann::json{{"a", 1}});
+  pack(small);
+  EXPECT_EQ(small.content_encoding, "");
+}
+
+TEST(HttpTest, WhoTakesGzip) {
+  EXPECT_TRUE(takes_gzip("gzip, deflate;q=0.5"));
+  EXPECT_TRUE(takes_gzip("br, gzip;q=0.8"));
+  EXPECT_FALSE(takes_gzip("gzip;q=0, br"));
+  EXPECT_FALSE(takes_gzip(""));
 }
 
 }  // namespace

@@ -104,6 +104,15 @@ TEST_F(RouterTest, JobsOfThePastAreListedAndReadAndOthersAreNotThere) {
   EXPECT_EQ(ask("/api/v1/projects/default/jobs?colour=red", viewer_).status, 400U);
   EXPECT_EQ(ask("/api/v1/projects/default/jobs?pageSize=x", viewer_).status, 400U);
   EXPECT_EQ(ask("/api/v1/projects/default/jobs?filter=state%3D", viewer_).status, 400U);
+  // What a filter leaves in is counted, of the time since which jobs were made too.
+  const auto since = [&](const std::string& time) {
+    return read<v1::ListJobsResponse>(
+        ask("/api/v1/projects/-/jobs?pageSize=1&filter=create_time%3E%3D" + time, admin_));
+  };
+  EXPECT_EQ(since("2026-01-01T00:00:00Z").total_size(), 3);
+  EXPECT_EQ(since("2026-01-01T00:00:00Z").jobs_size(), 1);
+  EXPECT_EQ(since("2027-01-01T00:00:00Z").total_size(), 0);
+  EXPECT_EQ(ask("/api/v1/projects/-/jobs?filter=create_time%3E%3Dsoon", admin_).status, 400U);
 }
 
 TEST_F(RouterTest, ASessionIsItsTokenAndNeedsItsSecretToo) {

@@ -56,6 +56,22 @@ TEST(WorkerMessagesTest, NonsenseIsRefused) {
   EXPECT_FALSE(event_of(speaker, message).has_value()) << "half a seat";
 }
 
+TEST(WorkerMessagesTest, AHeartbeatSaysWhatASeatHolds) {
+  v1::WorkerMessage message;
+  v1::SeatStatus& seat = *message.mutable_heartbeat()->add_seats();
+  seat.mutable_seat()->set_job(4);
+  seat.mutable_seat()->set_attempt(1);
+  seat.mutable_seat()->set_number(2);
+  seat.set_memory_peak_bytes(9);
+  seat.set_memory_used_bytes(7);
+  const auto event = event_of({WorkerId(1), Incarnation(3)}, message);
+  ASSERT_TRUE(event.has_value());
+  const auto& beat = std::get<core::WorkerHeartbeat>(*event);
+  ASSERT_EQ(beat.seats.size(), 1U);
+  EXPECT_EQ(beat.seats[0].memory_peak_bytes, 9U);
+  EXPECT_EQ(beat.seats[0].memory_used_bytes, 7U);
+}
+
 TEST(WorkerMessagesTest, AReportComesThroughWithWhoSaidIt) {
   v1::WorkerMessage message;
   message.mutable_report()->set_number(9);

@@ -32,6 +32,41 @@ class CostsTest : public testing::Test {
     return out;
   }
 
+  // A gang of two whole machines that are there already: `waits` until it is up, then `works`.
+  JobId run_gang(Duration waits, Duration works, core::SeatEnd end) {
+    const JobId id = cluster_.submit(a_job().as_gang(2, 2).with_memory(4 * kGiB));
+    const Time began = cluster_.now;
+    const auto live_for = [&](Duration time, GangPhase phase) {
+      for (Duration t{0}; t < time; t += Duration(1000)) {
+        cluster_.run_for(Duration(1000));
+        for (const SeatKey key : {cluster_.seat(id, 0), cluster_.seat(id, 1)}) {
+          core::SeatStatus status;
+          status.seat = key;
+          status.used = cluster_.now - began;
+          status.phase = phase;
+          cluster_.beat(cluster_.state().find_seat(key)->worker, {status});
+        }
+      }
+    };
+    live_for(waits, GangPhase::kPreparing);
+    for (const std::size_t rank : {0U, 1U}) {
+      const SeatKey key = cluster_.seat(id, rank);
+      cluster_.report(cluster_.state().find_seat(key)->worker, core::SeatPrepared{key});
+    }
+    for (const std::size_t rank : {0U, 1U}) cluster_.began(cluster_.seat(id, rank));
+    live_for(works, GangPhase::kUp);
+    for (int i = 0; i < 2; ++i) {
+      cluster_.end(cluster_.seat(id), cluster_.now - began, end);
+    }
+    EXPECT_TRUE(cluster_.job(id).terminal());
+    return id;
+  }
+  void join_two() {
+    for (const char* name : {"a", "b"}) {
+      cluster_.joined(a_worker().named(name).on_network("10.0.0.0/24"));
+    }
+  }
+
   test::StoredCluster stored_;
   TestCluster& cluster_ = stored_.cluster;
   std::optional<Views> views_;
@@ -76,6 +111,40 @@ TEST_F(CostsTest, TodaysJobsAreTheProjects) {
   EXPECT_EQ(status(false, cluster_.now, "other").cost_today().amount_micros(), 7'000);
   EXPECT_EQ(status(false, cluster_.now).cost_today().amount_micros(), 11'000);
   EXPECT_EQ(status(false, cluster_.now + std::chrono::days(1)).cost_today().amount_micros(), 0);
+}
+
+TEST_F(CostsTest, WasteIsThePartOfTheMonthThatWasDoneAgainOrWaited) {
+  cluster_.set_prices(a_book(kPrice));
+  cluster_.step(core::ProjectCreateRequested{admin(), core::ReplyId(4), "other"});
+  join_two();
+  restart();
+  EXPECT_FALSE(status(false, cluster_.now).has_waste_fraction_month()) << "nothing was charged";
+  run_gang(Duration(3000), Duration(4000), core::SeatEnd::kFailed);
+  run_gang(Duration(2000), Duration(11'000), core::SeatEnd::kCompleted);
+  restart();
+  // 2 x 7 s all in vain, and 2 x 2 s of 2 x 13 s that waited.
+  for (const bool machines : {true, false}) {
+    EXPECT_NEAR(status(machines, cluster_.now).waste_fraction_month(), 18.0 / 40, 1e-9);
+  }
+  EXPECT_NEAR(status(false, cluster_.now, "default").waste_fraction_month(), 18.0 / 40, 1e-9);
+  EXPECT_FALSE(status(false, cluster_.now, "other").has_waste_fraction_month());
+  EXPECT_FALSE(status(false, cluster_.now + std::chrono::days(30)).has_waste_fraction_month());
+}
+
+TEST_F(CostsTest, WhatWaitedOverTheEndOfAMonthIsOfBoth) {
+  cluster_.set_prices(a_book(kPrice));
+  join_two();
+  cluster_.run_until(parse_time("2026-11-30T23:59:58Z").value());
+  cluster_.step(core::TimerFired{});
+  std::uint64_t incarnation = 1;
+  for (const auto& [id, worker] : std::map(cluster_.state().workers)) {
+    cluster_.hello(id, a_worker().named(worker.name).on_network("10.0.0.0/24"), ++incarnation);
+  }
+  const Time november = cluster_.now;
+  run_gang(Duration(4000), Duration(4000), core::SeatEnd::kCompleted);
+  restart();
+  EXPECT_NEAR(status(false, november).waste_fraction_month(), 1.0, 1e-9);
+  EXPECT_NEAR(status(false, cluster_.now).waste_fraction_month(), 4000.0 / 12'000, 1e-9);
 }
 
 TEST_F(CostsTest, ALongListComesInPagesThatSumToItsTotal) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "coordinator/runtime/job_queries.h"
 #include "coordinator/runtime/snapshot.h"
@@ -217,9 +218,74 @@ TEST_F(JobListTest, AFilterReachesIntoThePastWithABoundOnAPage) {
   const auto first = page(admin_, failed);
   EXPECT_EQ(first.jobs_size(), 0);
   ASSERT_FALSE(first.next_page_token().empty()) << "the list is not at its end";
-  EXPECT_EQ(first.total_size(), 0);
+  EXPECT_EQ(first.total_size(), 1);
+  EXPECT_FALSE(first.total_size_capped());
   failed.set_page_token(first.next_page_token());
   EXPECT_EQ(pages(admin_, failed), "3 ");
+}
+
+TEST_F(JobListTest, MatchesAreCountedHereAndInThePast) {
+  std::vector<Time> created{now_};
+  for (std::uint64_t id = 1; id <= 8; ++id) {
+    add(id, id == 8 ? "b" : "a");
+    created.push_back(now_);
+  }
+  for (const std::uint64_t id : {1, 2, 4, 5}) {
+    leave(id, id == 4 ? core::JobState::kSucceeded : core::JobState::kFailed);
+  }
+  const auto count = [&](const std::string& filter, const char* parent = "projects/a") {
+    auto asked = request(parent, 1);
+    asked.set_filter(filter);
+    const auto response = page(admin_, asked);
+    EXPECT_FALSE(response.total_size_capped()) << filter;
+    return response.total_size();
+  };
+  EXPECT_EQ(count("state=FAILED"), 3);
+  EXPECT_EQ(count("state=QUEUED"), 3);
+  EXPECT_EQ(count("state=QUEUED", "projects/-"), 4);
+  EXPECT_EQ(count("NOT state=FAILED"), 4);
+  EXPECT_EQ(count("name=job-2 AND state=FAILED"), 1);
+  const std::string since = "create_time>=" + format_time(created[4]);
+  EXPECT_EQ(count(since), 4);
+  EXPECT_EQ(count(since + " AND state=FAILED"), 1);
+  EXPECT_EQ(count(since + " AND NOT state=FAILED"), 3);
+  EXPECT_EQ(count("create_time<" + format_time(created[4])), 3);
+  auto asked = request("projects/a", 2);
+  asked.set_filter(since);
+  EXPECT_EQ(pages(admin_, asked), "7 6 | 5 4 ");
+  asked.set_order_by("state");
+  EXPECT_EQ(pages(admin_, asked), "6 7 | 4 5 ");
+}
+
+TEST_F(JobListTest, ACountEndsAtItsBoundAndSaysSo) {
+  std::vector<core::Fact> facts;
+  constexpr std::int64_t kCounted = kCountedMax;
+  constexpr std::int64_t kJobs = kCounted + 2;
+  for (std::uint64_t id = 1; std::cmp_less_equal(id, kJobs); ++id) {
+    core::JobAccepted fact = accepted(id, "a");
+    if (id % 2 == 0) fact.labels["team"] = "nlp";
+    facts.push_back(std::move(fact));
+    facts.push_back(
+        core::JobStateChanged{JobId(id), core::JobState::kFailed, core::Cause::kNone, 1, "", 0});
+    facts.push_back(core::JobForgotten{JobId(id)});
+  }
+  commit(std::move(facts));
+  const auto of = [&](const std::string& filter) {
+    auto asked = request("projects/a", 1);
+    asked.set_filter(filter);
+    return page(admin_, asked);
+  };
+  EXPECT_EQ(page(admin_, request("projects/a", 1)).total_size(), kJobs) << "exact without a filter";
+  EXPECT_EQ(of("state=FAILED").total_size(), kCounted);
+  EXPECT_TRUE(of("state=FAILED").total_size_capped());
+  EXPECT_EQ(of("state=PAUSED").total_size(), 0);
+  EXPECT_FALSE(of("state=PAUSED").total_size_capped());
+  EXPECT_TRUE(of("create_time>2020-01-01").total_size_capped());
+  EXPECT_TRUE(of("create_time>2020-01-01 AND state=FAILED").total_size_capped());
+  // Records are read one by one, and not all of them.
+  const auto labelled = of("labels.team=nlp");
+  EXPECT_EQ(labelled.total_size(), std::int64_t{store::kCountReadMax} / 2);
+  EXPECT_TRUE(labelled.total_size_capped());
 }
 
 TEST_F(JobListTest, ATokenOfAnotherListOrOfNoneIsRefused) {

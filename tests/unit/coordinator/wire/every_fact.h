@@ -142,7 +142,7 @@ inline SeatStopping full(Tag<SeatStopping>) {
 }
 inline SeatReleased full(Tag<SeatReleased>) {
   return {some_seat(),          SeatEnd::kLost,       Duration(60'500), 1ULL << 32,
-          "the worker is gone", {3, 9, 1, 120, true}, big_charge(7)};
+          "the worker is gone", {3, 9, 1, 120, true}, big_charge(7),    big_charge(8)};
 }
 inline UsageCharged full(Tag<UsageCharged>) {
   return {some_seat(), at(4), at(5), Duration(1001), Money{1890}, {-big_charge(3).units}};

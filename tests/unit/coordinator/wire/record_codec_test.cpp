@@ -97,6 +97,14 @@ TEST(RecordCodec, AllFieldsThatACoreMaySet) {
   job.seats.emplace(8, seat);
   const core::Job back = decode_job(encode_job(job)).value();
   EXPECT_TRUE(static_cast<const core::JobRecord&>(back) == job);
+  core::Job gang;
+  gang.id = JobId(4);
+  gang.demand.transport = Transport::kGang;
+  gang.wasted.units = 14;
+  gang.gang_wait.units = 15;
+  gang.up_at = time_from_unix_ms(16);
+  const core::Job gang_back = decode_job(encode_job(gang)).value();
+  EXPECT_TRUE(static_cast<const core::JobRecord&>(gang_back) == gang);
   core::Token token;
   token.id = TokenId(1);
   token.revoked_at = time_from_unix_ms(5);
@@ -113,6 +121,9 @@ TEST(RecordCodec, AllFieldsThatACoreMaySet) {
   worker.lost.units = 4;
   worker.jobs_in_slice.units = 5;
   worker.jobs_later[time_from_unix_ms(77)].units = 9;
+  worker.lost_at = {time_from_unix_ms(5), time_from_unix_ms(6)};
+  worker.busy = {{time_from_unix_ms(7), time_from_unix_ms(8)}};
+  worker.busy_since = time_from_unix_ms(9);
   EXPECT_TRUE(decode_worker(encode_worker(worker)).value() == worker);
 }
 

@@ -83,6 +83,17 @@ TEST_F(GangSeat, SaysHowItEnded) {
   }
 }
 
+TEST_F(GangSeat, HoldsNothingOnceItsRankIsOver) {
+  launched();
+  at(4s, SeatMeasured{kSeat, 9, 7});
+  EXPECT_EQ(core_.status(kSeat, Moment(4s))->memory_used_bytes, 7U);
+  at(5s, exited(GangOutcome::kCompleted));
+  EXPECT_EQ(core_.status(kSeat, Moment(5s))->memory_used_bytes, 0U);
+  at(5s, SeatMeasured{kSeat, 9, 7});  // measured before it ended, said after
+  EXPECT_EQ(core_.status(kSeat, Moment(5s))->memory_used_bytes, 0U);
+  EXPECT_EQ(core_.status(kSeat, Moment(5s))->memory_peak_bytes, 9U);
+}
+
 TEST_F(GangSeat, AStopAsksForAGoodPlaceAndKillsOnlyWhenTimeIsUp) {
   launched();
   StopSeat stop;

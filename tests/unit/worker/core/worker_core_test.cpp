@@ -135,6 +135,21 @@ TEST_F(WorkerCoreTest, FundsThatEndWindTheSeatDownInTimeAndReportExactUse) {
   EXPECT_EQ(ended[0].memory_peak_bytes, 77U);
 }
 
+TEST_F(WorkerCoreTest, AHeartbeatSaysWhatASeatHoldsNowAndHeldAtMost) {
+  Welcome welcome;
+  welcome.heartbeat_every = 1s;
+  connect(0s, welcome);
+  run(0s, {0, 1});
+  EXPECT_EQ(core_.status(kSeat, now_)->memory_used_bytes, 0U);
+  at(0s, SeatMeasured{kSeat, 9, 9});
+  at(0s, SeatMeasured{kSeat, 9, 4});
+  const auto beats = all<SendHeartbeat>(at(1s, TimerFired{}));
+  ASSERT_EQ(beats.size(), 1U);
+  ASSERT_EQ(beats[0].seats.size(), 1U);
+  EXPECT_EQ(beats[0].seats[0].memory_used_bytes, 4U);
+  EXPECT_EQ(beats[0].seats[0].memory_peak_bytes, 9U);
+}
+
 TEST_F(WorkerCoreTest, UseNeverPassesTheFunding) {
   connect(0s);
   run(0s, {0, 1}, 1, 2s);

@@ -184,6 +184,31 @@ print("shared")
   EXPECT_LE(end.peak_bytes, 180 * kMiB);
 }
 
+TEST_F(MemoryLimitTest, WhatATreeHoldsNowIsToldWhileItRuns) {
+  for (const MemorySupport& support : {detect_memory_support(), MemorySupport{}}) {
+    SCOPED_TRACE(support.describe());
+    Recorder recorder;
+    const auto tree = ProcessTree::start(filling(support, kGiB, R"(
+import os, time
+data = b"x" * (200 << 20)
+while not os.path.exists("free"): time.sleep(0.02)
+del data
+while not os.path.exists("end"): time.sleep(0.02)
+)"),
+                                         recorder);
+    ASSERT_TRUE(tree) << tree.error().message;
+    recorder.wait_memory(200 * kMiB, 260 * kMiB);
+    std::ofstream(job_ / "free") << "now";
+    recorder.wait_memory(1, 100 * kMiB);
+    std::ofstream(job_ / "end") << "now";
+    const TreeEnd end = recorder.wait_finished();
+    EXPECT_TRUE(end.processes[0].succeeded()) << recorder.text();
+    EXPECT_GE(end.peak_bytes, 200 * kMiB);
+    std::filesystem::remove(job_ / "free");
+    std::filesystem::remove(job_ / "end");
+  }
+}
+
 TEST_F(MemoryLimitTest, ATreeWithinItsLimitEndsByItselfAndItsPeakIsKnown) {
   const TreeEnd end =
       run(filling(detect_memory_support(), kGiB, "x = b'x' * (100 << 20); print('done')"));

@@ -19,6 +19,21 @@ TEST(MemoryWatchTest, ComesBackSoonerTheNearerTheLimitIs) {
   EXPECT_EQ(watch.peak_bytes(), kGiB - 1);
 }
 
+TEST(MemoryWatchTest, WhatIsUsedNowFollowsEachLook) {
+  MemoryWatch watch(kGiB);
+  EXPECT_EQ(watch.used_bytes(), 0U);
+  (void)watch.resident(kGiB / 2);
+  (void)watch.resident(kMiB);
+  EXPECT_EQ(watch.used_bytes(), kMiB);
+  (void)watch.resident(2 * kGiB);  // file pages may be in it: a truer size comes
+  EXPECT_EQ(watch.used_bytes(), kMiB);
+  (void)watch.unshared(milliseconds(1), 3 * kMiB);
+  EXPECT_EQ(watch.used_bytes(), 3 * kMiB);
+  EXPECT_EQ(watch.exact(milliseconds(2), 2 * kGiB, milliseconds(1)).look, Look::kKill);
+  EXPECT_EQ(watch.used_bytes(), 2 * kGiB);
+  EXPECT_EQ(watch.peak_bytes(), 2 * kGiB);
+}
+
 TEST(MemoryWatchTest, FilePagesAreNobodysMemory) {
   MemoryWatch watch(kGiB);
   ASSERT_EQ(watch.resident(5 * kGiB).look, Look::kUnshared);

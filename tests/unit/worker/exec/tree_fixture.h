@@ -47,6 +47,11 @@ class Recorder final : public TreeObserver {
     const MutexLock lock(mutex_);
     dropped_ += bytes;
   }
+  void memory(std::uint64_t used_bytes, std::uint64_t) override {
+    const MutexLock lock(mutex_);
+    used_ = used_bytes;
+    changed_.notify_all();
+  }
   void finished(const TreeEnd& end) override {
     const MutexLock lock(mutex_);
     end_ = end;
@@ -67,6 +72,12 @@ class Recorder final : public TreeObserver {
           return found >= count || end_.has_value();
         },
         "the line " + text);
+  }
+  // Until that much, at least or at most, is held.
+  void wait_memory(std::uint64_t least, std::uint64_t most) {
+    wait([&]()
+             OW_REQUIRES(mutex_) { return (used_ >= least && used_ <= most) || end_.has_value(); },
+         "its memory");
   }
   std::vector<std::string> lines(std::size_t process = 0) {
     const MutexLock lock(mutex_);
@@ -99,6 +110,7 @@ class Recorder final : public TreeObserver {
   std::vector<pid_t> pids_ OW_GUARDED_BY(mutex_);
   std::map<std::size_t, std::vector<std::string>> lines_ OW_GUARDED_BY(mutex_);
   std::uint64_t dropped_ OW_GUARDED_BY(mutex_) = 0;
+  std::uint64_t used_ OW_GUARDED_BY(mutex_) = 0;
   std::size_t ended_ OW_GUARDED_BY(mutex_) = 0;
   std::optional<TreeEnd> end_ OW_GUARDED_BY(mutex_);
 };

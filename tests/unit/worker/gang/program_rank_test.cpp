@@ -8,6 +8,7 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 
 #include "worker/exec/keeper_protocol.h"
@@ -28,7 +29,10 @@ class RankDaemon final : public LocalServer::Handler {
       *answer.mutable_task() = task;
       server->send(from, answer);
     }
-    if (message.has_progress()) peak = std::max(peak, message.progress().memory_peak_bytes());
+    if (message.has_progress()) {
+      peak = std::max(peak, message.progress().memory_peak_bytes());
+      used = message.progress().memory_used_bytes();
+    }
     if (message.has_ended()) ended = message.ended();
   }
   void closed(LocalServer::Connection) override {}
@@ -37,6 +41,7 @@ class RankDaemon final : public LocalServer::Handler {
   LocalServer::Connection connection = 0;
   v1::RankTask task;
   std::uint64_t peak = 0;
+  std::uint64_t used = 0;
   std::optional<v1::RankEnded> ended;
 };
 
@@ -145,6 +150,20 @@ TEST_F(ProgramRankTest, IsHeldToItsMemoryAndTellsItsPeak) {
   ASSERT_TRUE(daemon_.ended);
   EXPECT_THAT(daemon_.ended->message(), testing::HasSubstr("64.0 MiB"));
   EXPECT_GE(daemon_.peak, std::uint64_t{64} << 20);
+}
+
+TEST_F(ProgramRankTest, TellsWhatItHoldsWhileItRuns) {
+  bool filled = false;
+  const int code =
+      run("x=$(head -c 40000000 /dev/zero | tr '\\0' x); while [ ! -e end ]; do sleep 0.02; done",
+          std::uint64_t{256} << 20, [&] {
+            if (filled || daemon_.used < 40'000'000) return;
+            filled = true;
+            std::ofstream(folder_ / "end") << "now";
+          });
+  EXPECT_EQ(code, 0);
+  EXPECT_TRUE(filled);
+  EXPECT_EQ(daemon_.used, 0U) << "it has ended";
 }
 
 TEST_F(ProgramRankTest, ATaskThatIsNoProgramIsRefused) {

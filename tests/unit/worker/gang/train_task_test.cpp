@@ -20,6 +20,9 @@ TEST_F(TrainTaskTest, TrainsToTheEndAndSaysHowItGoes) {
   for (const std::size_t rank : {0U, 1U}) {
     EXPECT_EQ(port(rank).last_step(), 12U);
     EXPECT_GT(port(rank).told.back().memory_peak_bytes(), 100 * kKiB);
+    EXPECT_GT(port(rank).told.back().memory_used_bytes(), 100 * kKiB);
+    EXPECT_LE(port(rank).told.back().memory_used_bytes(),
+              port(rank).told.back().memory_peak_bytes());
     EXPECT_TRUE(port(rank).said("validate"));
   }
   // What is known of all ranks, one of them says.

@@ -138,19 +138,22 @@ TEST_F(GpuProgramTest, WhereTheDriverNamesNoProcessTheWholeGpuCounts) {
   EXPECT_THAT(how.message, HasSubstr("by what all of it uses more than before the program"));
 }
 
-TEST_F(GpuProgramTest, WhatItUsedAtMostIsItsPeak) {
+TEST_F(GpuProgramTest, WhatItUsesIsToldAndAtMostIsItsPeak) {
   bash("echo pid $$; while [ \"$(cat " + node("nvidia0") +
        ")\" != go ]; do echo at it; sleep 0.05; done");
   run_on({1});
   const pid_t pid = std::stoi(ports_.wait_word("pid"));
   fake_->processes = {{"GPU-a", pid, kSeatMemory}};
   fake_->save();
+  ports_.wait_used(kSeatMemory, kSeatMemory);
   ports_.wait_peak(kSeatMemory);
   fake_->processes[0].used = 1;
   fake_->save();
+  ports_.wait_used(1, 1);
   write_node("nvidia0", "go");
   EXPECT_EQ(ports_.wait_over().outcome, GangOutcome::kCompleted) << "all of its seat is its own";
   EXPECT_EQ(ports_.peak(), kSeatMemory);
+  EXPECT_EQ(ports_.used(), 0U);
 }
 
 TEST_F(GpuProgramTest, ADriverThatFailsMeanwhileEndsNothing) {

@@ -106,10 +106,15 @@ class Ports final : public JobFiles,
     up_.insert(rank);
     changed_.notify_all();
   }
-  void moved(std::uint32_t, std::uint64_t step, std::uint64_t memory_peak_bytes) override {
+  void moved(std::uint32_t, std::uint64_t step) override {
     const MutexLock lock(mutex_);
     step_ = std::max(step_, step);
-    peak_ = std::max(peak_, memory_peak_bytes);
+    changed_.notify_all();
+  }
+  void measured(std::uint32_t rank, const MemoryUse& use) override {
+    const MutexLock lock(mutex_);
+    peak_ = std::max(peak_, use.peak_bytes);
+    used_[rank] = use.used_bytes;
     changed_.notify_all();
   }
   void unreachable(WorkerId, const std::string&) override {}
@@ -147,6 +152,14 @@ class Ports final : public JobFiles,
   }
   void wait_peak(std::uint64_t bytes) {
     wait("a peak", [&] { return over_ || peak_ >= bytes; });
+  }
+  // Until a rank's seat holds so much, at least and at most.
+  void wait_used(std::uint64_t least, std::uint64_t most, std::uint32_t rank = 0) {
+    wait("a use of memory", [&] { return over_ || (used_[rank] >= least && used_[rank] <= most); });
+  }
+  std::uint64_t used(std::uint32_t rank = 0) {
+    const MutexLock lock(mutex_);
+    return used_[rank];
   }
   std::uint64_t peak() {
     const MutexLock lock(mutex_);
@@ -207,6 +220,7 @@ class Ports final : public JobFiles,
   std::set<std::uint32_t> up_;
   std::uint64_t step_ = 0;
   std::uint64_t peak_ = 0;
+  std::map<std::uint32_t, std::uint64_t> used_;
   std::string outputs_;
   std::string workdir_;
   std::optional<GangSeatExited> over_;

@@ -156,6 +156,24 @@ TEST_F(ExecWorkTest, WhatIgnoresItsSignalIsKilledAfterTheGrace) {
   EXPECT_EQ(ports_.wait_over().outcome, GangOutcome::kStopped);
 }
 
+TEST_F(ExecWorkTest, WhatItHoldsIsToldWhileItIsSilentAndIsNothingAtItsEnd) {
+  bash(R"(echo at $PWD
+python3 -c 'import time; x = b"x" * (200 << 20); time.sleep(1000)' & hog=$!
+while [ ! -e free ]; do sleep 0.05; done
+kill $hog
+while [ ! -e end ]; do sleep 0.05; done)");
+  run(2);
+  const fs::path folder = ports_.wait_word("at");
+  // Of a tree of twice 200 MiB each device is told half.
+  for (const std::uint32_t rank : {0U, 1U}) ports_.wait_used(200 * kMib, 250 * kMib, rank);
+  std::ofstream(folder / "free") << "now";
+  for (const std::uint32_t rank : {0U, 1U}) ports_.wait_used(1, 100 * kMib, rank);
+  std::ofstream(folder / "end") << "now";
+  EXPECT_EQ(ports_.wait_over().outcome, GangOutcome::kCompleted) << ports_.text();
+  for (const std::uint32_t rank : {0U, 1U}) EXPECT_EQ(ports_.used(rank), 0U);
+  EXPECT_GE(ports_.peak(), 200 * kMib);
+}
+
 TEST_F(ExecWorkTest, KilledItLeavesNothing) {
   bash("echo up; (setsid sleep 1000 &) ; sleep 1000");
   run();

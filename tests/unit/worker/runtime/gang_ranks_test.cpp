@@ -136,5 +136,20 @@ TEST_F(GangRanksTest, a_larger_peak_of_memory_is_news_without_a_step) {
   EXPECT_FALSE(GangRanks::note_progress(ranks_.all().at(1), used, now_));
 }
 
+TEST_F(GangRanksTest, another_use_of_memory_is_news_but_no_progress) {
+  both_ready();
+  GangRank& rank = ranks_.all().at(1);
+  const SteadyTime before = rank.moved;
+  v1::RankProgress used;
+  for (const std::uint64_t bytes : {7U, 3U}) {
+    pass(1);
+    used.set_memory_used_bytes(bytes);
+    EXPECT_TRUE(GangRanks::note_progress(rank, used, now_)) << bytes;
+    EXPECT_FALSE(GangRanks::note_progress(rank, used, now_)) << bytes;
+  }
+  EXPECT_EQ(rank.moved, before);
+  EXPECT_EQ(rank.life, now_);
+}
+
 }  // namespace
 }  // namespace overwinter::worker

@@ -178,8 +178,32 @@ TEST_F(WorkerLoopTest, ASeatBeginsWorksStopsAndGivesEverythingBack) {
   ASSERT_TRUE(turn_until([&] { return reported<SeatEnded>().has_value(); }));
   EXPECT_EQ(reported<SeatEnded>()->end, SeatEnd::kFinished);
   EXPECT_EQ(devices_[0]->memory().held_bytes(), 0U);
+  EXPECT_GT(reported<SeatEnded>()->memory_peak_bytes, 0U);
   EXPECT_LE(reported<SeatEnded>()->memory_peak_bytes,
             plan::matmul_memory(geometry_, 1).total_bytes());
+}
+
+TEST_F(WorkerLoopTest, AHeartbeatSaysWhatASeatHoldsWhileAUnitIsUnderWay) {
+  gate(false);
+  Welcome often;
+  often.heartbeat_every = 50ms;
+  loop_->post(often);
+  loop_->post(offer());
+  loop_->post(HandOutUnits{kSeat, UnitRanges({0, 10})});
+  ASSERT_TRUE(turn_until([&] { return sending(); }));
+  link_.sent.clear();
+  std::uint64_t used = 0;
+  ASSERT_TRUE(turn_until([&] {
+    for (const Output& o : link_.sent)
+      if (const auto* beat = std::get_if<SendHeartbeat>(&o); beat && !beat->seats.empty())
+        used = beat->seats[0].memory_used_bytes;
+    return used > 0;
+  }));
+  // Tiles and panels, and the workspace, which is held without allocating; no unit was answered.
+  EXPECT_GT(devices_[0]->memory().held_bytes(), 0U);
+  EXPECT_GE(used, devices_[0]->memory().held_bytes());
+  EXPECT_LE(used, plan::matmul_memory(geometry_, 1).total_bytes());
+  gate(true);
 }
 
 TEST_F(WorkerLoopTest, WhatCannotBeDeliveredIsAbandonedWhenTheFundingEnds) {

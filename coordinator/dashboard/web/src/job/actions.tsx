@@ -3,6 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, asApiError, post } from "../lib/api";
 import { contact } from "../lib/contact";
 import { amount, micros } from "../lib/format";
+import { narrow } from "../lib/narrow";
 import { lastPart, type Changed, type Job } from "../lib/resources";
 import { session } from "../lib/session";
 import { isTerminal } from "../lib/state";
@@ -106,14 +107,16 @@ export function Actions({ job }: { job: Job }) {
   const [asked, setAsked] = useState<{ verb: Verb; of: Job } | undefined>(undefined);
   const waits = asked && asked.of.state === job.state && asked.of.cost?.cap?.amountMicros === job.cost?.cap?.amountMicros ? asked.verb : undefined;
   if (verbs.length === 0) return null;
+  const button = (verb: Verb) => (
+    <button key={verb} type="button" class={verb} disabled={!may || contact.value.lost || waits !== undefined || job.state === "STOPPING"}
+      title={may ? undefined : "needs the role submitter, operator or admin"} onClick={() => setOpen(kChoices[verb])}>
+      {waits === verb ? kChoices[verb].busy : kChoices[verb].button}
+    </button>
+  );
   return (
     <div class="actions">
-      {verbs.map((verb) => (
-        <button key={verb} type="button" class={verb} disabled={!may || contact.value.lost || waits !== undefined || job.state === "STOPPING"}
-          title={may ? undefined : "needs the role submitter, operator or admin"} onClick={() => setOpen(kChoices[verb])}>
-          {waits === verb ? kChoices[verb].busy : kChoices[verb].button}
-        </button>
-      ))}
+      {verbs.filter((verb) => verb !== "cancel").map(button)}
+      {narrow.value ? <details class="menu"><summary aria-label="More">⋯</summary><div class="sheet">{button("cancel")}</div></details> : button("cancel")}
       {!may && <span class="muted">needs the role submitter, operator or admin</span>}
       {open && <Question key={open.verb} job={job} choice={open} close={() => setOpen(undefined)} done={() => setAsked({ verb: open.verb, of: job })} />}
     </div>

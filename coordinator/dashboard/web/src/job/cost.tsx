@@ -1,4 +1,4 @@
-// Cost against the cap: charged solid, of it what was lost or done again hatched, reserved dotted.
+// Cost against the cap: charged solid, of it what was computed again hatched and what waited dotted, reserved in dots.
 import { amount, percent } from "../lib/format";
 import type { Job } from "../lib/resources";
 import { serverNow } from "../lib/time";
@@ -7,26 +7,32 @@ import { billOf, forecast } from "./numbers";
 
 export function CostPanel({ job }: { job: Job }) {
   const bill = billOf(job);
+  const { cap } = bill;
   const currency = job.cost?.charged?.currencyCode ?? "";
-  const scale = [bill.cap ?? 0n, bill.charged + bill.reserved, 1n].reduce((a, b) => (a > b ? a : b));
+  const scale = [cap ?? 0n, bill.charged + bill.reserved, 1n].reduce((a, b) => (a > b ? a : b));
   const part = (value: bigint): string => `${(Number(value * 10000n / scale) / 100).toFixed(2)}%`;
   const says = forecast(job, serverNow.value);
+  const parts = ([["charged", "useful", bill.useful], ["wasted", "recomputed", bill.wasted], ["waiting", "waiting", bill.waiting]] as const)
+    .filter(([look, , value]) => look === "charged" || value > 0n);
+  const said = parts.map(([, word, value]) => `${word} ${amount(value, 4)}`).join(" + ");
+  let left = 0n;
   return (
-    <Panel id="cost" title={`Cost${bill.cap === undefined ? "" : " against cap"}, ${currency}`}
-      aside={<span class="sum number">useful {amount(bill.useful, 4)} + lost or redone {amount(bill.wasted, 4)} = {amount(bill.charged, 4)}</span>}>
+    <Panel id="cost" title={`Cost${cap === undefined ? "" : " against cap"}, ${currency}`}
+      aside={<span class="sum number">{parts.map(([look, word, value], i) => <span key={look}>{i > 0 && " + "}<i class={"key " + look} /> {word} {amount(value, 4)}</span>)} = {amount(bill.charged, 4)}</span>}>
       <div class="cost-bar" role="img"
-        aria-label={`charged ${amount(bill.charged, 4)} of which lost or redone ${amount(bill.wasted, 4)}, reserved ${amount(bill.reserved, 4)}${bill.cap === undefined ? ", no cap" : `, cap ${amount(bill.cap, 4)}`}`}>
-        <span class="charged" style={{ left: "0", width: part(bill.useful) }} />
-        <span class="wasted" style={{ left: part(bill.useful), width: part(bill.wasted) }} />
-        <span class="held" style={{ left: part(bill.charged), width: part(bill.reserved) }} />
-        {bill.cap !== undefined && [50n, 80n].map((tick) => <i key={String(tick)} class="tick" style={{ left: part((bill.cap ?? 0n) * tick / 100n) }} />)}
-        {bill.cap !== undefined && <i class="cap" style={{ left: part(bill.cap) }} />}
+        aria-label={`charged ${amount(bill.charged, 4)}: ${said}; reserved ${amount(bill.reserved, 4)}${cap === undefined ? ", no cap" : `, cap ${amount(cap, 4)}`}`}>
+        {[...parts, ["held", "", bill.reserved] as const].map(([look, , value]) => {
+          const from = left;
+          left += value;
+          return <span key={look} class={look} style={{ left: part(from), width: part(value) }} />;
+        })}
+        {cap !== undefined && [50n, 80n].map((tick) => <i key={String(tick)} class="tick" style={{ left: part(cap * tick / 100n) }} />)}
+        {cap !== undefined && <i class="cap" style={{ left: part(cap) }} />}
       </div>
       <p class="cost-words number">
-        <span><i class="key charged" /> charged {amount(bill.charged, 4)}</span>
-        {bill.wasted > 0n && <span><i class="key wasted" /> of it lost or redone {amount(bill.wasted, 4)}</span>}
+        <span>charged {amount(bill.charged, 4)}</span>
         <span><i class="key held" /> reserved {amount(bill.reserved, 4)}</span>
-        {bill.cap !== undefined && bill.cap > 0n && <span>cap {amount(bill.cap, 4)}, {percent(Number(bill.charged) / Number(bill.cap))} of it charged</span>}
+        {cap !== undefined && cap > 0n && <span>cap {amount(cap, 4)}, {percent(Number(bill.charged) / Number(cap))} of it charged</span>}
       </p>
       {says !== undefined && <p>{says}</p>}
     </Panel>

@@ -11,7 +11,7 @@ import { clock, utc, zoneName } from "../lib/time";
 import { painted } from "../ui/frame";
 import { Panel, When } from "../ui/bits";
 import { Empty, Shown } from "../ui/states";
-import { csvOf, grouped, placesOf, plotData, stepAt, type Axis, type PlotData } from "./plot_data";
+import { csvOf, grouped, pinched, placesOf, plotData, stepAt, type Axis, type PlotData } from "./plot_data";
 
 const kEveryMs = 10_000;
 const kHeight = 220;
@@ -88,6 +88,12 @@ function drawMarks(plot: uPlot, data: PlotData): void {
   ctx.restore();
 }
 
+// Finer data of a part of the axis, which stands in the address as steps.
+function zoom(group: Series[], axis: Axis, base: number, part: [number, number]): void {
+  const [from = 0, to = 0] = part.map((x) => Math.max(0, stepAt(group, axis, x, base)));
+  if (to > from) setQuery({ from: String(from), to: String(to) }, "push");
+}
+
 interface PlotProps { group: Series[]; axis: Axis; isLog: boolean; sync: string; data: PlotData; said: Signal<string> }
 
 function options({ group, axis, isLog, sync }: PlotProps, width: number, now: { current: PlotData }, said: Signal<string>): uPlot.Options {
@@ -115,10 +121,9 @@ function options({ group, axis, isLog, sync }: PlotProps, width: number, now: { 
       setCursor: [(plot) => { said.value = readout(group, now.current, axis, plot.cursor.idx); }],
       setSelect: [(plot) => {
         if (plot.select.width < 4) return;
-        const from = stepAt(group, axis, plot.posToVal(plot.select.left, "x"), now.current.base);
-        const to = stepAt(group, axis, plot.posToVal(plot.select.left + plot.select.width, "x"), now.current.base);
+        const { left, width: size } = plot.select;
         plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-        if (to > from) setQuery({ from: String(Math.max(0, from)), to: String(to) }, "push");
+        zoom(group, axis, now.current.base, [plot.posToVal(left, "x"), plot.posToVal(left + size, "x")]);
       }],
     },
   };
@@ -128,6 +133,7 @@ function Plot(props: PlotProps) {
   const { group, axis, isLog, data, said } = props;
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | undefined>(undefined);
+  const fingers = useRef<{ held: [number, number]; at: [number, number] } | undefined>(undefined); // two of them
   const now = useRef(data);
   now.current = data;
   const metrics = data.lines.map((line) => (group[line.series]?.metric ?? "") + line.kind).join(",");
@@ -160,13 +166,20 @@ function Plot(props: PlotProps) {
   const touch = (event: TouchEvent): void => {
     const made = plot.current;
     const first = event.touches[0];
-    if (!made || !first || event.touches.length > 1) return;
+    if (!made || !first) return;
     const over = made.over.getBoundingClientRect();
-    made.setCursor({ left: first.clientX - over.left, top: first.clientY - over.top });
+    const [left = 0, right] = [...event.touches].map((one) => one.clientX - over.left).sort((a, b) => a - b);
+    if (right === undefined) made.setCursor({ left, top: first.clientY - over.top });
+    else fingers.current = { held: fingers.current?.held ?? [made.posToVal(left, "x"), made.posToVal(right, "x")], at: [left, right] };
+  };
+  const lift = (): void => {
+    const pinch = fingers.current;
+    fingers.current = undefined;
+    if (pinch && plot.current) zoom(group, axis, data.base, pinched(pinch.held, pinch.at, plot.current.over.clientWidth));
   };
   return (
     <div ref={box} class="plot" tabIndex={0} role="group" aria-label={`${group.map((one) => title(one.metric)).join(" and ")}; arrow keys read it out`}
-      onTouchStart={touch} onTouchMove={touch}
+      onTouchStart={touch} onTouchMove={touch} onTouchEnd={lift}
       onKeyDown={(event) => {
         const at = plot.current?.cursor.idx ?? data.xs.length - 1;
         if (event.key === "ArrowLeft") move(at - 1);

@@ -10,15 +10,17 @@ import { instant, serverNow } from "../lib/time";
 import { Labels, MemoryBar, Name, Panel, Progress, took, When, Zone } from "../ui/bits";
 import { Title, say } from "../ui/frame";
 import { State } from "../ui/glyph";
-import { Empty, Shown } from "../ui/states";
+import { Shown } from "../ui/states";
 import { useEffect, useRef } from "preact/hooks";
 import { Actions } from "./actions";
+import { CheckpointsPanel } from "./checkpoints";
 import { CostPanel } from "./cost";
 import { LogTail } from "./log_tail";
-import { endText, lossText, progressText, speedText } from "./numbers";
+import { endText, lossText, progressText, silenceText, speedText } from "./numbers";
 import { TimelinePanel } from "./timeline";
 
-const Curves = lazy(() => import("./curves").then((module) => module.Curves));
+const curves = () => import("./curves").then((module) => module.Curves);
+const Curves = lazy(curves);
 
 const kEveryMs = 2000;
 const kSlowMs = 5000;
@@ -29,6 +31,7 @@ function Header({ job }: { job: Job }) {
   const fraction = job.progress?.fraction ?? 0;
   const retries = typeof job.spec?.["retries"] === "number" ? job.spec["retries"] + 1 : undefined;
   const ends = endText(job, now);
+  const silent = silenceText(job, now);
   const loss = lossText(job.progress?.loss);
   const validation = lossText(job.progress?.validationLoss);
   const speed = speedText(job);
@@ -38,6 +41,7 @@ function Header({ job }: { job: Job }) {
         <State look={jobLook(job.state)} /> <span class="number">{took(job, now)}</span>
         {job.attempt > 1 && <> · attempt {count(job.attempt)}{retries ? ` of ${count(retries)}` : ""}</>}
         {job.workerCount > 0 && <> · on {count(job.workerCount)} {job.workerCount === 1 ? "worker" : "workers"}</>}
+        {silent !== undefined && <> · <strong class="tone-paused">{silent}</strong></>}
         {job.stateReason !== "" && <> · <bdi>{job.stateReason}</bdi></>}
       </p>
       <div class="job-progress">
@@ -105,58 +109,33 @@ function ExplainPanel({ job }: { job: Job }) {
   );
 }
 
-function MemoryPanel({ job }: { job: Job }) {
-  const predicted = int(job.plan?.memoryBytes);
-  const peak = int(job.memoryPeakBytes);
-  const rows = job.seats;
-  const most = rows.reduce((max, seat) => (int(seat.memoryBytes) > max ? int(seat.memoryBytes) : max), predicted > peak ? predicted : peak);
-  return (
-    <Panel id="memory" title="Memory a device, GiB"
-      aside={<span class="legend"><i class="used" /> peak <i class="reserved" /> reserved <i class="predicted" /> predicted</span>}>
-      {rows.length === 0 && <p class="muted">No seat is held. Predicted {bytes(predicted)} a device{peak > 0n ? `; the most that a seat held was ${bytes(peak)}` : ""}.</p>}
-      {rows.length > 0 && (
-        <ul class="device-list">
-          {rows.map((seat) => {
-            const reserved = int(seat.memoryBytes);
-            const used = int(seat.memoryPeakBytes);
-            return (
-              <li key={seat.number}>
-                <a href={"/workers/" + seat.worker}><Name>{seat.worker}</Name></a> <span class="muted">device {seat.device}</span>
-                <MemoryBar budget={most} parts={[{ kind: "reserved", bytes: reserved }, { kind: "used", bytes: used }, { kind: "predicted", bytes: 0n, from: predicted }]}
-                  label={`peak ${bytes(used)}, reserved ${bytes(reserved)}, predicted ${bytes(predicted)}`} />
-                <span class="number">{gib(used)} / {gib(reserved)} / {gib(predicted)}</span>
-              </li>
-            );
-          })}
-        </ul>
-      )}
-    </Panel>
-  );
+// "worst 97 % of limit": of what leases have reserved.
+export function worstText(job: Job): string {
+  const worst = job.seats.reduce((most, seat) => Math.max(most, Number(seat.memoryUsedBytes) / Number(seat.memoryBytes)), 0);
+  return worst > 0 ? `worst ${percent(worst)} of limit` : "";
 }
 
-function CheckpointsPanel({ live, job }: { live: ReturnType<typeof useLive<CheckpointList>>; job: Job }) {
+const kMemoryParts = ["used", "reserved", "predicted", "peak"];
+export function MemoryPanel({ job }: { job: Job }) {
+  const predicted = int(job.plan?.memoryBytes);
+  const past = int(job.memoryPeakBytes);
+  const most = [past, predicted, ...job.seats.map((seat) => int(seat.memoryBytes))].reduce((a, b) => (a > b ? a : b));
   return (
-    <Panel id="checkpoints" title="Checkpoints, newest first">
-      <Shown live={live} lines={2}>{(list) => list.checkpoints.length === 0
-        ? <Empty>{job.plan?.transport === "elastic" ? "An elastic job keeps finished tiles, not checkpoints." : "None is stored yet."}</Empty>
-        : (
-          <table class="checkpoints">
-            <caption class="visually-hidden">Checkpoints</caption>
-            <thead><tr><th scope="col" class="number">Step</th><th scope="col">Stored</th><th scope="col" class="number">Size</th><th scope="col" class="number">Loss</th><th scope="col" class="number">Attempt</th><th scope="col">State</th></tr></thead>
-            <tbody>
-              {list.checkpoints.map((one) => (
-                <tr key={one.name + one.attempt}>
-                  <td class="number">{count(one.step)}</td>
-                  <td><When at={one.createTime} /></td>
-                  <td class="number">{bytes(one.sizeBytes)}</td>
-                  <td class="number">{lossText(one.loss) ?? kNone}</td>
-                  <td class="number">{count(one.attempt)}</td>
-                  <td>{one.damage === "" ? "whole" : <strong class="tone-failed">✕ <bdi>{one.damage}</bdi></strong>}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        )}</Shown>
+    <Panel id="memory" title="Memory a device, GiB" fold={worstText(job)} aside={<span class="legend">{kMemoryParts.map((kind) => [<i key={kind} class={kind} />, ` ${kind} `])}</span>}>
+      {job.seats.length === 0 && <p class="muted">No seat is held. Predicted {bytes(predicted)} a device{past > 0n ? `; the most that a seat held was ${bytes(past)}` : ""}.</p>}
+      <ul class="device-list">
+        {job.seats.map((seat) => {
+          const [used, reserved, peak] = [int(seat.memoryUsedBytes), int(seat.memoryBytes), int(seat.memoryPeakBytes)];
+          return (
+            <li key={seat.number}>
+              <a href={"/workers/" + seat.worker}><Name>{seat.worker}</Name></a> <span class="muted">device {seat.device}</span>
+              <MemoryBar budget={most} label={`${bytes(used)} used, ${bytes(reserved)} reserved, ${bytes(predicted)} predicted, peak ${bytes(peak)}`}
+                parts={[{ kind: "reserved", bytes: reserved }, { kind: "used", bytes: used }, { kind: "predicted", bytes: 0n, from: predicted }, { kind: "peak", bytes: 0n, from: peak }]} />
+              <span class="number">{[used, reserved, predicted].map(gib).join(" / ")} <span class="muted">peak {gib(peak)}</span></span>
+            </li>
+          );
+        })}
+      </ul>
     </Panel>
   );
 }
@@ -179,6 +158,7 @@ export function JobPage({ name }: { name: string }) {
   const checkpoints = useLive<CheckpointList>(name + "/checkpoints", every);
   const timeline = useLive<Timeline>(name + "/timeline", every);
   useSpokenState(job);
+  useEffect(() => void curves().catch(() => undefined), []); // fetched while the job is asked for
   const title = lastPart(name);
   // A section of the address comes with the first answer.
   const isThere = job !== undefined;
@@ -201,7 +181,9 @@ export function JobPage({ name }: { name: string }) {
           <Header job={data} />
           {["QUEUED", "PAUSED", "FAILED"].includes(data.state) && <ExplainPanel key={data.state} job={data} />}
           <CostPanel job={data} />
-          <Curves name={name} live={!over} began={instant(data.startTime) ?? 0} />
+          <div class={data.spec?.["train"] ? "curves-room" : ""}>
+            <Curves name={name} live={!over} began={instant(data.startTime) ?? 0} />
+          </div>
           <TimelinePanel job={data} live={timeline} checkpoints={checkpoints.data.value?.checkpoints ?? []} />
           <div class="pair">
             <MemoryPanel job={data} />

@@ -1,5 +1,5 @@
 // The last lines of a job, on its page; the log has its own.
-import { count } from "../lib/format";
+import { count, int, plural } from "../lib/format";
 import { useLive } from "../lib/live";
 import type { LogBlock } from "../lib/resources";
 import { Panel } from "../ui/bits";
@@ -13,7 +13,7 @@ const kLines = 12;
 export function LogTail({ name, live: isLive }: { name: string; live: boolean }) {
   const live = useLive<LogBlock>(name + "/logs", isLive ? kEveryMs : 0, { lines: kLines });
   return (
-    <Panel id="logs" title="Logs" aside={<a href={`/${name}/logs`}>all lines, search, links</a>}>
+    <Panel id="logs" title="Logs" fold={plural(int(live.data.value?.lines.at(-1)?.number), "line")} aside={<a href={`/${name}/logs`}>all lines, search, links</a>}>
       <Shown live={live} lines={4}>{(block) => block.lines.length === 0 ? <Empty>It has printed nothing yet.</Empty> : (
         <ol class="tail">
           {block.lines.map((line) => (

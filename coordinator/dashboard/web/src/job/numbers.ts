@@ -26,16 +26,28 @@ export function endText(job: Job, now: number): string | undefined {
   return `ends about ${moment(now + left, now)}`;
 }
 
-export interface Money3 { useful: bigint; wasted: bigint; charged: bigint; reserved: bigint; cap: bigint | undefined }
+// "no progress for 4 min": it is silent three times as long as usual, and a minute at least.
+const kSilentMs = 60_000;
+export function silenceText(job: Job, now: number): string | undefined {
+  const last = instant(job.progress?.updateTime);
+  const usual = durationMs(job.progress?.updateInterval);
+  if (job.state !== "RUNNING" || last === undefined || usual === undefined) return undefined;
+  const silent = now - last;
+  return silent > Math.max(3 * usual, kSilentMs) ? `no progress for ${duration(silent - silent % kSilentMs)}` : undefined;
+}
 
-// The parts of a bill: what was done again is part of what was charged, so the parts sum to it.
-export function billOf(job: Job): Money3 {
+export interface Bill { useful: bigint; wasted: bigint; waiting: bigint; charged: bigint; reserved: bigint; cap: bigint | undefined }
+
+// The parts of a bill: what was done again and what waited for a gang are parts of what was charged, so that all sum to it.
+export function billOf(job: Job): Bill {
   const charged = micros(job.cost?.charged);
-  const wasted = micros(job.cost?.wasted);
-  const inBill = wasted < charged ? wasted : charged;
+  const least = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+  const wasted = least(micros(job.cost?.wasted), charged);
+  const waiting = least(micros(job.cost?.gangWait), charged - wasted);
   return {
-    useful: charged - inBill,
-    wasted: inBill,
+    useful: charged - wasted - waiting,
+    wasted,
+    waiting,
     charged,
     reserved: micros(job.cost?.reserved),
     cap: job.cost?.cap ? micros(job.cost.cap) : undefined,

@@ -88,6 +88,13 @@ export function stepAt(series: Series[], axis: Axis, x: number, base = 0): numbe
   return best.step;
 }
 
+// The part of an axis that two fingers leave in sight: what they took hold of stays under them.
+export function pinched(held: [number, number], at: [number, number], width: number): [number, number] {
+  const scale = (held[1] - held[0]) / Math.max(1, at[1] - at[0]);
+  const from = held[0] - at[0] * scale;
+  return [from, from + width * scale];
+}
+
 // Comma-separated, a line a point; numbers as the coordinator gave them.
 export function csvOf(series: Series[]): string {
   const lines = ["metric,attempt,step,time,value"];

@@ -1,13 +1,14 @@
 // The timeline: one canvas, a row a worker; the events as a list below are its other form.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { amount, duration } from "../lib/format";
+import { amount, duration, plural } from "../lib/format";
 import type { Live } from "../lib/live";
 import type { Checkpoint, Job, Timeline } from "../lib/resources";
 import { clock, moment, serverNow, utc, whole } from "../lib/time";
+import { place, setQuery } from "../lib/router";
 import { Panel } from "../ui/bits";
 import { painted } from "../ui/frame";
 import { Empty, Shown } from "../ui/states";
-import { lifeOf, ticks, type Life, type MarkKind } from "./timeline_data";
+import { lifeOf, scaleOf, ticks, type Life, type MarkKind, type Scale } from "./timeline_data";
 
 const kRow = 28;
 const kBar = 16;
@@ -34,7 +35,7 @@ function hatch(ctx: CanvasRenderingContext2D, x: number, y: number, width: numbe
   ctx.restore();
 }
 
-function draw(canvas: HTMLCanvasElement, life: Life, width: number): void {
+function draw(canvas: HTMLCanvasElement, life: Life, scale: Scale, width: number): void {
   const ratio = devicePixelRatio;
   const height = kTop + life.rows.length * kRow + 4;
   canvas.width = Math.round(width * ratio);
@@ -44,19 +45,22 @@ function draw(canvas: HTMLCanvasElement, life: Life, width: number): void {
   const ctx = canvas.getContext("2d");
   if (!ctx) return;
   ctx.scale(ratio, ratio);
-  const x = (ms: number): number => kNames + (ms - life.from) / (life.to - life.from) * (width - kNames - 12);
+  const x = (ms: number): number => kNames + scale.place(ms) * (width - kNames - 12);
   ctx.font = "12px system-ui, sans-serif";
   ctx.textBaseline = "middle";
   ctx.textAlign = "center";
+  ctx.fillStyle = colour("--surface-3");
+  for (const { from, to } of scale.idle) ctx.fillRect(x(from), kTop - 4, x(to) - x(from), height);
   const span = life.to - life.from;
-  for (const at of ticks(life.from, life.to, Math.max(2, Math.floor((width - kNames) / 90)))) {
+  for (const at of ticks(life.from, life.to, Math.max(2, Math.floor((width - kNames) / 90)) * span / scale.shown)) {
+    if (scale.idle.some((one) => at > one.from && at < one.to)) continue;
     ctx.strokeStyle = colour("--grid");
     ctx.beginPath();
     ctx.moveTo(Math.round(x(at)) + 0.5, kTop - 4);
     ctx.lineTo(Math.round(x(at)) + 0.5, height);
     ctx.stroke();
     ctx.fillStyle = colour("--muted");
-    const text = span < 10 * 60_000 ? clock(at) : moment(at, at);
+    const text = scale.shown < 10 * 60_000 ? clock(at) : moment(at, at);
     const half = ctx.measureText(text).width / 2;
     ctx.fillText(text, Math.min(width - half - 2, Math.max(kNames + half, x(at))), 9);
   }
@@ -98,7 +102,7 @@ function fitted(ctx: CanvasRenderingContext2D, text: string, width: number): str
   return kept + "…";
 }
 
-function Canvas({ life }: { life: Life }) {
+function Canvas({ life, scale }: { life: Life; scale: Scale }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
@@ -111,18 +115,19 @@ function Canvas({ life }: { life: Life }) {
     return () => fit.disconnect();
   }, []);
   useEffect(() => {
-    if (canvas.current && width > 0) draw(canvas.current, life, width);
-  }, [life, width, painted.value, utc.value]);
+    if (canvas.current && width > 0) draw(canvas.current, life, scale, width);
+  }, [life, scale, width, painted.value, utc.value]);
   const point = (event: PointerEvent): void => {
     const part = (event.offsetX - kNames) / (width - kNames - 12);
-    const at = life.from + part * (life.to - life.from);
+    const at = scale.time(part);
+    const idle = scale.idle.find((one) => at > one.from && at < one.to);
     const row = life.rows[Math.floor((event.offsetY - kTop) / kRow)];
-    const near = (life.to - life.from) / Math.max(1, width - kNames) * 6;
+    const near = scale.shown / Math.max(1, width - kNames) * 6;
     const mark = life.marks.find((one) => one.kind !== "state" && Math.abs(one.at - at) < near && (one.worker === "" || one.worker === row?.worker));
     const bar = row?.bars.find((one) => at >= one.from && at <= one.to);
     if (mark) setTold(`${clock(mark.at)} ${mark.text}`);
     else if (row && bar) setTold(`${row.worker}, attempt ${bar.attempt}: ${clock(bar.from)} to ${bar.open ? "now" : clock(bar.to)}, ${duration(bar.to - bar.from)}${bar.charged > 0n ? `, ${amount(bar.charged, 4)} charged` : ""}`);
-    else setTold("");
+    else setTold(idle ? `${moment(idle.from, serverNow.value)} to ${moment(idle.to, serverNow.value)}: nothing ran for ${duration(idle.to - idle.from)}` : "");
   };
   return (
     <div ref={box} class="timeline">
@@ -155,11 +160,16 @@ function Events({ life }: { life: Life }) {
 export function TimelinePanel({ job, live, checkpoints }: { job: Job; live: Live<Timeline>; checkpoints: Checkpoint[] }) {
   const data = live.data.value;
   const life = useMemo(() => data && lifeOf(data, job.attempts, checkpoints), [data, job.attempts, checkpoints]);
+  const folded = place.value.query.get("idle") === "folded";
+  const foldable = useMemo(() => life && scaleOf(life, true), [life]);
+  const scale = useMemo(() => life && scaleOf(life, folded), [life, folded]);
   return (
-    <Panel id="timeline" title="Timeline">
-      <Shown live={live} lines={4}>{(timeline) => !life ? null : (
+    <Panel id="timeline" title="Timeline"
+      aside={foldable && foldable.idle.length > 0 ? <button type="button" aria-pressed={folded} onClick={() => setQuery({ idle: folded ? undefined : "folded" }, "push")}>collapse idle</button> : undefined}
+      fold={plural(Math.max(0, job.attempt - 1), "restart")}>
+      <Shown live={live} lines={4}>{(timeline) => !life || !scale ? null : (
         <>
-          {life.rows.length > 0 ? <Canvas life={life} /> : <Empty>No worker has had a seat of it yet.</Empty>}
+          {life.rows.length > 0 ? <Canvas life={life} scale={scale} /> : <Empty>No worker has had a seat of it yet.</Empty>}
           {!timeline.complete && <p class="muted">It is longer than what is read here: the oldest part is shown.</p>}
           <Events life={life} />
         </>

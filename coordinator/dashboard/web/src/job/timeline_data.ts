@@ -54,6 +54,43 @@ export function lifeOf(timeline: Timeline, attempts: Attempt[], checkpoints: Che
   return { from, to: Math.max(to, from + 1000), rows: [...rows.values()], marks, redone };
 }
 
+// Where times stand on an axis, as parts of it, and back. Folded, a long time in which nothing ran takes little of it.
+export interface Scale { place: (ms: number) => number; time: (part: number) => number; idle: { from: number; to: number }[]; shown: number }
+const kLong = 0.05; // of the whole
+const kFold = 0.04; // of what is left
+
+export function scaleOf(life: Life, folded: boolean): Scale {
+  const idle: Scale["idle"] = [];
+  let end = life.from;
+  const bars = life.rows.flatMap((row) => row.bars).sort((a, b) => a.from - b.from);
+  for (const bar of [...bars, { from: life.to, to: life.to }]) {
+    if (folded && bar.from - end > (life.to - life.from) * kLong) idle.push({ from: end, to: bar.from });
+    end = Math.max(end, bar.to);
+  }
+  const shown = life.to - life.from - idle.reduce((sum, one) => sum + one.to - one.from, 0);
+  const all = shown * (1 + kFold * idle.length);
+  const times = [life.from];
+  const parts = [0];
+  const add = (to: number, size: number): void => {
+    times.push(to);
+    parts.push((parts.at(-1) ?? 0) + size / all);
+  };
+  for (const one of idle) {
+    add(one.from, one.from - (times.at(-1) ?? 0));
+    add(one.to, shown * kFold);
+  }
+  add(life.to, life.to - (times.at(-1) ?? 0));
+  return { place: (ms) => along(times, parts, ms), time: (part) => along(parts, times, part), idle, shown };
+}
+
+// The value beside `at` on the line through the points.
+function along(from: number[], to: number[], at: number): number {
+  const found = from.findIndex((one, i) => i > 0 && at <= one);
+  const i = found < 0 ? from.length - 1 : found;
+  const [a = 0, b = 0, c = 0, d = 0] = [from[i - 1], from[i], to[i - 1], to[i]];
+  return a === b ? c : c + (at - a) / (b - a) * (d - c);
+}
+
 // Round places on an axis of time, at most `most`.
 export function ticks(from: number, to: number, most: number): number[] {
   const seconds = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400];

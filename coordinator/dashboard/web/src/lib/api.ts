@@ -39,7 +39,7 @@ function refusalOf(status: number, body: string): ApiError {
 const kTimeoutMs = 12_000;
 
 // Throws ApiError; a lost session is forgotten.
-async function call(path: string, init: RequestInit): Promise<{ answer: Response; body: string }> {
+async function call(path: string, init: RequestInit, timeoutMs = kTimeoutMs): Promise<{ answer: Response; body: string }> {
   let answer: Response;
   let body: string;
   try {
@@ -48,7 +48,7 @@ async function call(path: string, init: RequestInit): Promise<{ answer: Response
       headers: { ...init.headers, "Overwinter-Session": sessionSecret() ?? "" },
       cache: "no-store",
       credentials: "same-origin",
-      signal: AbortSignal.any([AbortSignal.timeout(kTimeoutMs), ...(init.signal ? [init.signal] : [])]),
+      signal: AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])]),
     });
     body = await answer.text();
   } catch (problem) {
@@ -73,9 +73,9 @@ export async function get<T>(path: string, query: Query = {}, signal?: AbortSign
 }
 
 // POST below /api/v1.
-export async function post<T>(path: string, request: unknown): Promise<T> {
+export async function post<T>(path: string, request: unknown, timeoutMs?: number): Promise<T> {
   const init = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(request) };
-  return JSON.parse((await call(path, init)).body) as T;
+  return JSON.parse((await call(path, init, timeoutMs)).body) as T;
 }
 
 export const isAbort = (problem: unknown): boolean =>

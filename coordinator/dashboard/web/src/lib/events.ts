@@ -11,7 +11,7 @@ export interface Listener {
   topic: string;
   // The number that what is shown is as of; undefined: nothing is shown yet; null: it was refused, and is not followed.
   asOf: () => string | null | undefined;
-  change: (change: Change) => void;
+  change: (changes: Change[]) => void; // the newest of each resource, once a frame
   missed: () => void; // ask again
 }
 
@@ -153,9 +153,9 @@ function take(text: string): void {
 // The newest of each resource, all at once, once a frame.
 function flush(): void {
   frame = 0;
-  const changes = waiting;
+  const changes = [...waiting.values()];
   waiting = new Map();
-  for (const change of changes.values()) for (const listener of listeners) listener.change(change);
+  for (const listener of listeners) listener.change(changes);
 }
 
 document.addEventListener("visibilitychange", () => {

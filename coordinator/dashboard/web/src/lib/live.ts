@@ -1,7 +1,7 @@
 // What is looked at: the newest answer, how old it is, and what went wrong. Asked again from time to
 // time, or told by the stream of events where there is one.
 import { signal, type Signal } from "./signal";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { answerOf, ApiError, asApiError, isAbort, type Query } from "./api";
 import { heard, kRetryMs, notHeard, onRetry } from "./contact";
 import type { Job, JobList, WorkerList } from "./resources";
@@ -12,26 +12,44 @@ export interface Live<T> {
   error: Signal<ApiError | undefined>;
   again: () => void;
 }
-// How events change what is shown: the new state, "again" to ask for it, undefined where it is not concerned.
+// How a frame's events change what is shown: the same data where they are not concerned; `again`: ask for them.
 export interface Follow<T> {
   topic: string;
-  take: (data: T, change: Change) => T | "again" | undefined;
+  take: (data: T, changes: Change[]) => { data: T; again?: boolean };
+}
+
+// Where each row of a list stands. The lists that events make of one have the same places: they are found once, however long it is.
+const places = new WeakMap<object, Map<string, number>>();
+export function placesIn(rows: { name: string }[]): Map<string, number> {
+  let known = places.get(rows);
+  if (!known) places.set(rows, (known = new Map(rows.map((row, index) => [row.name, index]))));
+  return known;
 }
 
 // A list of which events are single rows: known ones take their new state, others ask for the list again.
 export function rowsOf<T, R extends { name: string }>(kind: Change["kind"], rows: (data: T) => R[], put: (data: T, rows: R[]) => T): Follow<T>["take"] {
-  return (data, change) => {
-    if (change.kind !== kind) return undefined;
-    const at = rows(data).findIndex((row) => row.name === change.resource.name);
-    if (at < 0) return "again";
-    return put(data, rows(data).map((row, index) => (index === at ? (change.resource as R) : row)));
+  return (data, changes) => {
+    const before = rows(data);
+    const at = placesIn(before);
+    let after: R[] | undefined;
+    let again = false;
+    for (const change of changes) {
+      if (change.kind !== kind) continue;
+      const place = at.get(change.resource.name);
+      if (place === undefined) again = true;
+      else (after ??= [...before])[place] = change.resource as R;
+    }
+    if (!after) return { data, again };
+    places.set(after, at);
+    return { data: put(data, after), again };
   };
 }
 
-export const followJob = (name: string): Follow<Job> => ({
-  topic: name,
-  take: (_, { kind, resource }) => (kind === "job" && resource.name === name ? (resource as Job) : undefined),
+// One resource: its newest state.
+export const newest = (name: string) => <R>(data: R, changes: Change[]): { data: R } => ({
+  data: (changes.find(({ resource }) => resource.name === name)?.resource as R | undefined) ?? data,
 });
+export const followJob = (name: string): Follow<Job> => ({ topic: name, take: newest(name) });
 export const followJobs: Follow<JobList> = {
   topic: "jobs", take: rowsOf("job", (list) => list.jobs, (list, jobs) => ({ ...list, jobs })),
 };
@@ -50,6 +68,9 @@ export function useLive<T>(path: string | undefined, everyMs: number, query: Que
     () => ({ data: signal<T | undefined>(undefined), error: signal<ApiError | undefined>(undefined), again: () => {} }),
     [key],
   );
+  // Another pace is no reason to ask at once.
+  const every = useRef(everyMs);
+  every.current = everyMs;
   useEffect(() => {
     if (path === undefined) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -66,7 +87,7 @@ export function useLive<T>(path: string | undefined, everyMs: number, query: Que
       abort = new AbortController();
       const mine = abort;
       askedAt = Date.now();
-      let next = everyMs;
+      let next = every.current;
       try {
         const answer = await answerOf<T>(path, query, mine.signal);
         if (ended || mine.signal.aborted) return;
@@ -96,13 +117,13 @@ export function useLive<T>(path: string | undefined, everyMs: number, query: Que
     // While changes come, what is followed waits longer.
     const due = (): void => {
       if (follow && following.value && Date.now() - askedAt < kFollowedMs) {
-        timer = setTimeout(due, everyMs);
+        timer = setTimeout(due, every.current || kFollowedMs);
         return;
       }
       void ask();
     };
     const shown = (): void => {
-      if (!document.hidden && everyMs > 0) void ask();
+      if (!document.hidden && every.current > 0) void ask();
       else clearTimeout(timer);
     };
     const again = (): void => void ask();
@@ -111,11 +132,11 @@ export function useLive<T>(path: string | undefined, everyMs: number, query: Que
         topic: follow.topic,
         asOf: () => asOf,
         missed: again,
-        change: (change) => {
-          const data = live.data.value;
-          const taken = data === undefined ? undefined : follow.take(data, change);
-          if (taken === "again") soon ??= setTimeout(again, kAgainMs);
-          else if (taken !== undefined) live.data.value = taken;
+        change: (changes) => {
+          if (live.data.value === undefined) return;
+          const taken = follow.take(live.data.value, changes);
+          if (taken.again) soon ??= setTimeout(again, kAgainMs);
+          live.data.value = taken.data;
         },
       })
       : undefined;
@@ -132,6 +153,6 @@ export function useLive<T>(path: string | undefined, everyMs: number, query: Que
       deaf?.();
       document.removeEventListener("visibilitychange", shown);
     };
-  }, [key, everyMs]);
+  }, [key]);
   return live;
 }

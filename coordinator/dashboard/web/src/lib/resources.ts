@@ -7,7 +7,7 @@ export type JobState =
 
 export interface Seat {
   worker: string; device: number; attempt: number; number: number; memoryBytes: string;
-  memoryPeakBytes: string; threads: number; used?: string; funded?: string;
+  memoryPeakBytes: string; memoryUsedBytes: string; threads: number; used?: string; funded?: string;
 }
 export interface Attempt {
   number: number; reason: string; worker: string; rank?: number; exitCode: number; signal: number;
@@ -16,13 +16,13 @@ export interface Attempt {
 export interface Progress {
   unitsDone: string; unitsTotal: string; fraction: number; gflops: number; left?: string; step: string;
   stepsTotal: string; loss?: number | string; validationLoss?: number | string; tokensPerSecond: number;
-  samplesPerSecond: number; checkpointStep: string;
+  samplesPerSecond: number; checkpointStep: string; updateTime?: string; updateInterval?: string;
 }
 export interface Plan {
   transport: string; workersMin: number; workersMax: number; memoryBytes: string; duration?: string;
   cost?: Money; device: string; warnings: string[]; why: string;
 }
-export interface Cost { charged?: Money; reserved?: Money; cap?: Money; wasted?: Money }
+export interface Cost { charged?: Money; reserved?: Money; cap?: Money; wasted?: Money; gangWait?: Money }
 export interface Job {
   name: string; displayName: string; state: JobState | string; stateReason: string;
   labels: Record<string, string>; spec?: Record<string, unknown>; plan?: Plan; cost?: Cost;
@@ -32,24 +32,24 @@ export interface Job {
 }
 // The answer to an action, or to what it would do.
 export interface Changed { effects: string[]; job?: Job }
-export interface JobList { jobs: Job[]; nextPageToken: string; totalSize: string; event: string }
+export interface JobList { jobs: Job[]; nextPageToken: string; totalSize: string; totalSizeCapped: boolean; event: string }
 
 export interface Device {
   kind: string; model: string; memoryBytes: string; threads: number; gflopsFp32: number; gflopsFp64: number;
 }
-export interface DeviceUse { memoryReservedBytes: string; threadsReserved: number; seats: number }
+export interface DeviceUse { memoryReservedBytes: string; memoryUsedBytes: string; threadsReserved: number; seats: number }
 export interface Worker {
   name: string; id: string; state: string; stateReason: string; hostId: string; hostName: string;
   version: string; devices: Device[]; uses: DeviceUse[]; labels: Record<string, string>; projects: string[];
   spot: boolean; pricePerHour?: Money; joinTime?: string; silent?: string; workersOnHost: number;
-  peerAddress: string; network: string; noExec: string; memoryLimit: string;
+  peerAddress: string; network: string; noExec: string; memoryLimit: string; busyFraction: number; losses: number;
 }
 export interface WorkerList { workers: Worker[] }
 
 export interface Summary {
   cluster: string; version: string; now: string; started: string; workersReady: number;
   workersDraining: number; workersLost: number; jobsQueued: number; jobsRunning: number; jobsPaused: number;
-  costToday?: Money; costMonth?: Money; diskFull: boolean;
+  costToday?: Money; costMonth?: Money; diskFull: boolean; jobsWaitingForBudget: number; wasteFractionMonth?: number;
 }
 export interface Spend {
   from: string; currency: string; machines: boolean; complete: boolean; reserved: string;

@@ -5,18 +5,21 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { amount, count, micros, percent, plural } from "../lib/format";
 import { followJobs, useLive } from "../lib/live";
 import { lastPart, projectOf, type Job, type JobList } from "../lib/resources";
+import { narrow } from "../lib/narrow";
 import { place, setQuery } from "../lib/router";
 import { session } from "../lib/session";
 import { isActive, jobLook } from "../lib/state";
-import { serverNow } from "../lib/time";
+import { instant, moment, serverNow } from "../lib/time";
 import { visible } from "../lib/visible";
-import { lossText } from "../job/numbers";
+import { lossText, silenceText } from "../job/numbers";
 import { Labels, Name, took, When, Zone } from "../ui/bits";
 import { Title } from "../ui/frame";
 import { State } from "../ui/glyph";
-import { Empty, Failure, Loading } from "../ui/states";
+import { Select } from "../ui/select";
+import { Empty, Failure, Waits } from "../ui/states";
 
 const kEveryMs = 3000;
+const kAllEveryMs = 60_000; // how many there are without the filter
 const kTypingMs = 400;
 const kSizes = ["25", "50", "100"];
 const kLabelsMax = 30;
@@ -24,15 +27,17 @@ const kColumns: Record<string, string> = { workers: "Workers", submitted: "Submi
 const kOrders: Record<string, string> = { createTime: "create_time", endTime: "end_time", state: "state", cost: "cost", name: "name" };
 const kStates = ["QUEUED", "STARTING", "RUNNING", "STOPPING", "PAUSED", "SUCCEEDED", "FAILED", "CANCELLED"];
 
-// A term of the filter text for a state; the list is the text, so that choosing teaches it.
-export function withState(filter: string, state: string): string {
-  const rest = filter
-    .split(/\s+AND\s+/)
-    .filter((term) => term.trim() !== "" && !/^(NOT\s+)?state\s*!?=/.test(term.trim()))
-    .join(" AND ");
-  if (state === "") return rest;
-  return rest === "" ? `state=${state}` : `state=${state} AND ${rest}`;
+// The terms of a filter text but for those of a key; the list is the text, so that choosing teaches it.
+function without(filter: string, key: string): string[] {
+  const own = new RegExp(`^(NOT\\s+)?${key}\\s*[!<>]?=`);
+  return filter.split(/\s+AND\s+/).filter((term) => term.trim() !== "" && !own.test(term.trim()));
 }
+export const withState = (filter: string, state: string): string =>
+  [...(state === "" ? [] : [`state=${state}`]), ...without(filter, "state")].join(" AND ");
+// Of jobs that were submitted since: RFC 3339.
+export const withSince = (filter: string, since: string): string =>
+  [...without(filter, "create_time"), ...(since === "" ? [] : [`create_time>="${since}"`])].join(" AND ");
+export const sinceOf = (filter: string): string => /(?:^|\sAND\s)\s*create_time\s*>=\s*"?([^"\s]+)/.exec(filter)?.[1] ?? "";
 // The same for a label: one more term.
 export function withLabel(filter: string, pair: string): string {
   const term = "labels." + pair.replace(/=(.*)$/, (_, value: string) => (/^[\w.-]+$/.test(value) ? `=${value}` : `="${value}"`));
@@ -48,6 +53,10 @@ function sortOf(): { key: string; down: boolean } {
   return key in kOrders ? { key, down: minus !== "" } : { key: "createTime", down: true };
 }
 
+function orderBy(sort: string): void {
+  setQuery({ sort: sort === "-createTime" ? undefined : sort, page: undefined }, "push");
+}
+
 // `cols=took,labels`: all, where it does not say.
 function isShown(column: string): boolean {
   const cols = place.value.query.get("cols");
@@ -59,10 +68,11 @@ function toggle(column: string): void {
 }
 
 // One sentence: why it does not run, or how far it is.
-export function whyOf(job: Job): string {
+export function whyOf(job: Job, now: number): string {
   if (isActive(job.state) && job.progress) {
     const progress = job.progress;
-    const parts = [percent(progress.fraction)];
+    const silent = silenceText(job, now);
+    const parts = [...(silent ? [silent] : []), percent(progress.fraction)];
     if (progress.stepsTotal !== "0") parts.push(`step ${count(progress.step)}/${count(progress.stepsTotal)}`);
     const loss = lossText(progress.loss);
     if (loss !== undefined) parts.push("loss " + loss);
@@ -73,28 +83,35 @@ export function whyOf(job: Job): string {
   return job.state === "SUCCEEDED" ? "done" : "";
 }
 
+const kHours: Record<string, string> = { 1: "last hour", 24: "last 24 h", 168: "last 7 d", 720: "last 30 d" };
+const kSorts: Record<string, string> = {
+  "-createTime": "newest first", createTime: "oldest first", "-endTime": "last ended first", state: "by state", "-cost": "most cost first", name: "by name",
+};
+const same = (one: string): [string, string] => [one, visible(one)];
+
 // What the rows that are shown have, for choosing.
 function Choices({ jobs, filter, apply }: { jobs: Job[]; filter: string; apply: (filter: string) => void }) {
   const project = place.value.query.get("project") ?? "";
   const projects = [...new Set([...jobs.map((job) => projectOf(job.name)), ...(project === "" ? [] : [project])])].sort();
   const labels = [...new Set(jobs.flatMap((job) => Object.entries(job.labels).map(([key, value]) => `${key}=${value}`)))].sort().slice(0, kLabelsMax);
+  const since = sinceOf(filter);
+  const { key, down } = sortOf();
+  const sort = (down ? "-" : "") + key;
   return (
     <>
+      <Select label="State" value={stateOf(filter)} options={[["", "any state"], ...kStates.map(same)]} choose={(state) => apply(withState(filter, state))} />
       {session.value?.project === "" && projects.length + (project === "" ? 0 : 1) > 1 && (
-        <select aria-label="Project" value={project} onChange={(event) => setQuery({ project: event.currentTarget.value, page: undefined }, "push")}>
-          <option value="">any project</option>
-          {projects.map((one) => <option key={one} value={one}>{one}</option>)}
-        </select>
+        <Select label="Project" value={project} options={[["", "any project"], ...projects.map(same)]} choose={(to) => setQuery({ project: to, page: undefined }, "push")} />
       )}
-      {labels.length > 0 && (
-        <select aria-label="Label" value="" onChange={(event) => apply(withLabel(filter, event.currentTarget.value))}>
-          <option value="">any label</option>
-          {labels.map((one) => <option key={one} value={one}>{visible(one)}</option>)}
-        </select>
-      )}
+      {labels.length > 0 && <Select label="Label" value="" options={[["", "any label"], ...labels.map(same)]} choose={(label) => apply(withLabel(filter, label))} />}
+      <Select label="Submitted" value={since} choose={(to) => apply(withSince(filter, to in kHours ? hoursAgo(Number(to)) : to))}
+        options={[["", "any time"], ...Object.entries(kHours), ...(since === "" ? [] : [[since, "since " + moment(instant(since), serverNow.value)] as [string, string]])]} />
+      {narrow.value && <Select label="Order" value={sort} options={[...Object.entries(kSorts), ...(sort in kSorts ? [] : [same(sort)])]} choose={orderBy} />}
     </>
   );
 }
+
+const hoursAgo = (hours: number): string => new Date(serverNow.value - hours * 3_600_000).toISOString().replace(/\.\d+/, "");
 
 function FilterBar({ total, jobs }: { total: string | undefined; jobs: Job[] }) {
   const query = place.value.query;
@@ -125,13 +142,6 @@ function FilterBar({ total, jobs }: { total: string | undefined; jobs: Job[] }) 
             timer.current = setTimeout(() => apply(value.trim(), "replace"), kTypingMs);
           }} />
       </label>
-      <label>
-        <span class="visually-hidden">State</span>
-        <select value={stateOf(filter)} onChange={(event) => apply(withState(filter, event.currentTarget.value), "push")}>
-          <option value="">any state</option>
-          {kStates.map((state) => <option key={state} value={state}>{state}</option>)}
-        </select>
-      </label>
       <Choices jobs={jobs} filter={filter} apply={(text) => apply(text, "push")} />
       <details class="menu">
         <summary>columns<span class="caret" aria-hidden="true">▾</span></summary>
@@ -151,7 +161,7 @@ function Head({ by, word, kind, before, children }: { by: string; word: string; 
   const next = is ? !down : by !== "name" && by !== "state";
   return (
     <th scope="col" class={kind} aria-sort={is ? (down ? "descending" : "ascending") : undefined}>
-      {before}<button type="button" class="sort" onClick={() => setQuery({ sort: by === "createTime" && next ? undefined : (next ? "-" : "") + by, page: undefined }, "push")}>
+      {before}<button type="button" class="sort" onClick={() => orderBy((next ? "-" : "") + by)}>
         {word}{is && <span aria-hidden="true"> {down ? "▾" : "▴"}</span>}
       </button>{children}
     </th>
@@ -167,7 +177,7 @@ function Row({ job, gone }: { job: Job; gone: boolean }) {
     <tr class={gone ? "gone" : undefined}>
       <td class="c-state"><State look={jobLook(job.state)} /></td>
       <td class="c-name"><a id={"row-" + lastPart(job.name)} class="row-link" href={"/" + job.name} title={job.displayName}><Name>{lastPart(job.name)}</Name></a></td>
-      <td class="c-why"><bdi>{gone ? "no longer on this page; shown as it was" : whyOf(job)}</bdi></td>
+      <td class="c-why"><bdi>{gone ? "no longer on this page; shown as it was" : whyOf(job, now)}</bdi></td>
       {isShown("workers") && <td class="c-workers number">{job.workerCount === 0 ? "–" : count(job.workerCount)}</td>}
       {isShown("submitted") && <td class="c-submitted"><When at={job.createTime} /></td>}
       {isShown("took") && <td class="c-took">{took(job, now)}</td>}
@@ -178,6 +188,9 @@ function Row({ job, gone }: { job: Job; gone: boolean }) {
     </tr>
   );
 }
+
+// "412", "10,000+": counted so far and no farther.
+export const sizeText = (list: JobList): string => count(list.totalSize) + (list.totalSizeCapped ? "+" : "");
 
 // The rows as they stand, with the newest value of each; what came or moved since is counted.
 interface Standing { key: string; names: string[]; jobs: Map<string, Job> }
@@ -226,7 +239,8 @@ export function JobsPage() {
   const fresh = list?.jobs.map((job) => job.name) ?? [];
   const there = new Set(fresh);
   const { added, moved } = rows ? changesOf(rows.names, fresh) : { added: 0, moved: 0 };
-  const total = list && filter === "" ? `${count(list.totalSize)} ${list.totalSize === "1" ? "job" : "jobs"}` : undefined;
+  const all = useLive<JobList>(filter === "" ? undefined : `projects/${project}/jobs`, kAllEveryMs, { pageSize: 1 }).data.value;
+  const total = list && (filter === "" ? `${sizeText(list)} ${list.totalSize === "1" ? "job" : "jobs"}` : `${sizeText(list)} match${all ? ` of ${sizeText(all)}` : ""}`);
   const words = by !== "createTime" ? ["first", "previous", "next"] : down ? ["newest", "newer", "older"] : ["oldest", "older", "newer"];
   const turn = (to: string | undefined): void => {
     scrollTo(0, 0);
@@ -237,57 +251,56 @@ export function JobsPage() {
       <Title text="Jobs" />
       <FilterBar total={total} jobs={list?.jobs ?? []} />
       {error && error.status !== 0 && error.status !== 503 && <Failure error={error} again={live.again} />}
-      {!rows && !error && <Loading lines={12} />}
-      {rows && rows.names.length === 0 && (
-        <Empty>
-          {filter !== "" ? <>No job matches this filter. <button type="button" onClick={() => setQuery({ filter: undefined, page: undefined }, "push")}>Clear filter</button></>
-            : <>There is no job yet. <code>overwinter submit FILE.yaml</code> makes one.</>}
-        </Empty>
-      )}
-      {rows && rows.names.length > 0 && (
-        <table class="jobs">
-          <caption class="visually-hidden">Jobs by {by === "createTime" ? "time" : by}, {down ? "descending" : "ascending"}</caption>
-          <thead>
-            <tr>
-              <Head by="state" word="State" /><Head by="name" word="Job" /><th scope="col">Why / progress</th>
-              {isShown("workers") && <th scope="col" class="c-workers number">Workers</th>}
-              {isShown("submitted") && <Head by="createTime" word="Submitted" kind="c-submitted"> <Zone /></Head>}
-              {isShown("took") && <Head by="endTime" before="Took, " word="ended" kind="c-took" />}
-              <Head by="cost" word="Cost" kind="number"> / cap {currency(rows.jobs)}</Head>
-              {isShown("labels") && <th scope="col" class="c-labels">Labels</th>}
-            </tr>
-          </thead>
-          <tbody>
-            {rows.names.map((name) => {
-              const job = rows.jobs.get(name);
-              return job && <Row key={name} job={job} gone={!there.has(name)} />;
-            })}
-          </tbody>
-        </table>
-      )}
-      {rows && (
-        <nav class="pages" aria-label="Pages of the list">
-          {(added > 0 || moved > 0) && (
-            <button type="button" class="news" onClick={() => { standing.current = undefined; redraw((n) => n + 1); }}>
-              {[added > 0 && `${count(added)} new`, moved > 0 && `${count(moved)} changed place`].filter(Boolean).join(", ")}: show
-            </button>
+      <Waits on={!rows && !error} lines={12}>{() => (
+        <>
+          {rows && rows.names.length === 0 && (
+            <Empty>
+              {filter !== "" ? <>No job matches this filter. <button type="button" onClick={() => setQuery({ filter: undefined, page: undefined }, "push")}>Clear filter</button></>
+                : <>There is no job yet. <code>overwinter submit FILE.yaml</code> makes one.</>}
+            </Empty>
           )}
-          <span class="grow" />
-          {page !== "" && <button type="button" onClick={() => turn(undefined)}>« {words[0]}</button>}
-          {page !== "" && trail.current.tokens.length > 0 && (
-            <button type="button" onClick={() => turn(trail.current.tokens.pop() || undefined)}>‹ {words[1]}</button>
+          {rows && rows.names.length > 0 && (
+            <table class="jobs">
+              <caption class="visually-hidden">Jobs by {by === "createTime" ? "time" : by}, {down ? "descending" : "ascending"}</caption>
+              <thead>
+                <tr>
+                  <Head by="state" word="State" /><Head by="name" word="Job" /><th scope="col">Why / progress</th>
+                  {isShown("workers") && <th scope="col" class="c-workers number">Workers</th>}
+                  {isShown("submitted") && <Head by="createTime" word="Submitted" kind="c-submitted"> <Zone /></Head>}
+                  {isShown("took") && <Head by="endTime" before="Took, " word="ended" kind="c-took" />}
+                  <Head by="cost" word="Cost" kind="number"> / cap {currency(rows.jobs)}</Head>
+                  {isShown("labels") && <th scope="col" class="c-labels">Labels</th>}
+                </tr>
+              </thead>
+              <tbody>
+                {rows.names.map((name) => {
+                  const job = rows.jobs.get(name);
+                  return job && <Row key={name} job={job} gone={!there.has(name)} />;
+                })}
+              </tbody>
+            </table>
           )}
-          {list?.nextPageToken !== undefined && list.nextPageToken !== "" && (
-            <button type="button" onClick={() => { trail.current.tokens.push(page); turn(list.nextPageToken); }}>{words[2]} ›</button>
+          {rows && (
+            <nav class="pages" aria-label="Pages of the list">
+              {(added > 0 || moved > 0) && (
+                <button type="button" class="news" onClick={() => { standing.current = undefined; redraw((n) => n + 1); }}>
+                  {[added > 0 && `${count(added)} new`, moved > 0 && `${count(moved)} changed place`].filter(Boolean).join(", ")}: show
+                </button>
+              )}
+              <span class="grow" />
+              {page !== "" && <button type="button" onClick={() => turn(undefined)}>« {words[0]}</button>}
+              {page !== "" && trail.current.tokens.length > 0 && (
+                <button type="button" onClick={() => turn(trail.current.tokens.pop() || undefined)}>‹ {words[1]}</button>
+              )}
+              {list?.nextPageToken !== undefined && list.nextPageToken !== "" && (
+                <button type="button" onClick={() => { trail.current.tokens.push(page); turn(list.nextPageToken); }}>{words[2]} ›</button>
+              )}
+              <Select label="Rows a page" value={size} options={kSizes.map((one) => [one, one + " a page"])} choose={(to) => setQuery({ size: to, page: undefined }, "push")} />
+              {rows.names.length > 0 && <span class="muted">{plural(rows.names.length, "row")}</span>}
+            </nav>
           )}
-          <label>
-            <select aria-label="Rows a page" value={size} onChange={(event) => setQuery({ size: event.currentTarget.value, page: undefined }, "push")}>
-              {kSizes.map((one) => <option key={one} value={one}>{one} a page</option>)}
-            </select>
-          </label>
-          {rows.names.length > 0 && <span class="muted">{plural(rows.names.length, "row")}</span>}
-        </nav>
-      )}
+        </>
+      )}</Waits>
     </>
   );
 }

@@ -2,7 +2,7 @@
 // field, an address or a store.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readSession } from "../app";
-import { go, place, safeNext } from "../lib/router";
+import { go, place, safeNext, viewOf } from "../lib/router";
 import { credentialOf, joinSiblings, logIn, sessionSecret, takeCode, type Refusal } from "../lib/session";
 import { Title } from "../ui/frame";
 
@@ -11,9 +11,11 @@ async function enter(credential: { token: string } | { code: string }): Promise<
   await arrive();
 }
 
+// Once: another tab's secret and a login of this one may both come in.
 async function arrive(): Promise<void> {
+  const next = safeNext(place.value.query.get("next"));
   await readSession();
-  go(safeNext(place.value.query.get("next")));
+  if (viewOf(location.pathname).page === "login") go(next);
 }
 
 export function LoginPage() {

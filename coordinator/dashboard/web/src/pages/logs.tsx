@@ -15,7 +15,8 @@ import { Name } from "../ui/bits";
 import { Title } from "../ui/frame";
 import { State } from "../ui/glyph";
 import { LineText } from "../ui/line";
-import { Empty, Failure, Loading } from "../ui/states";
+import { Select } from "../ui/select";
+import { Empty, Failure, Waits } from "../ui/states";
 
 const kRow = 20;
 const kOverscan = 12;
@@ -202,6 +203,11 @@ export function LogsPage({ name }: { name: string }) {
     const box = scroller.current;
     if (box) box.scrollTop = Math.max(0, indexOf(log.window.value.lines, number) * kRow - box.clientHeight / 3);
   };
+  const open = (from: bigint | undefined): void => {
+    wanted.current = from;
+    atBottom.current = from === undefined;
+    void log.open(from);
+  };
   const show = (number: string): void => {
     const wish = BigInt(number);
     const lines = log.window.value.lines;
@@ -210,22 +216,17 @@ export function LogsPage({ name }: { name: string }) {
     setHash("#L" + number);
     atBottom.current = false;
     if (first && last && wish >= BigInt(first.number) && wish <= BigInt(last.number)) toNumber(wish);
-    else {
-      wanted.current = wish;
-      void log.open(wish);
-    }
+    else open(wish);
   };
 
   useEffect(() => {
-    wanted.current = range?.from;
-    atBottom.current = range === undefined;
-    void log.open(range?.from);
+    open(range?.from);
   }, [log.log]);
   // Back, or a link that somebody clicked.
   useEffect(() => {
     if (range !== undefined && log.state.value === "open" && wanted.current === undefined) {
       const line = window.lines[indexOf(window.lines, range.from)];
-      if (!line) show(String(range.from));
+      if (line?.number !== String(range.from)) open(range.from);
     }
   }, [place.value.hash]);
   useLayoutEffect(() => {
@@ -288,19 +289,11 @@ export function LogsPage({ name }: { name: string }) {
         <>
           <div class="log-bar">
             <button type="button" aria-pressed={over ? undefined : follow && !window.hasLater} onClick={() => (follow && !over ? setFollow(false) : toEnd())}>{over ? "to the end" : follow ? "● following" : "follow"}</button>
-            <label><span class="visually-hidden">Rank</span>
-              <select value={filters.rank} onChange={(event) => setQuery({ rank: event.currentTarget.value }, "push")}>
-                <option value="">all ranks</option>
-                {[...new Set([...ranks.map(String), ...(filters.rank ? [filters.rank] : [])])].map((rank) => <option key={rank} value={rank}>rank {rank}</option>)}
-              </select>
-            </label>
+            <Select label="Rank" value={filters.rank} choose={(rank) => setQuery({ rank }, "push")}
+              options={[["", "all ranks"], ...[...new Set([...ranks.map(String), ...(filters.rank ? [filters.rank] : [])])].map((rank): [string, string] => [rank, "rank " + rank])]} />
             {attempts.length > 1 && (
-              <label><span class="visually-hidden">Attempt</span>
-                <select value={filters.attempt} onChange={(event) => setQuery({ attempt: event.currentTarget.value }, "push")}>
-                  <option value="">all attempts</option>
-                  {attempts.map((one) => <option key={one} value={one}>attempt {one}</option>)}
-                </select>
-              </label>
+              <Select label="Attempt" value={filters.attempt} choose={(attempt) => setQuery({ attempt }, "push")}
+                options={[["", "all attempts"], ...attempts.map((one): [string, string] => [one, "attempt " + one])]} />
             )}
             <Search name={name} filters={filters} show={show} />
             <span class="grow" />
@@ -308,7 +301,7 @@ export function LogsPage({ name }: { name: string }) {
             <button type="button" aria-pressed={raw} onClick={() => setQuery({ raw: raw ? undefined : "1" }, "replace")}>raw</button>
           </div>
           {error && error.status !== 0 && <Failure error={error} again={() => void log.open(range?.from)} />}
-          {log.state.value === "opening" && !error && <Loading lines={14} />}
+          {log.state.value === "opening" && !error && <Waits on lines={14} />}
           {log.state.value === "open" && window.lines.length === 0 && (
             <Empty>{filters.rank !== "" || filters.attempt !== "" ? "No line of that rank and attempt." : over ? "It printed nothing." : "It has printed nothing yet."}</Empty>
           )}

@@ -1,12 +1,12 @@
 // What the founder opens in the morning: what runs, what needs somebody, what waits, what it costs.
 import type { ComponentChildren } from "preact";
-import { amount, bytes, count, gib, int, micros, percent, plural } from "../lib/format";
+import { amount, count, int, kNone, micros, percent, plural } from "../lib/format";
 import { followJobs, followWorkers, useLive } from "../lib/live";
 import { lastPart, type Explanation, type Job, type JobList, type Summary, type Worker, type WorkerList } from "../lib/resources";
 import { isActive, jobLook, workerLook, type Look } from "../lib/state";
 import { instant, serverNow } from "../lib/time";
-import { endText, progressText } from "../job/numbers";
-import { MemoryBar, Name, Panel, Progress, took } from "../ui/bits";
+import { endText, progressText, silenceText } from "../job/numbers";
+import { DeviceMemory, Name, Panel, Progress, took } from "../ui/bits";
 import { Title } from "../ui/frame";
 import { State } from "../ui/glyph";
 import { Empty, Shown } from "../ui/states";
@@ -37,7 +37,7 @@ function Counts({ summary, workers, failed }: { summary: Summary; workers: Worke
   return (
     <div class="counts">
       <Count look={jobLook("RUNNING")} value={summary.jobsRunning} word="running" filter="state=RUNNING" />
-      <Count look={jobLook("QUEUED")} value={summary.jobsQueued} word="queued" filter="state=QUEUED" />
+      <Count look={jobLook("QUEUED")} value={summary.jobsQueued} word={`queued, ${count(summary.jobsWaitingForBudget)} for budget`} filter="state=QUEUED" />
       <Count look={jobLook("PAUSED")} value={summary.jobsPaused} word="paused" filter="state=PAUSED" />
       <Count look={jobLook("FAILED")} value={failed} more={failed === kFailedAsked} word="failed in 24 h" filter="state=FAILED" />
       <a class="count" href="/workers">
@@ -48,10 +48,14 @@ function Counts({ summary, workers, failed }: { summary: Summary; workers: Worke
       <span class="count">machines <span class="number">{amount(burn, 2)}</span> {currency}/h</span>
       <span class="count">today <span class="number">{amount(micros(summary.costToday), 2)}</span> {currency}</span>
       <span class="count">month <span class="number">{amount(micros(summary.costMonth), 2)}</span> {currency} <span class="muted">(UTC)</span></span>
+      <span class="count">waste <span class="number">{wasteText(summary.wasteFractionMonth)}</span></span>
       {summary.diskFull && <strong class="tone-failed">the coordinator's disk is full: nothing new is taken</strong>}
     </div>
   );
 }
+
+// "3.1 %": what of the month's charge was not useful.
+export const wasteText = (fraction: number | undefined): string => fraction === undefined ? kNone : `${(fraction * 100).toFixed(1)} %`;
 
 // Paused for somebody, or failed within a day.
 const isLate = (job: Job, now: number): boolean => now - (instant(job.endTime) ?? 0) < kDayMs;
@@ -86,6 +90,7 @@ function Waiting({ job }: { job: Job }) {
 
 function Running({ job }: { job: Job }) {
   const ends = endText(job, serverNow.value);
+  const silent = silenceText(job, serverNow.value);
   const cap = job.cost?.cap;
   return (
     <Line job={job}>
@@ -94,7 +99,7 @@ function Running({ job }: { job: Job }) {
         <span class="number">{percent(job.progress?.fraction ?? 0)}</span>
         <span>{progressText(job)}</span>
         <span class="number">{amount(micros(job.cost?.charged), 4)}{cap && <> of {amount(micros(cap), 2)}</>} {job.cost?.charged?.currencyCode}</span>
-        {ends && <span>{ends}</span>}
+        {silent ? <strong class="tone-paused">{silent}</strong> : ends && <span>{ends}</span>}
       </span>
     </Line>
   );
@@ -121,15 +126,12 @@ function Devices({ workers, jobs }: { workers: Worker[]; jobs: Job[] }) {
       <ul class="device-list">
         {rows.slice(0, kDevicesShown).map(({ worker, device, index, use }) => {
           const lost = worker.state === "LOST";
-          const reserved = int(use?.memoryReservedBytes);
-          const budget = int(device.memoryBytes);
           return (
             <li key={worker.name + index}>
               <a href={"/" + worker.name}><Name>{lastPart(worker.name)}</Name></a> <span class="muted"><bdi>{device.kind}{index}</bdi></span>
               {lost ? <span class="wide"><State look={workerLook("LOST", 0)} /> {seenText(worker)} ago{wasOn(worker)}</span> : (
                 <>
-                  <MemoryBar budget={budget} parts={[{ kind: "reserved", bytes: reserved }]} label={`${bytes(reserved)} of ${bytes(budget)} reserved`} />
-                  <span class="number">{gib(reserved)} / {gib(budget)}</span>
+                  <DeviceMemory used={int(use?.memoryUsedBytes)} reserved={int(use?.memoryReservedBytes)} budget={int(device.memoryBytes)} />
                   <span class="muted">{plural(use?.seats ?? 0, "seat")}</span>
                 </>
               )}
@@ -180,7 +182,7 @@ export function OverviewPage() {
         </div>
         <div>
           <SpendPanel />
-          <Panel id="devices" title={<>Devices <span class="muted">{upText(workers.data.value?.workers ?? [])}</span></>} aside={<span class="legend"><i class="reserved" /> reserved, of budget, GiB</span>}>
+          <Panel id="devices" title={<>Devices <span class="muted">{upText(workers.data.value?.workers ?? [])}</span></>} aside={<span class="legend"><i class="used" /> used <i class="reserved" /> reserved, of budget, GiB</span>}>
             <Shown live={workers} lines={4}>{(list) => <Devices workers={list.workers} jobs={jobs} />}</Shown>
           </Panel>
         </div>

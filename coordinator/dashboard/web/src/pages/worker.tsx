@@ -1,14 +1,14 @@
 // One worker: its devices, what is on it now, and what it costs.
 import type { ComponentChildren } from "preact";
 import { bytes, count, digits, int, kNone } from "../lib/format";
-import { useLive } from "../lib/live";
+import { newest, useLive } from "../lib/live";
 import { lastPart, type Job, type JobList, type Worker } from "../lib/resources";
 import { jobLook, workerLook } from "../lib/state";
-import { Amount, Labels, MemoryBar, Name, Panel, When, Zone } from "../ui/bits";
+import { Amount, DeviceMemory, Labels, Name, Panel, When, Zone } from "../ui/bits";
 import { Title } from "../ui/frame";
 import { State } from "../ui/glyph";
 import { Empty, Shown } from "../ui/states";
-import { seatsOf, seenText } from "../lib/worker";
+import { busyText, seatsOf, seenText } from "../lib/worker";
 
 const kEveryMs = 3000;
 // Jobs that may hold seats.
@@ -22,7 +22,7 @@ function Devices({ worker }: { worker: Worker }) {
       <caption class="visually-hidden">Devices</caption>
       <thead>
         <tr>
-          <th scope="col">Device</th><th scope="col">Memory reserved / budget</th>
+          <th scope="col">Device</th><th scope="col">Memory used / reserved / budget GiB</th>
           <th scope="col" class="number">Threads</th><th scope="col" class="number">Seats</th>
           <th scope="col" class="number">GFLOP/s fp32</th><th scope="col" class="number">fp64</th>
         </tr>
@@ -30,14 +30,11 @@ function Devices({ worker }: { worker: Worker }) {
       <tbody>
         {worker.devices.map((device, index) => {
           const use = worker.uses[index];
-          const reserved = int(use?.memoryReservedBytes);
-          const budget = int(device.memoryBytes);
           return (
             <tr key={index}>
               <td class="c-name"><bdi>{device.kind}{index}</bdi> <span class="muted"><bdi>{device.model === device.kind ? "" : device.model}</bdi></span></td>
               <td class="c-memory">
-                <MemoryBar budget={budget} parts={[{ kind: "reserved", bytes: reserved }]} label={`${bytes(reserved)} of ${bytes(budget)} reserved`} />
-                <span class="number">{bytes(reserved)} / {bytes(budget)}</span>
+                <DeviceMemory used={int(use?.memoryUsedBytes)} reserved={int(use?.memoryReservedBytes)} budget={int(device.memoryBytes)} />
               </td>
               <td class="number">{count(use?.threadsReserved ?? 0)} / {count(device.threads)}</td>
               <td class="number">{count(use?.seats ?? 0)}</td>
@@ -57,14 +54,14 @@ function Seats({ jobs, name }: { jobs: Job[]; name: string }) {
   return (
     <table class="seats">
       <caption class="visually-hidden">Seats held on this worker</caption>
-      <thead><tr><th scope="col">State</th><th scope="col">Job</th><th scope="col" class="number">Device</th><th scope="col" class="number">Peak / reserved</th><th scope="col" class="number">Threads</th></tr></thead>
+      <thead><tr><th scope="col">State</th><th scope="col">Job</th><th scope="col" class="number">Device</th><th scope="col" class="number">Used / peak / reserved</th><th scope="col" class="number">Threads</th></tr></thead>
       <tbody>
         {seats.map(({ job, seat }) => (
           <tr key={job.name + seat.number}>
             <td class="c-state"><State look={jobLook(job.state)} /></td>
             <td class="c-name"><a class="row-link" href={"/" + job.name}><Name>{lastPart(job.name)}</Name></a></td>
             <td class="number">{seat.device}</td>
-            <td class="number">{bytes(seat.memoryPeakBytes)} / {bytes(seat.memoryBytes)}</td>
+            <td class="number">{[seat.memoryUsedBytes, seat.memoryPeakBytes, seat.memoryBytes].map(bytes).join(" / ")}</td>
             <td class="number">{count(seat.threads)}</td>
           </tr>
         ))}
@@ -79,6 +76,8 @@ function Facts({ worker }: { worker: Worker }) {
     ["Version", worker.version || kNone],
     ["Joined", <><When at={worker.joinTime} /> <Zone /></>],
     ["Last seen", seenText(worker)],
+    ["Busy, last hour", busyText(worker)],
+    ["Lost, last 30 days", count(worker.losses)],
     ["Price an hour", worker.pricePerHour ? <><Amount value={worker.pricePerHour} decimals={3} /> {worker.pricePerHour.currencyCode}</> : kNone],
     ["Spot", worker.spot ? "yes: it may be taken away" : "no"],
     ["Projects", worker.projects.length === 0 ? "all" : <bdi>{worker.projects.join(", ")}</bdi>],
@@ -92,7 +91,7 @@ function Facts({ worker }: { worker: Worker }) {
 export function WorkerPage({ name }: { name: string }) {
   const live = useLive<Worker>(`workers/${encodeURIComponent(name)}`, kEveryMs, {}, {
     topic: "workers",
-    take: (_, { kind, resource }) => (kind === "worker" && lastPart(resource.name) === name ? (resource as Worker) : undefined),
+    take: newest("workers/" + name),
   });
   const jobs = useLive<JobList>("projects/-/jobs", kEveryMs, { filter: kActiveFilter, pageSize: 200 });
   return (

@@ -1,16 +1,17 @@
 // Every worker that the caller may know of, its devices, and who has the least memory left.
 import type { RefObject } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { amount, bytes, count, durationMs, gib, int, kNone, micros } from "../lib/format";
-import { followWorkers, useLive } from "../lib/live";
+import { amount, count, durationMs, gib, int, kNone, micros } from "../lib/format";
+import { followWorkers, placesIn, useLive } from "../lib/live";
 import { lastPart, type Worker, type WorkerList } from "../lib/resources";
 import { place, setQuery } from "../lib/router";
 import { workerLook } from "../lib/state";
-import { MemoryBar, Name } from "../ui/bits";
+import { DeviceMemory, Name } from "../ui/bits";
 import { Title } from "../ui/frame";
 import { State } from "../ui/glyph";
+import { Select } from "../ui/select";
 import { Empty, Shown } from "../ui/states";
-import { seatsOf, seenText } from "../lib/worker";
+import { busyText, isThere, seatsOf, seenText } from "../lib/worker";
 
 const kEveryMs = 3000;
 const kRows = 60; // drawn at once
@@ -23,10 +24,13 @@ export function budgetOf(worker: Worker): bigint {
 export function reservedOf(worker: Worker): bigint {
   return worker.uses.reduce((sum, use) => sum + int(use.memoryReservedBytes), 0n);
 }
+export function usedOf(worker: Worker): bigint {
+  return worker.uses.reduce((sum, use) => sum + int(use.memoryUsedBytes), 0n);
+}
 export const deviceText = (worker: Worker): string =>
   worker.devices.map((device) => `${device.kind}${device.model && device.model !== device.kind ? " " + device.model : ""}, ${count(device.threads)} thr`).join("; ");
 
-const kSorts: Record<string, (a: Worker, b: Worker) => number> = {
+export const kSorts: Record<string, (a: Worker, b: Worker) => number> = {
   name: (a, b) => (a.name < b.name ? -1 : 1),
   free: (a, b) => {
     const left = budgetOf(a) - reservedOf(a);
@@ -34,6 +38,8 @@ const kSorts: Record<string, (a: Worker, b: Worker) => number> = {
     return left < right ? -1 : left > right ? 1 : kSortByName(a, b);
   },
   seen: (a, b) => (durationMs(b.silent) ?? 0) - (durationMs(a.silent) ?? 0),
+  busy: (a, b) => Number(isThere(b)) - Number(isThere(a)) || b.busyFraction - a.busyFraction || kSortByName(a, b),
+  losses: (a, b) => b.losses - a.losses || kSortByName(a, b),
 };
 function kSortByName(a: Worker, b: Worker): number {
   return a.name < b.name ? -1 : 1;
@@ -50,8 +56,6 @@ export function fits(worker: Worker, text: string): boolean {
 function Row({ worker, at }: { worker: Worker; at: number }) {
   const seats = seatsOf(worker);
   const lost = worker.state === "LOST" || worker.state === "REMOVED";
-  const budget = budgetOf(worker);
-  const reserved = reservedOf(worker);
   const name = lastPart(worker.name);
   return (
     <tr aria-rowindex={at + 2}>
@@ -59,20 +63,22 @@ function Row({ worker, at }: { worker: Worker; at: number }) {
       <td class="c-name"><a id={"row-" + name} class="row-link" href={"/" + worker.name}><Name>{name}</Name></a></td>
       <td class="c-device"><bdi>{deviceText(worker) || kNone}</bdi></td>
       <td class="c-memory">
-        {lost ? <span class="muted">– (budget {gib(budget)})</span> : (
-          <>
-            <MemoryBar budget={budget} parts={[{ kind: "reserved", bytes: reserved }]}
-              label={`${bytes(reserved)} of ${bytes(budget)} reserved`} />
-            <span class="number">{gib(reserved)} / {gib(budget)}</span>
-          </>
-        )}
+        {lost ? <span class="muted">– (budget {gib(budgetOf(worker))})</span>
+          : <DeviceMemory used={usedOf(worker)} reserved={reservedOf(worker)} budget={budgetOf(worker)} />}
       </td>
+      <td class="c-busy number">{busyText(worker)}</td>
       <td class="c-seats number">{count(seats)}</td>
       <td class="c-price number">{worker.pricePerHour ? amount(micros(worker.pricePerHour), 3) : kNone}</td>
       <td class="c-seen">{seenText(worker)}</td>
-      <td class="c-why"><bdi>{worker.stateReason}</bdi></td>
+      <td class="c-losses number">{count(worker.losses)}</td>
+      <td class="c-why"><bdi>{worker.stateReason || null}</bdi></td>
     </tr>
   );
+}
+
+// Drawn again when its worker is another object: of many rows few change in a frame.
+function KeptRow({ worker, at }: { worker: Worker; at: number }) {
+  return useMemo(() => <Row worker={worker} at={at} />, [worker, at]);
 }
 
 // Which rows of many are drawn: those in sight, of one height, and some beyond it.
@@ -106,14 +112,12 @@ function Boxes({ workers }: { workers: Worker[] }) {
   return (
     <ul class="map">
       {workers.flatMap((worker) => worker.devices.map((device, i) => {
-        const reserved = int(worker.uses[i]?.memoryReservedBytes);
-        const budget = int(device.memoryBytes);
+        const use = worker.uses[i];
         return (
           <li key={worker.name + i}>
-            <State look={workerLook(worker.state, worker.uses[i]?.seats ?? 0)} />
+            <State look={workerLook(worker.state, use?.seats ?? 0)} />
             <a class="row-link" href={"/" + worker.name}><Name>{lastPart(worker.name)}</Name></a> <span class="muted"><bdi>{device.kind}{i}</bdi></span>
-            <MemoryBar budget={budget} parts={[{ kind: "reserved", bytes: reserved }]} label={`${bytes(reserved)} of ${bytes(budget)} reserved`} />
-            <span class="number">{gib(reserved)} / {gib(budget)} GiB</span>
+            <DeviceMemory used={int(use?.memoryUsedBytes)} reserved={int(use?.memoryReservedBytes)} budget={int(device.memoryBytes)} unit=" GiB" />
           </li>
         );
       }))}
@@ -130,35 +134,41 @@ function List({ workers, text, state, sort, map }: { workers: Worker[]; text: st
     [text, state, sort, workers.length],
   );
   const { body, from, to, height } = useWindow(names.length);
-  const byName = new Map(workers.map((worker) => [worker.name, worker]));
-  const shown = names.slice(from, to).flatMap((name) => byName.get(name) ?? []);
-  const all = workers.filter(isMeant);
-  const lost = all.filter((worker) => worker.state === "LOST").length;
+  const places = placesIn(workers);
+  const found = (some: string[]): Worker[] => some.flatMap((name) => workers[places.get(name) ?? -1] ?? []);
+  const shown = found(names.slice(from, to));
+  let all = 0;
+  let lost = 0;
+  for (const worker of workers) {
+    if (!isMeant(worker)) continue;
+    all += 1;
+    if (worker.state === "LOST") lost += 1;
+  }
   if (names.length === 0) {
     return text !== "" || state !== ""
       ? <Empty>No worker matches. <button type="button" onClick={() => setQuery({ filter: undefined, state: undefined }, "push")}>Clear filter</button></Empty>
       : <Empty>No machine has joined. <code>overwinter tokens create --role worker -o join.file</code> makes what a machine needs.</Empty>;
   }
-  const currency = all.find((worker) => worker.pricePerHour)?.pricePerHour?.currencyCode ?? "";
-  const found = map ? names.flatMap((name) => byName.get(name) ?? []) : [];
-  const isMap = map && found.reduce((sum, worker) => sum + worker.devices.length, 0) <= kMapMax;
+  const currency = workers.find((worker) => worker.pricePerHour)?.pricePerHour?.currencyCode ?? "";
+  const mapped = map ? found(names) : [];
+  const isMap = map && mapped.reduce((sum, worker) => sum + worker.devices.length, 0) <= kMapMax;
   return (
     <>
-      <p class="muted">{count(names.length)} of {count(all.length)}{lost > 0 && <> · <strong class="tone-failed">{count(lost)} lost</strong></>}
+      <p class="muted">{count(names.length)} of {count(all)}{lost > 0 && <> · <strong class="tone-failed">{count(lost)} lost</strong></>}
         {map && !isMap && <> · a map is of {count(kMapMax)} devices at most: filter first</>}</p>
-      {isMap ? <Boxes workers={found} /> : (
+      {isMap ? <Boxes workers={mapped} /> : (
         <table class={names.length > kRows ? "workers long" : "workers"} aria-rowcount={names.length + 1}>
           <caption class="visually-hidden">Workers</caption>
           <thead>
             <tr>
-              <th scope="col">State</th><th scope="col">Worker</th><th scope="col">Devices</th>
-              <th scope="col">Memory reserved / budget GiB</th><th scope="col" class="number">Seats</th>
-              <th scope="col" class="number">{currency}/h</th><th scope="col">Last seen</th><th scope="col">Why</th>
+              <th scope="col">State</th><th scope="col">Worker</th><th scope="col" class="c-device">Devices</th>
+              <th scope="col">Memory used / reserved / budget GiB</th><th scope="col" class="number">Busy, 1 h</th><th scope="col" class="c-seats number">Seats</th>
+              <th scope="col" class="number">{currency}/h</th><th scope="col">Last seen</th><th scope="col" class="number">Lost, 30 d</th><th scope="col">Why</th>
             </tr>
           </thead>
           <tbody ref={body}>
             {from > 0 && <tr key="before" aria-hidden="true" style={{ height: `${from * height}px` }} />}
-            {shown.map((worker, i) => <Row key={worker.name} worker={worker} at={from + i} />)}
+            {shown.map((worker, i) => <KeptRow key={worker.name} worker={worker} at={from + i} />)}
             {to < names.length && <tr key="after" aria-hidden="true" style={{ height: `${(names.length - to) * height}px` }} />}
           </tbody>
         </table>
@@ -181,19 +191,10 @@ export function WorkersPage() {
           <input id="filter" type="search" value={text} placeholder="/ filter: words of a name, a host, a device, a label" spellcheck={false} autocomplete="off"
             onInput={(event) => setQuery({ filter: event.currentTarget.value }, "replace")} />
         </label>
-        <label><span class="visually-hidden">State</span>
-          <select value={state} onChange={(event) => setQuery({ state: event.currentTarget.value }, "push")}>
-            <option value="">any state</option>
-            {["JOINED", "READY", "DRAINING", "LOST", "REMOVED"].map((one) => <option key={one} value={one}>{one}</option>)}
-          </select>
-        </label>
-        <label><span class="visually-hidden">Order</span>
-          <select value={sort} onChange={(event) => setQuery({ sort: event.currentTarget.value }, "push")}>
-            <option value="name">by name</option>
-            <option value="free">least free memory</option>
-            <option value="seen">longest silent</option>
-          </select>
-        </label>
+        <Select label="State" value={state} choose={(to) => setQuery({ state: to }, "push")}
+          options={[["", "any state"], ...["JOINED", "READY", "DRAINING", "LOST", "REMOVED"].map((one): [string, string] => [one, one])]} />
+        <Select label="Order" value={sort} choose={(to) => setQuery({ sort: to }, "push")}
+          options={[["name", "by name"], ["free", "least free memory"], ["seen", "longest silent"], ["busy", "busiest"], ["losses", "most losses"]]} />
         <button type="button" aria-pressed={query.get("view") === "map"} onClick={() => setQuery({ view: query.get("view") === "map" ? undefined : "map" }, "push")}>map</button>
       </form>
       <Shown live={live} lines={8}>{(list) => <List workers={list.workers} text={text.trim()} state={state} sort={sort} map={query.get("view") === "map"} />}</Shown>

@@ -1,7 +1,9 @@
 // Small parts that several pages show in the same way.
 import type { ComponentChildren } from "preact";
-import { duration, kNone, money, percent } from "../lib/format";
+import { bytes, duration, gib, kNone, money, percent } from "../lib/format";
 import type { Job, Money } from "../lib/resources";
+import { narrow } from "../lib/narrow";
+import { place } from "../lib/router";
 import { instant, moment, serverNow, whole, zoneName } from "../lib/time";
 import { isTerminal } from "../lib/state";
 import { visible } from "../lib/visible";
@@ -37,7 +39,16 @@ export function Progress({ fraction, label }: { fraction: number; label?: string
   );
 }
 
-export function Panel({ id, title, aside, children }: { id: string; title: ComponentChildren; aside?: ComponentChildren; children: ComponentChildren }) {
+// A section. With `fold`, its content in a few words, a phone shows those until it is asked for all.
+export function Panel({ id, title, aside, fold, children }: { id: string; title: ComponentChildren; aside?: ComponentChildren; fold?: string; children: ComponentChildren }) {
+  if (fold !== undefined && narrow.value) {
+    return (
+      <details id={id} class="panel" open={place.value.hash === "#" + id}>
+        <summary><h2>{title}</h2><span class="aside">{fold}</span></summary>
+        <div class="content">{aside !== undefined && <div class="aside">{aside}</div>}{children}</div>
+      </details>
+    );
+  }
   return (
     <section id={id} class="panel" aria-labelledby={id + "-title"}>
       <header>
@@ -69,7 +80,7 @@ export function Labels({ labels }: { labels: Record<string, string> }) {
   );
 }
 
-// Used, reserved and free of one device. Widths are parts of the budget.
+// Parts of a device's memory. Widths are parts of the budget.
 export function MemoryBar({ parts, budget, label }: { parts: { kind: string; bytes: bigint; from?: bigint }[]; budget: bigint; label: string }) {
   const part = (value: bigint): string =>
     budget === 0n ? "0%" : `${(Number((value < budget ? value : budget) * 10000n / budget) / 100).toFixed(2)}%`;
@@ -79,5 +90,16 @@ export function MemoryBar({ parts, budget, label }: { parts: { kind: string; byt
         <span key={index} class={one.kind} style={{ left: part(one.from ?? 0n), width: part(one.bytes) }} />
       ))}
     </span>
+  );
+}
+
+// What is held of a device's memory now, what leases have reserved of it, and its budget.
+export function DeviceMemory({ used, reserved, budget, unit = "" }: { used: bigint; reserved: bigint; budget: bigint; unit?: string }) {
+  return (
+    <>
+      <MemoryBar budget={budget} parts={[{ kind: "reserved", bytes: reserved }, { kind: "used", bytes: used }]}
+        label={`${bytes(used)} used, ${bytes(reserved)} of ${bytes(budget)} reserved`} />
+      <span class="number">{[used, reserved, budget].map(gib).join(" / ") + unit}</span>
+    </>
   );
 }

@@ -1,7 +1,7 @@
 // A component in a chunk of its own, fetched when it is first shown.
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { Failure, Loading } from "./states";
+import { Failure, Waits } from "./states";
 import { ApiError } from "../lib/api";
 
 const sheets = new Map<string, Promise<void>>();
@@ -34,11 +34,10 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
         redraw((n) => n + 1);
       }, () => setFailed(true));
     }, [failed]);
-    if (loaded) {
-      const Component = loaded;
-      return <Component {...props} />;
-    }
-    if (failed) return <Failure error={new ApiError(0, "", "this part of the page could not be fetched")} again={() => setFailed(false)} />;
-    return <Loading lines={6} />;
+    const Component = loaded;
+    return (
+      <Waits on={!Component && !failed} lines={6}>{() => Component ? <Component {...props} />
+        : <Failure error={new ApiError(0, "", "this part of the page could not be fetched")} again={() => setFailed(false)} />}</Waits>
+    );
   };
 }

@@ -1,18 +1,25 @@
 // Loading, empty, broken and forbidden look different (P7).
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../lib/api";
 import type { Live } from "../lib/live";
 
 const kSkeletonAfterMs = 200;
+const kSkeletonForMs = 300;
 
-// Blocks of the final size, once waiting is worth a word.
-export function Loading({ lines = 3 }: { lines?: number }) {
+// Blocks of the final size while there is nothing to show: once waiting is worth a word, and then long enough to be seen.
+export function Waits({ on, lines = 3, children }: { on: boolean; lines?: number; children?: () => ComponentChildren }) {
   const [late, setLate] = useState(false);
+  const since = useRef(0);
   useEffect(() => {
-    const timer = setTimeout(() => setLate(true), kSkeletonAfterMs);
+    if (on === late) return undefined;
+    const timer = setTimeout(() => {
+      since.current = Date.now();
+      setLate(on);
+    }, on ? kSkeletonAfterMs : since.current + kSkeletonForMs - Date.now());
     return () => clearTimeout(timer);
-  }, []);
+  }, [on, late]);
+  if (!on && !late) return <>{children?.()}</>;
   return (
     <div class={late ? "skeleton late" : "skeleton"} role="status" aria-label="Loading">
       {Array.from({ length: lines }, (_, line) => <div key={line} />)}
@@ -43,10 +50,10 @@ export function Failure({ error, again }: { error: ApiError; again?: () => void 
 export function Shown<T>({ live, lines, children }: { live: Live<T>; lines?: number; children: (data: T) => ComponentChildren }) {
   const data = live.data.value;
   const error = live.error.value;
-  if (data === undefined) {
-    if (error) return <Failure error={error} again={live.again} />;
-    return <Loading lines={lines ?? 3} />;
-  }
-  const gone = error !== undefined && error.status !== 0 && error.status !== 503;
-  return <>{gone && <Failure error={error} again={live.again} />}{children(data)}</>;
+  const gone = error !== undefined && (data === undefined || (error.status !== 0 && error.status !== 503));
+  return (
+    <Waits on={data === undefined && !error} lines={lines ?? 3}>{() => (
+      <>{gone && <Failure error={error} again={live.again} />}{data !== undefined && children(data)}</>
+    )}</Waits>
+  );
 }
