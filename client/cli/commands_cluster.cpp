@@ -349,10 +349,18 @@ int run_status(const Globals& globals) {
                          status->version(), time_text(status->started())));
   print_line(fmt::format("workers      {} ready, {} draining, {} lost", status->workers_ready(),
                          status->workers_draining(), status->workers_lost()));
-  print_line(fmt::format("jobs         {} running, {} waiting, {} paused", status->jobs_running(),
-                         status->jobs_queued(), status->jobs_paused()));
-  print_line(fmt::format("money        {} today, {} this month", money_text(status->cost_today()),
-                         money_text(status->cost_month())));
+  const std::string for_budget =
+      status->jobs_waiting_for_budget() == 0
+          ? ""
+          : fmt::format(" ({} for budget)", status->jobs_waiting_for_budget());
+  print_line(fmt::format("jobs         {} running, {} waiting{}, {} paused", status->jobs_running(),
+                         status->jobs_queued(), for_budget, status->jobs_paused()));
+  const std::string waste =
+      status->has_waste_fraction_month()
+          ? fmt::format(", {:.1f} % of jobs' part in vain", status->waste_fraction_month() * 100)
+          : "";
+  print_line(fmt::format("money        {} today, {} this month{}", money_text(status->cost_today()),
+                         money_text(status->cost_month()), waste));
   if (!status->dashboard().empty()) print_line("dashboard    " + status->dashboard());
   if (status->has_restored_time())
     print_line(fmt::format(

@@ -14,28 +14,19 @@ std::string Engine::from_where(const Job& job) {
 
 // ---- placed
 
-// What gangs of other projects take: by worker, and by network unless all there share it.
+// What gangs of other projects take.
 void Engine::mark_taken(const Job& job, std::vector<policy::Candidate>& candidates) const {
-  std::set<WorkerId> workers;
-  std::map<std::string_view, bool> networks;  // -> all workers of those gangs there share it
-  for (const auto& [id, host] : state_.workers) {
-    const bool taken = std::any_of(host.seats.begin(), host.seats.end(), [&](const SeatKey& key) {
-      const Job& other = this->job(key.job);
-      return other.gang() && other.project != job.project;
-    });
-    if (!taken) continue;
-    workers.insert(id);
-    if (host.machine.network.empty()) continue;
-    const auto [at, added] = networks.try_emplace(host.machine.network, true);
-    at->second = at->second && host.machine.shared_network;
-  }
   if (planted(Bug::kGangsOfProjectsMixed)) return;
-  for (policy::Candidate& c : candidates) {
-    c.other_project = workers.contains(c.worker);
-    const auto at = networks.find(c.network);
-    if (c.network.empty() || at == networks.end()) continue;
-    c.network_taken = !(at->second && worker(c.worker).machine.shared_network);
+  std::vector<policy::TakenWorker> taken;
+  for (const auto& [id, host] : state_.workers) {
+    const bool is_taken =
+        std::any_of(host.seats.begin(), host.seats.end(), [&](const SeatKey& key) {
+          const Job& other = this->job(key.job);
+          return other.gang() && other.project != job.project;
+        });
+    if (is_taken) taken.push_back({id, host.machine.network, host.machine.shared_network});
   }
+  policy::mark_taken(taken, candidates);
 }
 
 // The longest funding, the same for all seats, that what is left of the cap pays; absent: none.

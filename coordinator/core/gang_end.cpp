@@ -123,7 +123,7 @@ void Engine::gang_attempt_over(JobId id) {
       ended.reason = (culprit.message.empty() ? "a member ended" : culprit.message);
       // Workers speak in sentences; this one goes on.
       if (ended.reason.ends_with('.')) ended.reason.pop_back();
-      ended.reason += where;
+      if (culprit.end != SeatEnd::kLost) ended.reason += where;  // what is lost is named already
   }
   const bool progress = of.checkpoint_attempt == of.attempt || soft.step > soft.first_step;
   const bool refused = culprit.end == SeatEnd::kRefused;

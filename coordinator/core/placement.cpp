@@ -46,14 +46,8 @@ policy::Candidate Engine::candidate(const Worker& worker, DeviceIndex device) co
       break;
   }
   c.projects = &worker.projects;
-  c.host_id = worker.machine.host_id;
-  c.network = worker.machine.network;
-  c.address = worker.machine.peer_address;
-  c.address = c.address.substr(0, c.address.rfind(':'));
-  c.no_exec = worker.machine.no_exec;
-  c.host = worker.machine.host;
   c.spot = worker.spot;
-  c.device = &worker.machine.devices[device];
+  policy::describe(worker.machine, device, c);
   c.memory_used = worker.use[device].memory_bytes;
   c.threads_used = worker.use[device].threads;
   c.share_used_ppm = worker.use[device].share_ppm;

@@ -42,7 +42,7 @@ void Engine::on(const WorkerHello& event) {
   }
   const bool same = known->incarnation == event.incarnation;
   if (!same) {
-    lose_seats(event.worker, "its daemon was started anew");
+    lose_seats(event.worker, "the daemon of " + known->name + " was started anew");
     if (auto status = refusal(event, known)) {  // with its last seat a leaving worker is removed
       effect(RefuseWorker{event.worker, event.incarnation, std::move(*status)});
       return;

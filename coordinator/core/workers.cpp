@@ -45,7 +45,7 @@ void Engine::lost_due(WorkerId id) {
   soft.connected = false;
   const std::string silence =
       format_duration(now_ - std::max(soft.last_sign, silent->registered_at));
-  lose_seats(id, "its worker was lost after " + silence + " without a sign of life");
+  lose_seats(id, silent->name + " was lost after " + silence + " without a sign of life");
   if (silent->state == WorkerState::kRemoved) return;  // it was leaving, and held a last seat
   cut_if_due(id);
   charge_machine(id, now_);

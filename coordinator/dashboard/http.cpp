@@ -106,27 +106,53 @@ Response as_text(std::string body) {
   return response;
 }
 
-Result<Query> Query::read(std::string_view text, const std::set<std::string_view>& keys) {
+namespace {
+
+// Each key and value of a query that has no other keys than these, to `take`.
+Status for_each_pair(std::string_view text, const std::set<std::string_view>& keys,
+                     const std::function<void(std::string, std::string)>& take) {
   const auto parsed = boost::urls::parse_query(text);
   if (!parsed) {
-    return fail(Code::kInvalidArgument, "the query of the address is not understood", "query");
+    return error(Code::kInvalidArgument, "the query of the address is not understood", "query");
   }
-  Query query;
   for (const auto& pair : *parsed) {
-    const std::string key(pair.key);
+    std::string key(pair.key);
     if (!keys.contains(key)) {
       std::string known;
       for (const auto& one : keys) known += (known.empty() ? "" : ", ") + std::string(one);
-      return fail(Code::kInvalidArgument,
-                  known.empty() ? "this address takes no query"
-                                : "the query has no key like that; keys are " + known,
-                  "query");
+      return error(Code::kInvalidArgument,
+                   known.empty() ? "this address takes no query"
+                                 : "the query has no key like that; keys are " + known,
+                   "query");
     }
     std::string value;
     pair.value.decode({}, boost::urls::string_token::assign_to(value));
-    query.values_[key] = std::move(value);
+    take(std::move(key), std::move(value));
   }
+  return Status::success();
+}
+
+}  // namespace
+
+Result<Query> Query::read(std::string_view text, const std::set<std::string_view>& keys) {
+  Query query;
+  if (Status status = for_each_pair(text, keys,
+                                    [&](std::string key, std::string value) {
+                                      query.values_[std::move(key)] = std::move(value);
+                                    });
+      !status.ok())
+    return fail(std::move(status));
   return query;
+}
+
+Result<std::vector<std::string>> Query::values_of(std::string_view text, std::string_view key) {
+  std::vector<std::string> values;
+  if (Status status = for_each_pair(
+          text, {key},
+          [&](const std::string&, std::string value) { values.push_back(std::move(value)); });
+      !status.ok())
+    return fail(std::move(status));
+  return values;
 }
 
 std::string Query::text(std::string_view key) const {

@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/base/result.h"
 #include "common/base/time.h"
@@ -88,6 +89,9 @@ class Query {
   // decoded. Of a key that stands there twice the last one counts.
   [[nodiscard]] static Result<Query> read(std::string_view text,
                                           const std::set<std::string_view>& keys);
+  // Of a query that has this one key, as often as it likes: all its values, in their order.
+  [[nodiscard]] static Result<std::vector<std::string>> values_of(std::string_view text,
+                                                                  std::string_view key);
   // Empty when it is not there.
   [[nodiscard]] std::string text(std::string_view key) const;
   // nullopt when it is not there or empty; INVALID_ARGUMENT (field: the key) for no number.

@@ -1,5 +1,7 @@
 #include "coordinator/dashboard/router.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <optional>
 #include <utility>
@@ -79,10 +81,11 @@ using Action = void (*)(const Act&, const Done&);
 using Following = decltype(&follow_events);
 struct Entry {
   Route route;
-  OpenAnswer open = nullptr;  // one of the four
+  OpenAnswer open = nullptr;  // one of the five
   Answer answer = nullptr;
   Action action = nullptr;
   Following following = nullptr;
+  bool batch = false;
 };
 
 constexpr Entry open_to_all(std::string_view pattern, OpenAnswer answer,
@@ -127,6 +130,7 @@ constexpr std::array kEntries{
     needs(Permission::kReadJobs, "/api/v1/projects/{}/jobs/{}/logs", job_logs),
     needs(Permission::kReadJobs, "/api/v1/projects/{}/jobs/{}/logs:search", search_logs),
     Entry{{"/api/v1/events", false, Permission::kReadJobs, "GET"}, {}, {}, {}, follow_events},
+    Entry{{"/api/v1/batch", false, Permission::kKnowOneself, "GET"}, {}, {}, {}, {}, true},
     acts("/api/v1/projects/{}/jobs/{}:pause", pause_job),
     acts("/api/v1/projects/{}/jobs/{}:resume", resume_job),
     acts("/api/v1/projects/{}/jobs/{}:cancel", cancel_job),
@@ -190,6 +194,9 @@ bool is_typed(const Request& request, std::string_view path) {
   return request.method == "GET" && request.fetch_mode == "navigate" &&
          !path.starts_with("/api/") && !path.starts_with("/assets/");
 }
+
+constexpr std::string_view kApiPath = "/api/v1/";
+constexpr std::size_t kBatchMax = 8;
 
 // Enough of a request to tell who sent it.
 Request without_body(const Request& request) {
@@ -277,8 +284,10 @@ void Router::serve(const Request& request, const std::string& path,
   // Bills and history are read from the disk: not on the thread that serves everybody.
   const Status taken =
       sources_.pool.run(runtime::Work::kRead, [this, route = *route, path, query, caller = *caller,
+                                               who = without_body(request),
                                                packed = takes_gzip(request.accept_encoding), done] {
-        Response response = answer(route, path, query, caller);
+        Response response =
+            kEntries[route].batch ? batch(who, query, caller) : answer(route, path, query, caller);
         if (packed) pack(response);
         done(std::move(response));
       });
@@ -294,6 +303,52 @@ Response Router::answer(std::size_t route, std::string_view path, std::string_vi
       kEntries[route].answer({sources_, *texts_, parts, query, caller, sources_.loop.now()});
   if (response.status == 200) response.event = next - 1;
   return response;
+}
+
+Response Router::read_one(const Request& who, const std::string& target,
+                          const Principal& caller) const {
+  const auto mark = target.find('?');
+  const std::string path = target.substr(0, mark);
+  const auto route = find_route(path);
+  const Entry* const entry = route ? &kEntries[*route] : nullptr;
+  Response response;
+  if (entry == nullptr) {
+    response = refusal(error(Code::kNotFound, "there is nothing at that path"));
+  } else if (entry->answer == nullptr || !path.starts_with(kApiPath)) {
+    response = refusal(error(Code::kInvalidArgument,
+                             "get: only what is read in one piece, below " + std::string(kApiPath),
+                             "get"));
+  } else if (Status status = runtime::require(caller, entry->route.permission); !status.ok()) {
+    response = refusal(status);
+  } else {
+    response = answer(*route, path,
+                      mark == std::string::npos ? std::string() : target.substr(mark + 1), caller);
+  }
+  if (response.code != Code::kOk) {
+    tell_refusal(sources_, who, entry == nullptr ? "" : entry->route.pattern, path, response);
+  }
+  return response;
+}
+
+Response Router::batch(const Request& who, std::string_view query, const Principal& caller) const {
+  const auto targets = Query::values_of(query, "get");
+  if (!targets) return refusal(targets.error());
+  if (targets->empty() || targets->size() > kBatchMax) {
+    return refusal(error(Code::kInvalidArgument,
+                         fmt::format("get: give 1 to {} paths below {}", kBatchMax, kApiPath),
+                         "get"));
+  }
+  Response all;
+  all.body = R"({"answers":[)";
+  for (std::size_t i = 0; i < targets->size(); ++i) {
+    const Response one = read_one(who, std::string(kApiPath) + (*targets)[i], caller);
+    if (i > 0) all.body += ',';
+    all.body += fmt::format(R"({{"status":{},)", one.status);
+    if (one.event) all.body += fmt::format(R"("event":"{}",)", *one.event);
+    all.body += R"("body":)" + one.body + '}';
+  }
+  all.body += "]}";
+  return all;
 }
 
 }  // namespace overwinter::dashboard

@@ -38,6 +38,11 @@ class Router {
              const std::function<void(Response)>& done) const;
   [[nodiscard]] Response answer(std::size_t route, std::string_view path, std::string_view query,
                                 const Principal& caller) const;
+  // Several reads, each answered and refused as it would be alone.
+  [[nodiscard]] Response batch(const Request& who, std::string_view query,
+                               const Principal& caller) const;
+  [[nodiscard]] Response read_one(const Request& who, const std::string& target,
+                                  const Principal& caller) const;
   const Sources sources_;
   const std::shared_ptr<StreamCount> streams_;
   const std::unique_ptr<JobTexts> texts_;

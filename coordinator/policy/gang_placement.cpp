@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 namespace overwinter::policy {
@@ -60,6 +61,23 @@ Ranked best_of(const Group& group, std::size_t seats_per_worker, std::size_t wor
 }
 
 }  // namespace
+
+void mark_taken(const std::vector<TakenWorker>& taken, std::vector<Candidate>& candidates) {
+  std::set<WorkerId> workers;
+  std::map<std::string_view, bool> networks;  // -> all workers of those gangs there share it
+  for (const TakenWorker& one : taken) {
+    workers.insert(one.worker);
+    if (one.network.empty()) continue;
+    const auto [at, added] = networks.try_emplace(one.network, true);
+    at->second = at->second && one.shared_network;
+  }
+  for (Candidate& candidate : candidates) {
+    candidate.other_project = workers.contains(candidate.worker);
+    const auto at = networks.find(candidate.network);
+    if (at == networks.end()) continue;
+    candidate.network_taken = !(at->second && candidate.shared_network);
+  }
+}
 
 GangChoice choose_gang(const Want& want, const std::vector<Candidate>& candidates) {
   const Demand& demand = *want.demand;

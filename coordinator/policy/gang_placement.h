@@ -15,6 +15,16 @@ struct GangChoice {
   std::size_t workers_fit = 0;  // that could hold their part of it, on any network
 };
 
+// A worker that gangs of other projects are on.
+struct TakenWorker {
+  WorkerId worker;
+  std::string_view network;  // empty: none but its own host
+  bool shared_network = false;
+};
+// Says of each candidate what those take of it: the worker itself, and its network unless all there
+// share it.
+void mark_taken(const std::vector<TakenWorker>& taken, std::vector<Candidate>& candidates);
+
 // `candidates`: devices, of any workers. A gang is formed of workers on one host or on one network,
 // each with seats_per_worker devices that can hold a seat, and no two hosts with one address (Open
 // MPI tells hosts by it; containers that use their machine's network have its address): the most

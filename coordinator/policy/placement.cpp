@@ -4,6 +4,17 @@
 
 namespace overwinter::policy {
 
+void describe(const MachineInfo& machine, DeviceIndex device, Candidate& candidate) {
+  candidate.host_id = machine.host_id;
+  candidate.network = machine.network;
+  candidate.address = machine.peer_address;
+  candidate.address = candidate.address.substr(0, candidate.address.rfind(':'));
+  candidate.shared_network = machine.shared_network;
+  candidate.no_exec = machine.no_exec;
+  candidate.host = machine.host;
+  candidate.device = &machine.devices[device];
+}
+
 SeatSize seat_size(const Demand& demand, const DeviceInfo& device) {
   SeatSize size;
   const bool whole = demand.memory_bytes == 0 && demand.runs_user_code;

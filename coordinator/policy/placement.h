@@ -42,9 +42,12 @@ struct Candidate {
   std::string_view address;  // of its peer port; empty: it has none
   std::string_view no_exec;  // why it runs no program of users; empty: it does
   HostSize host = {};
-  bool other_project = false;  // a gang of another project is on this worker
-  bool network_taken = false;  // … or on its network, and one of them does not share it
+  bool other_project = false;   // a gang of another project is on this worker
+  bool network_taken = false;   // … or on its network, and one of them does not share it
+  bool shared_network = false;  // it shares its network with gangs of other projects
 };
+// What its machine says of a candidate's device and of itself. `machine` is owned by the caller.
+void describe(const MachineInfo& machine, DeviceIndex device, Candidate& candidate);
 
 enum class Why : std::uint8_t {
   kFits = 0,

@@ -30,7 +30,7 @@ void count_jobs(const Views& views, const std::string& project, v1::ClusterStatu
   for (const auto& job : views.jobs(project)) {
     if (job->state == core::JobState::kQueued) ++queued;
     if (job->state == core::JobState::kPaused) ++paused;
-    if (job->waits_for_money) ++unfunded;
+    if (job->waits_for_budget) ++unfunded;
     if (job->state == core::JobState::kStarting || job->state == core::JobState::kRunning ||
         job->state == core::JobState::kStopping) {
       ++running;

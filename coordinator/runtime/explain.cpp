@@ -1,12 +1,12 @@
 #include "coordinator/runtime/explain.h"
 
 #include <cstddef>
-#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "common/wire/convert.h"
+#include "coordinator/policy/gang_placement.h"
 #include "coordinator/policy/placement.h"
 #include "coordinator/runtime/resources.h"
 #include "overwinter/v1/job.pb.h"
@@ -38,14 +38,8 @@ void add_candidates(const WorkerView& worker, std::vector<policy::Candidate>& ou
     candidate.worker_name = worker.name;
     candidate.not_ready = not_ready(worker.state);
     candidate.projects = &worker.projects;
-    candidate.host_id = worker.machine.host_id;
-    candidate.network = worker.machine.network;
-    candidate.address = worker.machine.peer_address;
-    candidate.address = candidate.address.substr(0, candidate.address.rfind(':'));
-    candidate.no_exec = worker.machine.no_exec;
-    candidate.host = worker.machine.host;
     candidate.spot = worker.spot;
-    candidate.device = &worker.machine.devices[i];
+    policy::describe(worker.machine, static_cast<DeviceIndex>(i), candidate);
     if (i < worker.uses.size()) {
       candidate.memory_used = worker.uses[i].memory_reserved_bytes;
       candidate.threads_used = worker.uses[i].threads_reserved;
@@ -56,27 +50,20 @@ void add_candidates(const WorkerView& worker, std::vector<policy::Candidate>& ou
   }
 }
 
-// What gangs of other projects take, as the core marks it: a gang waits for those too.
-void mark_taken(const Views& views, const JobView& job,
-                std::vector<policy::Candidate>& candidates) {
-  std::set<WorkerId> workers;
+// Workers that gangs of other projects are on; refers to `workers`.
+std::vector<policy::TakenWorker> taken_by_others(const Views& views, const JobView& job,
+                                                 const std::vector<WorkerViewPtr>& workers) {
+  std::set<WorkerId> ids;
   for (const auto& other : views.jobs({})) {
     if (other->demand.transport != Transport::kGang || other->project == job.project) continue;
-    for (const auto& seat : other->seats) workers.insert(seat.worker);
+    for (const auto& seat : other->seats) ids.insert(seat.worker);
   }
-  std::map<std::string, bool> networks;  // -> all workers of those gangs there share it
-  std::map<WorkerId, bool> shares;
-  for (const auto& worker : views.workers()) {
-    shares[worker->id] = worker->machine.shared_network;
-    if (!workers.contains(worker->id) || worker->machine.network.empty()) continue;
-    const auto [at, added] = networks.try_emplace(worker->machine.network, true);
-    at->second = at->second && worker->machine.shared_network;
+  std::vector<policy::TakenWorker> out;
+  for (const auto& worker : workers) {
+    if (ids.contains(worker->id))
+      out.push_back({worker->id, worker->machine.network, worker->machine.shared_network});
   }
-  for (policy::Candidate& one : candidates) {
-    one.other_project = workers.contains(one.worker);
-    const auto at = networks.find(std::string(one.network));
-    if (at != networks.end()) one.network_taken = !(at->second && shares[one.worker]);
-  }
+  return out;
 }
 
 void explain_waiting(const Views& views, const Principal& caller, const JobView& job,
@@ -87,11 +74,12 @@ void explain_waiting(const Views& views, const Principal& caller, const JobView&
     if (worker->state == core::WorkerState::kRemoved || !sees_worker(caller, *worker)) continue;
     add_candidates(*worker, candidates);
   }
-  if (job.demand.transport == Transport::kGang) mark_taken(views, job, candidates);
+  if (job.demand.transport == Transport::kGang)
+    policy::mark_taken(taken_by_others(views, job, workers), candidates);
   const auto why = policy::explain({&job.demand, job.project}, candidates);
   out.set_summary(job.reason.empty() ? why.summary : job.reason);
   out.set_smallest_change(why.would_help);
-  if (job.waits_for_money && job.demand.cap) {
+  if (job.waits_for_budget && job.demand.cap) {
     out.set_summary("devices are free, and what is left of its cap of " +
                     format_money(*job.demand.cap) + " pays for none of them");
     out.set_smallest_change("a cap above " + format_money(*job.demand.cap) +

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -79,32 +78,37 @@ Result<store::JobPosition> position_of(const Views& views, store::History& histo
               "list again without it");
 }
 
-// Jobs in the order of a list, from behind `after` on: the core's (a snapshot) and the past's (read
-// page by page), merged. The snapshot is taken first, so a job that leaves meanwhile is in both.
+// Jobs in the order of a list, from behind `after` on: the core's (a snapshot, newest first; not
+// copied) and the past's (read page by page), merged. The snapshot is taken first, so a job that
+// leaves meanwhile is in both. Of many living ones a page takes few: they stand in a heap.
 class MergedJobs {
+  // What is the first of the list is the heap's greatest.
+  [[nodiscard]] auto later() const {
+    return [this](const auto& a, const auto& b) { return comes_before(b.first, a.first); };
+  }
+
  public:
   MergedJobs(const std::vector<JobViewPtr>& living, store::History& history, store::JobQuery past)
-      : history_(history), past_(std::move(past)) {
+      : living_(living), history_(history), past_(std::move(past)) {
+    heap_.reserve(living.size());
     for (const JobViewPtr& job : living) {
-      known_.insert(job->id);
-      living_.emplace_back(place_of(*job, past_.order), job);
+      Place place = place_of(*job, past_.order);
+      if (!past_.after || comes_before(*past_.after, place))
+        heap_.emplace_back(std::move(place), &job);
     }
-    std::ranges::sort(
-        living_, [this](const auto& a, const auto& b) { return comes_before(a.first, b.first); });
-    if (!past_.after) return;
-    while (next_living_ < living_.size() &&
-           !comes_before(*past_.after, living_[next_living_].first))
-      ++next_living_;
+    std::ranges::make_heap(heap_, later());
   }
 
   // Null: there is no more.
   Result<JobViewPtr> next() {
     if (Status status = read_past(); !status.ok()) return fail(std::move(status));
-    const bool has_living = next_living_ < living_.size();
     const JobViewPtr past = next_past_ < page_.size() ? page_[next_past_] : nullptr;
-    if (has_living &&
-        (!past || comes_before(living_[next_living_].first, place_of(*past, past_.order)))) {
-      return living_[next_living_++].second;
+    if (!heap_.empty() &&
+        (!past || comes_before(heap_.front().first, place_of(*past, past_.order)))) {
+      std::ranges::pop_heap(heap_, later());
+      const JobViewPtr next = *heap_.back().second;
+      heap_.pop_back();
+      return next;
     }
     if (past) ++next_past_;
     return past;
@@ -126,17 +130,21 @@ class MergedJobs {
       for (const auto& row : *rows) {
         const auto view = view_of_past(row.job);
         past_.after = place_of(*view, past_.order);
-        if (!known_.contains(view->id)) page_.push_back(view);
+        if (!is_living(view->id)) page_.push_back(view);
       }
     }
     return Status::success();
   }
 
-  std::vector<std::pair<Place, JobViewPtr>> living_;
-  std::set<JobId> known_;
-  std::size_t next_living_ = 0;
+  [[nodiscard]] bool is_living(JobId id) const {
+    return std::ranges::binary_search(living_, id, std::ranges::greater(),
+                                      [](const JobViewPtr& job) { return job->id; });
+  }
+
+  const std::vector<JobViewPtr>& living_;
   store::History& history_;
   store::JobQuery past_;
+  std::vector<std::pair<Place, const JobViewPtr*>> heap_;
   std::vector<JobViewPtr> page_;
   std::size_t next_past_ = 0;
   bool past_ended_ = false;

@@ -148,7 +148,7 @@ v1::Job job_resource(const Views& views, const JobView& job) {
   out.set_name(job_resource_name(job));
   out.set_display_name(job.display_name);
   out.set_state(static_cast<v1::Job::State>(job.state));
-  out.set_state_reason(job.waits_for_money
+  out.set_state_reason(job.waits_for_budget
                            ? "waits for a device that what is left of its cap pays for"
                        : job.reason.empty() && job.state == core::JobState::kQueued
                            ? "waits for a device; overwinter jobs explain says for which"

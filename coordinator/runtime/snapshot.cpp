@@ -181,7 +181,7 @@ JobViewPtr snapshot_job(const core::Scheduler& core, JobId id, Time now) {
     view->progressed = soft->pace.last();
     view->progress_every = soft->pace.usual();
   }
-  view->waits_for_money =
+  view->waits_for_budget =
       soft != nullptr && soft->unfunded && job->state == core::JobState::kQueued;
   for (const auto& [number, seat] : job->seats) view->seats.push_back(seat_view(seat, soft));
   return view;

@@ -32,12 +32,7 @@ Views::Projects Views::put(const ViewChange& change) {
     remember(job);
     projects.insert(job->project);
   }
-  for (const JobId id : change.jobs_gone) {
-    const auto it = jobs_.find(id);
-    if (it == jobs_.end()) continue;
-    names_[it->second->project].erase(it->second->name);
-    jobs_.erase(it);
-  }
+  forget(change.jobs_gone);
   for (const auto& worker : change.workers) workers_[worker->id] = worker;
   for (const auto& token : change.tokens) {
     tokens_[token.id] = token;
@@ -46,6 +41,21 @@ Views::Projects Views::put(const ViewChange& change) {
   for (const auto& file : change.join_files) join_files_[file.id] = file;
   if (change.cluster) cluster_ = change.cluster;
   return projects;
+}
+
+// In one pass: many leave together, an hour after a sweep has ended.
+void Views::forget(const std::vector<JobId>& jobs) {
+  const std::set<JobId> gone(jobs.begin(), jobs.end());
+  if (gone.empty()) return;
+  auto kept = jobs_.extract_sequence();
+  auto next = gone.begin();
+  std::erase_if(kept, [&](const auto& job) {
+    while (next != gone.end() && *next < job.first) ++next;
+    if (next == gone.end() || *next != job.first) return false;
+    names_[job.second->project].erase(job.second->name);
+    return true;
+  });
+  jobs_.adopt_sequence(boost::container::ordered_unique_range, std::move(kept));
 }
 
 void Views::tell(const Projects& projects) {

@@ -3,6 +3,7 @@
 // writer (the core loop), readers on any thread; a reader holds a snapshot as long as it likes.
 #pragma once
 
+#include <boost/container/flat_map.hpp>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -65,8 +66,8 @@ struct JobView {
   Time open_from{};            // when the oldest of those slices began
   ledger::Charge reserved;
   bool resumes_by_itself = false;
-  bool waits_for_money = false;  // queued, and what is left of its cap pays for no free device
-  std::uint64_t step = 0;        // of a gang: the highest of this attempt
+  bool waits_for_budget = false;  // queued, and what is left of its cap pays for no free device
+  std::uint64_t step = 0;         // of a gang: the highest of this attempt
   std::optional<std::uint64_t> checkpoint_step;  // of its last whole checkpoint
   std::vector<core::EndedAttempt> attempts;      // of a gang, the last few that have ended
   ledger::Charge wasted;                         // of `charged`: work that was done again
@@ -228,12 +229,16 @@ class Views {
     std::function<void()> told;
   };
   void remember(const JobViewPtr& job) OW_REQUIRES(mutex_);
+  void forget(const std::vector<JobId>& jobs) OW_REQUIRES(mutex_);
   [[nodiscard]] JobMetrics kept_metrics(const std::string& project, JobId id) const;
   [[nodiscard]] std::uint64_t first_event(std::string_view project) const;
 
   const std::uint64_t first_event_;
   mutable Mutex mutex_;
-  std::map<JobId, JobViewPtr> jobs_ OW_GUARDED_BY(mutex_);
+  // Flat: a list of jobs looks at all of them, and new ones come at the end.
+  boost::container::flat_map<JobId, JobViewPtr, std::less<>,
+                             std::vector<std::pair<JobId, JobViewPtr>>>
+      jobs_ OW_GUARDED_BY(mutex_);
   std::map<std::string, std::map<std::string, JobId, std::less<>>, std::less<>> names_
       OW_GUARDED_BY(mutex_);
   std::map<WorkerId, WorkerViewPtr> workers_ OW_GUARDED_BY(mutex_);

@@ -20,6 +20,7 @@ CREATE INDEX jobs_by_project ON jobs (project, created_ms, job);
 CREATE INDEX jobs_by_time ON jobs (created_ms, job);
 CREATE INDEX jobs_living ON jobs (job) WHERE forgotten = 0;
 CREATE INDEX jobs_gone ON jobs (project, created_ms, job) WHERE forgotten = 1;
+CREATE INDEX jobs_gone_time ON jobs (created_ms, job) WHERE forgotten = 1;
 CREATE INDEX jobs_gone_ended ON jobs (ended_ms, job) WHERE forgotten = 1;
 CREATE INDEX jobs_gone_state ON jobs (state, job) WHERE forgotten = 1;
 CREATE INDEX jobs_gone_charged ON jobs (charged, job) WHERE forgotten = 1;

@@ -19,7 +19,7 @@ namespace overwinter::store {
 
 // Raised with every change of its tables or of record.proto: another format is built anew, never
 // migrated.
-inline constexpr std::int64_t kProjectionFormat = 5;
+inline constexpr std::int64_t kProjectionFormat = 6;
 inline constexpr std::int64_t kProjectionApplicationId = 0x4F575031;  // "OWP1"
 
 // One thread at a time.

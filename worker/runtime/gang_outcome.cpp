@@ -40,7 +40,8 @@ GangSeatExited seat_exit_of(const GangEnded& ended) {
 }
 
 void tell_over(const GangSeatExited& how, JobLog& log, GangWorkObserver& observer) {
-  if (how.outcome == GangOutcome::kCompleted) log.flush(observer.access().seat, kLastWordsWithin);
+  if (how.outcome == GangOutcome::kCompleted || how.outcome == GangOutcome::kFailed)
+    log.flush(observer.access().seat, kLastWordsWithin);
   observer.over(how);
 }
 

@@ -13,8 +13,9 @@ namespace overwinter::worker {
 // rank of this host said that it was done, else kPeerLost.
 [[nodiscard]] GangSeatExited seat_exit_of(const GangEnded& ended);
 
-// Tells that nothing runs here any more. What an attempt that came to its end has said is at the
-// coordinator before; one that broke off is told at once, for others wait for that word.
+// Tells that nothing runs here any more. What one that came to its end or failed has said is at the
+// coordinator before: why it failed stands there. One that was stopped or lost a peer is told at
+// once, for others wait for that word.
 void tell_over(const GangSeatExited& how, JobLog& log, GangWorkObserver& observer);
 
 }  // namespace overwinter::worker

@@ -286,6 +286,7 @@ TEST_F(AuthorisationTest, EveryRoute) {
       {"/api/v1/session", kEveryRole},
       {"/api/v1/audit", kAuditors},
       {"/api/v1/events", kReaders},
+      {"/api/v1/batch", kEveryRole},  // what it reads: ABatchMayNoMoreThanItsReads
       {"/api/v1/projects/{}/jobs/{}:pause", kSubmitters},
       {"/api/v1/projects/{}/jobs/{}:resume", kSubmitters},
       {"/api/v1/projects/{}/jobs/{}:cancel", kSubmitters},

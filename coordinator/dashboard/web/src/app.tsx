@@ -1,21 +1,18 @@
 // Which page an address is, and who may see it: without a session everything is the login page.
 import { useEffect } from "preact/hooks";
-import { asApiError, ApiError, get } from "./lib/api";
-import { signal } from "./lib/signal";
-import type { Session } from "./lib/resources";
-import { go, place, startRouter, viewOf } from "./lib/router";
+import { place, startRouter, viewOf } from "./lib/router";
 import { joinSiblings, session, sessionSecret } from "./lib/session";
-import { noteServerTime, setUtc, tick } from "./lib/time";
+import { setUtc, tick } from "./lib/time";
+import { readSession, toLogin, whoProblem } from "./lib/who";
 import { contact } from "./lib/contact";
 import { applyTheme, closeMenus, Frame, Title } from "./ui/frame";
 import { KeysDialog, onKey } from "./ui/keys";
 import { Failure, Waits } from "./ui/states";
 import { OverviewPage } from "./pages/overview";
-import { lazy, sheet } from "./ui/lazy";
-import restSheet from "./styles/rest.css?url";
+import { lazy } from "./ui/lazy";
 
 // Fetched when they are first looked at.
-const rest = () => Promise.all([import("./pages/rest"), sheet(restSheet)]).then(([module]) => module);
+const rest = () => import("./pages/rest");
 const AuditPage = lazy(() => rest().then((module) => module.AuditPage));
 const JobPage = lazy(() => rest().then((module) => module.JobPage));
 const LoginPage = lazy(() => rest().then((module) => module.LoginPage));
@@ -23,28 +20,6 @@ const JobsPage = lazy(() => rest().then((module) => module.JobsPage));
 const LogsPage = lazy(() => rest().then((module) => module.LogsPage));
 const WorkerPage = lazy(() => rest().then((module) => module.WorkerPage));
 const WorkersPage = lazy(() => rest().then((module) => module.WorkersPage));
-
-const problem = signal<ApiError | undefined>(undefined);
-
-// Who is asking. A refusal is shown; without a session the login page comes back here.
-export async function readSession(): Promise<void> {
-  problem.value = undefined;
-  try {
-    const who = await get<Session>("session");
-    noteServerTime(who.now);
-    session.value = who;
-  } catch (failure) {
-    const error = asApiError(failure);
-    if (error.status === 401) toLogin();
-    else problem.value = error;
-  }
-}
-
-export function toLogin(): void {
-  if (viewOf(location.pathname).page === "login") return;
-  const here = location.pathname + location.search + location.hash;
-  go("/login" + (here === "/" ? "" : "?next=" + encodeURIComponent(here)));
-}
 
 // The clock ticks while there is contact; without it everything that counts stands still.
 function startClock(): void {
@@ -54,7 +29,8 @@ function startClock(): void {
   }, 1000);
 }
 
-export async function begin(): Promise<void> {
+// `draw` is called once there is something to draw: at once where this tab has a secret.
+export async function begin(draw: () => void): Promise<void> {
   applyTheme();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", applyTheme);
   startRouter();
@@ -63,11 +39,15 @@ export async function begin(): Promise<void> {
   document.addEventListener("keydown", onKey);
   document.addEventListener("click", closeMenus);
   const { page } = viewOf(location.pathname);
-  if (page === "login") return;
+  if (page === "login") {
+    draw();
+    return;
+  }
   if (page !== "overview") rest().catch(() => undefined); // fetched while it is asked who looks; who needs it asks again
+  if (sessionSecret() !== null) draw();
   await joinSiblings(toLogin);
   if (sessionSecret() === null) toLogin();
-  else await readSession();
+  draw();
 }
 
 function Missing() {
@@ -82,13 +62,13 @@ function Missing() {
 function Page() {
   const view = viewOf(place.value.path);
   if (view.page === "login") return <LoginPage />;
-  if (problem.value) {
-    return <><Title text="Overwinter" /><Failure error={problem.value} again={() => void readSession()} /></>;
+  if (whoProblem.value) {
+    return <><Title text="Overwinter" /><Failure error={whoProblem.value} again={() => void readSession()} /></>;
   }
-  if (!session.value) return <Waits on lines={6} />;
+  const may = session.value?.may;
   switch (view.page) {
     // An auditor has nothing to look at but the audit.
-    case "overview": return session.value.may.readJobs || !session.value.may.readAudit ? <OverviewPage /> : <AuditPage />;
+    case "overview": return !may ? <><Title text="Overview" /><Waits on lines={6} /></> : may.readJobs || !may.readAudit ? <OverviewPage /> : <AuditPage />;
     case "jobs": return <JobsPage />;
     case "job": return <JobPage key={view.name} name={view.name} />;
     case "logs": return <LogsPage key={view.name} name={view.name} />;

@@ -38,3 +38,14 @@ it("what comes at once shows at once", async () => {
   await after(400);
   expect(root.textContent).toBe("there");
 });
+it("what stands is not taken away again, whenever it came", async () => {
+  for (let ms = 150; ms <= 250; ms += 1) {
+    show(true);
+    await after(ms);
+    show(false);
+    const stands = root.textContent === "there";
+    await after(50);
+    if (stands) expect(root.textContent, `after ${ms} ms`).toBe("there");
+    render(null, root);
+  }
+});

@@ -96,6 +96,16 @@ TEST(Evolve, OnlyRunningCountsAsRunningAndTheFirstStartIsTheStart) {
   }
 }
 
+// A worker, and a job that never fits: its seats are made by hand.
+struct Held {
+  TestCluster cluster;
+  const WorkerId id = cluster.joined(a_worker());
+  const JobId job = cluster.submit(a_job().with_memory(64 * kGiB));
+  ClusterState state = cluster.state();
+  const Worker& worker = state.workers.at(id);
+  Time now = cluster.now;
+};
+
 // Every `gap` from one seat to the next, each held for a second.
 void hold_seats(ClusterState& state, WorkerId worker, JobId job, int count, Time& now,
                 Duration gap) {
@@ -109,12 +119,8 @@ void hold_seats(ClusterState& state, WorkerId worker, JobId job, int count, Time
 }
 
 TEST(Evolve, AWorkerIsBusyFromItsFirstSeatToItsLast) {
-  TestCluster cluster;
-  const WorkerId id = cluster.joined(a_worker());
-  const JobId job = cluster.submit(a_job().with_memory(64 * kGiB));
-  ClusterState state = cluster.state();
-  const Worker& worker = state.workers.at(id);
-  Time now = cluster.now;
+  Held held;
+  auto& [cluster, id, job, state, worker, now] = held;
   const Time first = now;
   const auto grant = [&](std::uint32_t number) {
     evolve(state, now, SeatGranted{{job, 1, number}, id, Incarnation(1), 0, 1, 1, 1, {}, {}, {}});
@@ -142,12 +148,8 @@ TEST(Evolve, AWorkerIsBusyFromItsFirstSeatToItsLast) {
 }
 
 TEST(Evolve, OfTooManyBusyTimesTheClosestTwoBecomeOne) {
-  TestCluster cluster;
-  const WorkerId id = cluster.joined(a_worker());
-  const JobId job = cluster.submit(a_job().with_memory(64 * kGiB));
-  ClusterState state = cluster.state();
-  const Worker& worker = state.workers.at(id);
-  Time now = cluster.now;
+  Held held;
+  auto& [cluster, id, job, state, worker, now] = held;
   hold_seats(state, id, job, 10, now, Duration(9000));
   hold_seats(state, id, job, 1, now, Duration(500));
   hold_seats(state, id, job, kBusySpansMax - 11, now, Duration(9000));

@@ -214,6 +214,53 @@ TEST_F(RouterTest, TheRoutesOfAJobAnswer) {
   EXPECT_EQ(ask("/api/v1/workers/none", viewer_).status, 404U);
 }
 
+TEST_F(RouterTest, ABatchIsItsReads) {
+  const auto batch = [this](const std::vector<std::string>& reads) {
+    std::string target = "/api/v1/batch";
+    for (const std::string& one : reads) {
+      std::string coded = one;
+      for (auto at = coded.find('&'); at != std::string::npos; at = coded.find('&', at + 1))
+        coded.replace(at, 1, "%26");
+      target += (target.ends_with("batch") ? "?get=" : "&get=") + coded;
+    }
+    return ask(target, viewer_);
+  };
+  const std::vector<std::string> reads{jobs_[0],
+                                       jobs_[0] + "/timeline",
+                                       jobs_[0] + "/logs?lines=5&rank=0",
+                                       jobs_[1],                    // of another project
+                                       "audit",                     // of another role
+                                       jobs_[0] + "/logs?lines=x",  // no number
+                                       "nothing/here"};
+  const Response all = batch(reads);
+  ASSERT_EQ(all.status, 200U) << all.body;
+  const auto answers = nlohmann::json::parse(all.body).at("answers");
+  ASSERT_EQ(answers.size(), reads.size());
+  for (std::size_t i = 0; i < reads.size(); ++i) {
+    const Response alone = ask("/api/v1/" + reads[i], viewer_);
+    EXPECT_EQ(answers[i].at("status"), alone.status) << reads[i];
+    EXPECT_EQ(answers[i].at("body"), nlohmann::json::parse(alone.body)) << reads[i];
+    EXPECT_EQ(answers[i].contains("event"), alone.status == 200) << reads[i];
+    if (alone.event) {
+      EXPECT_EQ(answers[i].at("event"), std::to_string(*alone.event)) << reads[i];
+    }
+  }
+  // Neither a stream, nor an action, nor what is no JSON, nor itself.
+  for (const std::string& one : {std::string("events"), jobs_[0] + ":pause",
+                                 std::string("batch?get=session"), std::string("../../metrics")}) {
+    const Response refused = batch({one});
+    ASSERT_EQ(refused.status, 200U) << one;
+    const unsigned status = nlohmann::json::parse(refused.body).at("answers")[0].at("status");
+    EXPECT_TRUE(status == 400 || status == 404) << one << ": " << status;
+  }
+  EXPECT_EQ(batch({}).status, 400U);
+  EXPECT_EQ(batch(std::vector<std::string>(8, "session")).status, 200U);
+  EXPECT_EQ(batch(std::vector<std::string>(9, "session")).status, 400U);
+  EXPECT_EQ(ask("/api/v1/batch?put=session", viewer_).status, 400U);
+  EXPECT_EQ(ask("/api/v1/batch?get=session").status, 401U);
+  EXPECT_EQ(ask("/api/v1/batch?get=session", viewer_, "POST").status, 405U);
+}
+
 TEST_F(RouterTest, AnAddressThatSomebodyTypedIsAnsweredByThePage) {
   Request typed{"GET", "/money", {}, "localhost"};
   typed.fetch_mode = "navigate";

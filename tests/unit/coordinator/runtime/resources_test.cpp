@@ -93,7 +93,7 @@ TEST_F(ResourcesTest, AJobThatMoneyKeepsWaitingSaysSo) {
   const JobId poor = cluster_.submit(a_job().with_memory(4 * kGiB).with_cap(60'000));
   ASSERT_EQ(cluster_.job(poor).state, core::JobState::kQueued);
   EXPECT_EQ(job(poor).state_reason(), "waits for a device that what is left of its cap pays for");
-  EXPECT_FALSE(views_.job(first)->waits_for_money);
+  EXPECT_FALSE(views_.job(first)->waits_for_budget);
   const auto why = explain_job(views_, admin(), *views_.job(poor));
   EXPECT_EQ(why.summary(),
             "devices are free, and what is left of its cap of 0.06 pays for none of them");

@@ -61,6 +61,28 @@ class LogStoreTest : public testing::Test {
   std::unique_ptr<LogStore> store_;
 };
 
+TEST_F(LogStoreTest, ATailOverManySegmentsIsTheEndOfAll) {
+  bounds_.job_bytes = std::uint64_t{4} << 20;  // segments of 64 KiB
+  reopen();
+  const std::string filling(900, '.');
+  // One rank prints now and then, another one all the time.
+  for (int i = 0; i < 1500; ++i)
+    print(job_, std::to_string(i) + filling, i % 97 == 0 ? 1 : 0, 1, 1000 + i);
+  const Texts all = texts(job_, {.items_max = 2000, .bytes_max = std::size_t{1} << 30});
+  ASSERT_EQ(all.size(), 1500U);
+  for (const std::uint64_t n : {1U, 12U, 71U, 72U, 500U, 1499U}) {
+    LogQuery query{.tail = n, .items_max = 2000, .bytes_max = std::size_t{1} << 30};
+    EXPECT_EQ(texts(job_, query), Texts(all.end() - static_cast<std::ptrdiff_t>(n), all.end()))
+        << n;
+  }
+  // Sixteen of them are the other rank's: the last ones stand far from the end.
+  EXPECT_EQ(texts(job_, {.rank = 1, .tail = 3}),
+            (Texts{"1261" + filling, "1358" + filling, "1455" + filling}));
+  EXPECT_EQ(texts(job_, {.rank = 1, .tail = 100}).size(), 16U);
+  // Not one of the last hundred was printed since then.
+  EXPECT_EQ(texts(job_, {.tail = 100, .since = time_from_unix_ms(2490)}).size(), 10U);
+}
+
 TEST_F(LogStoreTest, ReadsByRankAttemptTailTimeAndCursor) {
   print(job_, "a", 0, 1, 1000);
   print(job_, "b", 1, 1, 2000);

@@ -110,11 +110,19 @@ export class Synthetic {
       this.streams.add(response);
       const beat = setInterval(() => response.write(`event: heartbeat\ndata: {"now":"${new Date().toISOString()}"}\n\n`), 10_000);
       response.on("close", () => { clearInterval(beat); this.streams.delete(response); });
+    } else if (pathname === "/api/v1/batch") {
+      const answers = searchParams.getAll("get").map((target) => this.#resource(new URL(target, this.url + "/api/v1/")));
+      response.writeHead(200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+      response.end(JSON.stringify({ answers: answers.map(({ status, body }) => ({ status, event: "1", body })) }));
     } else {
-      const answer = this.answers.get(pathname.slice("/api/v1/".length));
-      response.writeHead(answer ? 200 : 404, { "Content-Type": "application/json", "Cache-Control": "no-store", "Overwinter-Event": "1" });
-      response.end(JSON.stringify(answer ? answer(searchParams) : { code: "NOT_FOUND", message: pathname, field: "", hint: "" }));
+      const { status, body } = this.#resource(new URL(request.url, this.url));
+      response.writeHead(status, { "Content-Type": "application/json", "Cache-Control": "no-store", "Overwinter-Event": "1" });
+      response.end(JSON.stringify(body));
     }
+  }
+  #resource({ pathname, searchParams }) {
+    const answer = this.answers.get(pathname.slice("/api/v1/".length));
+    return answer ? { status: 200, body: answer(searchParams) } : { status: 404, body: { code: "NOT_FOUND", message: pathname, field: "", hint: "" } };
   }
 
   // Another state of a worker: what a heartbeat may change.

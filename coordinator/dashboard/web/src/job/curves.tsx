@@ -4,7 +4,7 @@ import { signal, type Signal } from "../lib/signal";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import { count, curveNumber, digits, duration, plural } from "../lib/format";
-import { useLive } from "../lib/live";
+import type { Live } from "../lib/live";
 import type { Series, SeriesList } from "../lib/resources";
 import { place, setQuery } from "../lib/router";
 import { clock, utc, zoneName } from "../lib/time";
@@ -12,8 +12,8 @@ import { painted } from "../ui/frame";
 import { Panel, When } from "../ui/bits";
 import { Empty, Shown } from "../ui/states";
 import { csvOf, grouped, pinched, placesOf, plotData, stepAt, type Axis, type PlotData } from "./plot_data";
+import { seriesChoice } from "./series";
 
-const kEveryMs = 10_000;
 const kHeight = 220;
 const kTones = ["--line-blue", "--line-amber", "--line-purple", "--line-green", "--line-slate"];
 const kDashes = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 4]];
@@ -259,15 +259,9 @@ function Choice({ word, name, options: all, chosen }: { word: string; name: stri
   );
 }
 
-export function Curves({ name, live: isLive, began }: { name: string; live: boolean; began: number }) {
-  const query = place.value.query;
-  const x = query.get("x");
-  const axis: Axis = x === "time" || x === "elapsed" ? x : "step";
-  const smooth = ["0.6", "0.9"].find((one) => one === query.get("smooth")) ?? "";
-  const isLog = query.get("y") === "log";
-  const from = query.get("from") ?? "";
-  const to = query.get("to") ?? "";
-  const live = useLive<SeriesList>(name + "/series", isLive ? kEveryMs : 0, { x: axis === "step" ? axis : "time", from, to, smooth });
+export function Curves({ name, live, began }: { name: string; live: Live<SeriesList>; began: number }) {
+  const { axis, smooth, from, to } = seriesChoice();
+  const isLog = place.value.query.get("y") === "log";
   const groups = useMemo(() => grouped(live.data.value?.series ?? []), [live.data.value]);
   return (
     <Panel id="curves" title="Curves" aside={

@@ -15,11 +15,12 @@ import { useEffect, useRef } from "preact/hooks";
 import { Actions } from "./actions";
 import { CheckpointsPanel } from "./checkpoints";
 import { CostPanel } from "./cost";
-import { LogTail } from "./log_tail";
+import { LogTail, useLogTail } from "./log_tail";
 import { endText, lossText, progressText, silenceText, speedText } from "./numbers";
+import { useSeries } from "./series";
 import { TimelinePanel } from "./timeline";
 
-const curves = () => import("./curves").then((module) => module.Curves);
+export const curves = () => import("./curves").then((module) => module.Curves);
 const Curves = lazy(curves);
 
 const kEveryMs = 2000;
@@ -157,6 +158,8 @@ export function JobPage({ name }: { name: string }) {
   const every = over ? 0 : kSlowMs;
   const checkpoints = useLive<CheckpointList>(name + "/checkpoints", every);
   const timeline = useLive<Timeline>(name + "/timeline", every);
+  const series = useSeries(name, !over);
+  const lines = useLogTail(name, !over);
   useSpokenState(job);
   useEffect(() => void curves().catch(() => undefined), []); // fetched while the job is asked for
   const title = lastPart(name);
@@ -182,14 +185,14 @@ export function JobPage({ name }: { name: string }) {
           {["QUEUED", "PAUSED", "FAILED"].includes(data.state) && <ExplainPanel key={data.state} job={data} />}
           <CostPanel job={data} />
           <div class={data.spec?.["train"] ? "curves-room" : ""}>
-            <Curves name={name} live={!over} began={instant(data.startTime) ?? 0} />
+            <Curves name={name} live={series} began={instant(data.startTime) ?? 0} />
           </div>
           <TimelinePanel job={data} live={timeline} checkpoints={checkpoints.data.value?.checkpoints ?? []} />
           <div class="pair">
             <MemoryPanel job={data} />
             <CheckpointsPanel live={checkpoints} job={data} />
           </div>
-          <LogTail name={name} live={!over} />
+          <LogTail name={name} live={lines} />
         </>
       )}</Shown>
     </>

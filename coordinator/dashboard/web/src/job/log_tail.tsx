@@ -1,6 +1,6 @@
 // The last lines of a job, on its page; the log has its own.
 import { count, int, plural } from "../lib/format";
-import { useLive } from "../lib/live";
+import { useLive, type Live } from "../lib/live";
 import type { LogBlock } from "../lib/resources";
 import { Panel } from "../ui/bits";
 import { LineText } from "../ui/line";
@@ -10,8 +10,9 @@ import { Empty, Shown } from "../ui/states";
 const kEveryMs = 3000;
 const kLines = 12;
 
-export function LogTail({ name, live: isLive }: { name: string; live: boolean }) {
-  const live = useLive<LogBlock>(name + "/logs", isLive ? kEveryMs : 0, { lines: kLines });
+export const useLogTail = (name: string, isLive: boolean): Live<LogBlock> => useLive<LogBlock>(name + "/logs", isLive ? kEveryMs : 0, { lines: kLines });
+
+export function LogTail({ name, live }: { name: string; live: Live<LogBlock> }) {
   return (
     <Panel id="logs" title="Logs" fold={plural(int(live.data.value?.lines.at(-1)?.number), "line")} aside={<a href={`/${name}/logs`}>all lines, search, links</a>}>
       <Shown live={live} lines={4}>{(block) => block.lines.length === 0 ? <Empty>It has printed nothing yet.</Empty> : (

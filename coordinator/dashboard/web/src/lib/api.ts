@@ -62,10 +62,54 @@ async function call(path: string, init: RequestInit, timeoutMs = kTimeoutMs): Pr
   return { answer, body };
 }
 
-// GET below /api/v1, and the number of the event that the answer is as of.
-export async function answerOf<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<{ data: T; asOf: string | undefined }> {
-  const { answer, body } = await call(address(path, query), signal ? { signal } : {});
-  return { data: JSON.parse(body) as T, asOf: answer.headers.get("Overwinter-Event") ?? undefined };
+// What was answered, and the number of the event that it is as of.
+export interface Answer<T> { data: T; asOf: string | undefined }
+interface Asked { target: string; signal: AbortSignal | undefined; done: (answer: Answer<unknown>) => void; failed: (problem: unknown) => void }
+interface Batch { answers: { status: number; event?: string; body: unknown }[] }
+
+const kTogether = 8; // as many as the coordinator takes at once
+let asked: Asked[] = [];
+
+async function askAlone({ target, signal, done, failed }: Asked): Promise<void> {
+  try {
+    const { answer, body } = await call(target, signal ? { signal } : {});
+    done({ data: JSON.parse(body), asOf: answer.headers.get("Overwinter-Event") ?? undefined });
+  } catch (problem) {
+    failed(problem);
+  }
+}
+
+async function askTogether(asks: Asked[]): Promise<void> {
+  const abort = new AbortController();
+  let left = asks.length;
+  for (const { signal } of asks) signal?.addEventListener("abort", () => { if (--left === 0) abort.abort(); });
+  try {
+    const { body } = await call("batch?" + asks.map(({ target }) => "get=" + encodeURIComponent(target)).join("&"), { signal: abort.signal });
+    (JSON.parse(body) as Batch).answers.forEach((answer, i) => {
+      if (answer.status === 200) asks[i]?.done({ data: answer.body, asOf: answer.event });
+      else asks[i]?.failed(refusalOf(answer.status, JSON.stringify(answer.body)));
+    });
+  } catch (problem) {
+    for (const { failed } of asks) failed(problem);
+  }
+}
+
+function send(): void {
+  const all = asked.filter(({ signal }) => !signal?.aborted);
+  asked = [];
+  while (all.length > 0) {
+    const [first, ...more] = all.splice(0, kTogether);
+    if (first) void (more.length === 0 ? askAlone(first) : askTogether([first, ...more]));
+  }
+}
+
+// GET below /api/v1. What is asked in one moment goes as one request: a page's first look waits for one answer.
+export function answerOf<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<Answer<T>> {
+  return new Promise<Answer<unknown>>((done, failed) => {
+    if (asked.length === 0) queueMicrotask(send);
+    asked.push({ target: address(path, query), signal, done, failed });
+    signal?.addEventListener("abort", () => failed(signal.reason), { once: true });
+  }) as Promise<Answer<T>>;
 }
 
 export async function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {

@@ -1,7 +1,7 @@
 // What is looked at: the newest answer, how old it is, and what went wrong. Asked again from time to
 // time, or told by the stream of events where there is one.
 import { signal, type Signal } from "./signal";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef } from "preact/hooks";
 import { answerOf, ApiError, asApiError, isAbort, type Query } from "./api";
 import { heard, kRetryMs, notHeard, onRetry } from "./contact";
 import type { Job, JobList, WorkerList } from "./resources";
@@ -71,7 +71,8 @@ export function useLive<T>(path: string | undefined, everyMs: number, query: Que
   // Another pace is no reason to ask at once.
   const every = useRef(everyMs);
   every.current = everyMs;
-  useEffect(() => {
+  // Asked as soon as it is drawn, not after it is painted.
+  useLayoutEffect(() => {
     if (path === undefined) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     let soon: ReturnType<typeof setTimeout> | undefined;

@@ -1,9 +1,9 @@
 // Getting in: a code from the address's fragment, or a pasted token or login line. Neither stays in a
 // field, an address or a store.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { readSession } from "../app";
 import { go, place, safeNext, viewOf } from "../lib/router";
 import { credentialOf, joinSiblings, logIn, sessionSecret, takeCode, type Refusal } from "../lib/session";
+import { readSession } from "../lib/who";
 import { Title } from "../ui/frame";
 
 async function enter(credential: { token: string } | { code: string }): Promise<void> {

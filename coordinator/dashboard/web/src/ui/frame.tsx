@@ -8,6 +8,7 @@ import { preference, setPreference } from "../lib/preferences";
 import type { Session } from "../lib/resources";
 import { arrivals, go, place } from "../lib/router";
 import { logOut, session } from "../lib/session";
+import { useSession } from "../lib/who";
 import { clock, serverNow, setUtc, utc, zoneName } from "../lib/time";
 import { showKeys } from "./keys";
 import { Snowflake } from "./glyph";
@@ -145,6 +146,7 @@ export function Frame({ children }: { children: ComponentChildren }) {
 export function Title({ children, text }: { children?: ComponentChildren; text: string }) {
   const title = useRef<HTMLHeadingElement>(null);
   const arrived = arrivals.value;
+  useSession();
   useEffect(() => {
     if (arrived > 0) title.current?.focus({ preventScroll: true });
   }, [arrived]);

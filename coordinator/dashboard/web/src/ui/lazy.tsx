@@ -1,33 +1,15 @@
 // A component in a chunk of its own, fetched when it is first shown.
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Failure, Waits } from "./states";
 import { ApiError } from "../lib/api";
-
-const sheets = new Map<string, Promise<void>>();
-// Resolves once the style sheet holds: what needs it is not shown before.
-export function sheet(url: string): Promise<void> {
-  let loaded = sheets.get(url);
-  if (!loaded) {
-    loaded = new Promise((done, failed) => {
-      const link = document.createElement("link");
-      link.rel = "stylesheet";
-      link.href = url;
-      link.onload = () => done();
-      link.onerror = () => { sheets.delete(url); link.remove(); failed(new Error(url)); };
-      document.head.append(link);
-    });
-    sheets.set(url, loaded);
-  }
-  return loaded;
-}
 
 export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
   let loaded: ComponentType<P> | undefined;
   return function Lazy(props: P) {
     const [, redraw] = useState(0);
     const [failed, setFailed] = useState(false);
-    useEffect(() => {
+    useLayoutEffect(() => {
       if (loaded || failed) return;
       load().then((component) => {
         loaded = component;

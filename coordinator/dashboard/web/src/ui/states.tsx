@@ -1,6 +1,6 @@
 // Loading, empty, broken and forbidden look different (P7).
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../lib/api";
 import type { Live } from "../lib/live";
 
@@ -11,7 +11,8 @@ const kSkeletonForMs = 300;
 export function Waits({ on, lines = 3, children }: { on: boolean; lines?: number; children?: () => ComponentChildren }) {
   const [late, setLate] = useState(false);
   const since = useRef(0);
-  useEffect(() => {
+  // At once, not after a paint: a timer of what is no longer waited for would put blocks in place of what stands.
+  useLayoutEffect(() => {
     if (on === late) return undefined;
     const timer = setTimeout(() => {
       since.current = Date.now();
