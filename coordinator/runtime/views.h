@@ -40,7 +40,10 @@ struct SeatView {
 };
 
 struct JobView {
+  // First and together: a list looks at these of all jobs.
   JobId id;
+  Time created{};
+  core::JobState state = core::JobState::kQueued;
   std::string project;
   std::string name;  // last part of the resource name
   std::string display_name;
@@ -48,12 +51,10 @@ struct JobView {
   core::SharedBytes spec;
   core::SharedBytes plan;
   Demand demand;
-  core::JobState state = core::JobState::kQueued;
   core::Cause cause = core::Cause::kNone;
   std::string reason;
   AttemptNumber attempt = 0;
   std::uint64_t submitter = 0;  // TokenId
-  Time created{};
   std::optional<Time> started;
   std::optional<Time> ended;
   Time state_at{};      // of the last change of state

@@ -307,7 +307,18 @@ std::string Life::contents() {
 std::string Life::page() {
   static constexpr std::array kPaths{"/metrics", "/api/v1/summary", "/api/v1/workers",
                                      "/api/v1/projects/-/jobs?pageSize=3"};
-  const std::string path = draw(3) == 0 ? "/api/v1/" + some_job() : kPaths.at(draw(kPaths.size()));
+  const auto some_path = [&]() -> std::string {
+    switch (draw(6)) {
+      case 0:
+      case 1:
+        return "/api/v1/" + some_job();
+      case 2:
+        return "/api/v1/batch?get=" + some_job() + "&get=" + some_job() + "/timeline&get=summary";
+      default:
+        return kPaths.at(draw(kPaths.size()));
+    }
+  };
+  const std::string path = some_path();
   return path + " " + tenants_.get(project_, role(), path);
 }
 
