@@ -58,6 +58,7 @@ describe("sizes and times", () => {
     expect(bytes(1048575n)).toBe("1.00 MiB");
     expect(bytes("3113851289")).toBe("2.90 GiB");
     expect(gib(3221225472n)).toBe("3.00");
+    expect([gib(0n), gib(100n), gib(7n << 20n), gib(512n << 20n)]).toEqual(["0", "<0.001", "0.007", "0.500"]);
   });
   it("says durations in two units at most", () => {
     expect(duration(0)).toBe("0 ms");

@@ -43,7 +43,7 @@ function Header({ job }: { job: Job }) {
         {job.attempt > 1 && <> · attempt {count(job.attempt)}{retries ? ` of ${count(retries)}` : ""}</>}
         {job.workerCount > 0 && <> · on {count(job.workerCount)} {job.workerCount === 1 ? "worker" : "workers"}</>}
         {silent !== undefined && <> · <strong class="tone-paused">{silent}</strong></>}
-        {job.stateReason !== "" && <> · <bdi>{job.stateReason}</bdi></>}
+        {job.stateReason !== "" && job.stateReason !== job.state.toLowerCase() && <> · <bdi>{job.stateReason}</bdi></>}
       </p>
       <div class="job-progress">
         <span class="big">{percent(fraction)}</span>
@@ -184,7 +184,7 @@ export function JobPage({ name }: { name: string }) {
           <Header job={data} />
           {["QUEUED", "PAUSED", "FAILED"].includes(data.state) && <ExplainPanel key={data.state} job={data} />}
           <CostPanel job={data} />
-          <div class={data.spec?.["train"] ? "curves-room" : ""}>
+          <div class={data.spec?.["train"] && data.startTime && series.data.value?.series.length !== 0 ? "curves-room" : ""}>
             <Curves name={name} live={series} began={instant(data.startTime) ?? 0} />
           </div>
           <TimelinePanel job={data} live={timeline} checkpoints={checkpoints.data.value?.checkpoints ?? []} />

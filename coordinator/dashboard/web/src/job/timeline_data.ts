@@ -33,7 +33,7 @@ export function lifeOf(timeline: Timeline, attempts: Attempt[], checkpoints: Che
     at: instant(step.time) ?? 0,
     kind: step.state === "PAUSED" ? "paused" : "state",
     worker: "",
-    text: step.state + (step.attempt > 1 ? `, attempt ${step.attempt}` : "") + (step.reason === "" ? "" : `: ${step.reason}`),
+    text: step.state + (step.attempt > 1 ? `, attempt ${step.attempt}` : "") + (step.reason === "" || step.reason === step.state.toLowerCase() ? "" : `: ${step.reason}`),
   }));
   const redone: Redone[] = [];
   for (const attempt of attempts) {

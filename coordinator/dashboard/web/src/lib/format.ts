@@ -56,7 +56,9 @@ export function bytes(value: bigint | string | undefined): string {
 }
 
 export function gib(value: bigint): string {
-  return digits(Number(value) / 1024 ** 3, 3);
+  const size = Number(value) / 1024 ** 3;
+  if (size === 0 || size >= 0.1) return digits(size, 3);
+  return size < 0.0005 ? "<0.001" : size.toFixed(3);
 }
 
 // So many significant digits, without an exponent where people want none.

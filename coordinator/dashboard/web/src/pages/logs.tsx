@@ -283,7 +283,7 @@ export function LogsPage({ name }: { name: string }) {
   const attempts = job ? Array.from({ length: Math.max(1, job.attempt) }, (_, i) => String(i + 1)) : [];
   return (
     <div class="log-page">
-      <p class="crumbs"><a href="/jobs">Jobs</a> / <bdi>{projectOf(name)}</bdi> / <a href={"/" + name}><Name>{lastPart(name)}</Name></a> / Logs</p>
+      <p class="crumbs"><a href="/jobs">Jobs</a> / <a href={`/jobs?project=${encodeURIComponent(projectOf(name))}`}><bdi>{projectOf(name)}</bdi></a> / <a href={"/" + name}><Name>{lastPart(name)}</Name></a> / Logs</p>
       <Title text={`Logs of ${lastPart(name)}`}><span>Logs </span>{job && <State look={jobLook(job.state)} />}</Title>
       {live.error.value && live.error.value.status === 404 ? <Failure error={live.error.value} /> : (
         <>
