@@ -79,9 +79,14 @@ void Curve::add_lost(const CurveValue& value) {
   lost_.push_back(value);
 }
 
+bool Curve::is_old(const CurveValue& value) const {
+  const CurveValue& last = buckets_.back().last.value;
+  return value.attempt < last.attempt || (value.attempt == last.attempt && value.time <= last.time);
+}
+
 void Curve::add(const CurveValue& value) {
   if (!buckets_.empty() && value.step <= step_of(buckets_.back().last)) {
-    if (value.attempt < buckets_.back().last.value.attempt) return;
+    if (is_old(value)) return;
     take_back(value.step);
   }
   const Means before = buckets_.empty() ? Means{} : buckets_.back().last.means;
@@ -90,7 +95,7 @@ void Curve::add(const CurveValue& value) {
 
 void Curve::add(const Point& point) {
   if (!buckets_.empty() && step_of(point) <= step_of(buckets_.back().last)) {
-    if (point.value.attempt < buckets_.back().last.value.attempt) return;
+    if (is_old(point.value)) return;
     take_back(step_of(point));
   }
   const Bucket fresh{point, point, point, point, 1};

@@ -81,6 +81,20 @@ TEST(Curve, ARestartTakesBackWhatIsDoneAgain) {
   for (const CurveValue& value : wide.values()) EXPECT_LE(value.step, 50'001u);
 }
 
+TEST(Curve, APushThatIsSentAgainIsNoRestart) {
+  Curve curve;
+  for (std::uint64_t step = 1; step <= 20; ++step) curve.add(at(step, 1));
+  for (std::uint64_t step = 11; step <= 25; ++step) curve.add(at(step, 1));
+  EXPECT_EQ(curve.count(), 25U);
+  EXPECT_TRUE(curve.lost().empty());
+  // A program that goes back by itself does so later.
+  CurveValue again = at(11, 2);
+  again.time = at(26, 0).time;
+  curve.add(again);
+  EXPECT_EQ(curve.count(), 11U);
+  EXPECT_EQ(curve.lost().size(), 15U);
+}
+
 TEST(Curve, WhatIsNoNumberIsKept) {
   Curve curve;
   for (std::uint64_t step = 0; step < 100'000; ++step)
