@@ -64,7 +64,6 @@ const kCuts: [string | RegExp, string][] = [
   [/const numFormatter = .*\nconst fmtNum = .*\n/, ""],
   // Numbers of axes: decimal, a logarithm's too.
   ["genIncrs(2, -53, 53, [1]);", ""],
-  ["const wholeIncrs = oneIncrs.filter(onlyWhole);", "const wholeIncrs = 0;"],
   ["let mag = roundDec(pow(base, exp), expa);", ""],
   [/let _incr = base == 10 \? (.*) : mults\[i\] \* mag;/, "let incr = $1;"],
   ["let incr = base == 10 ? _incr : roundDec(_incr, dec);", ""],
@@ -111,7 +110,7 @@ const kCuts: [string | RegExp, string][] = [
   [/const padding = .*;/, "const padding = [autoPadSide, autoPadSide, autoPadSide, autoPadSide];"],
   [/\/\/ this can occur if all series[^]*?(?=axis\.size   =)/, ""],
   ["axis.rotate = fnOrSelf(axis.rotate);", ""],
-  [/if \(isArr\(axis\.incrs\)\) \{[^]*?(?=axis\.splits)/, "axis.incrs = () => numIncrs;\n"],
+  [/if \(isArr\(axis\.incrs\)\) \{[^]*?(?=axis\.splits)/, "axis.incrs = () => i == 0 ? wholeIncrs : numIncrs; // steps and seconds are whole\n"],
   [/axis\.splits = fnOrSelf\(.*\);/, "axis.splits = sc.distr == 3 ? logAxisSplits : numAxisSplits;"],
   [/axis\.border\.stroke = .*\n[^]*?(?=axis\.filter)/, ""],
   [/axis\.filter = fnOrSelf\(.*\);/, "axis.filter = sc.distr == 3 ? log10AxisValsFilt : retArg1;"],

@@ -18,7 +18,6 @@ const kHeight = 220;
 const kTones = ["--line-blue", "--line-amber", "--line-purple", "--line-green", "--line-slate"];
 const kDashes = [[], [6, 3], [2, 3], [8, 3, 2, 3], [1, 4]];
 const kTableRows = 200;
-const kWhole = Array.from({ length: 28 }, (_, i) => (1 + (i % 3) ** 2) * 10 ** Math.floor(i / 3)); // 1, 2, 5, 10, … steps
 
 const colour = (name: string): string => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const title = (metric: string): string => metric.replace(/_/g, " ");
@@ -105,7 +104,7 @@ function options({ group, axis, isLog, sync }: PlotProps, width: number, now: { 
     width, height: kHeight, legend: { show: false },
     scales: { x: { time: false }, y: isLog ? { distr: 3 } : {} },
     axes: [
-      { ...common, space: 56, size: 32, ...(axis === "step" ? { incrs: kWhole } : {}), values: (_, marks) => marks.map((x) => axis === "step" ? count(Math.round(x)) : axis === "time" ? clock(x * 1000) : Math.floor(x / 3600) + clock(x * 1000, true).slice(2)) },
+      { ...common, space: 56, size: 32, values: (_, marks) => marks.map((x) => axis === "step" ? count(Math.round(x)) : axis === "time" ? clock(x * 1000) : Math.floor(x / 3600) + clock(x * 1000, true).slice(2)) },
       { ...common, size: (_, marks) => 18 + 7 * Math.max(3, ...(marks ?? []).map((mark) => mark.length)), values: (_, marks) => marks.map((y) => y === null ? "" : digits(y, 3)) },
     ],
     cursor: { sync: { key: sync }, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
