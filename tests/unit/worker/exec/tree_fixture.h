@@ -5,10 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -136,7 +140,27 @@ class TreeTest : public testing::Test {
 
   static bool root() { return ::geteuid() == 0; }
   // Far above those that daemons on this machine give out; one a test program.
-  static uid_t test_uid() { return 61900 + static_cast<uid_t>(::getpid() % 90); }
+  // This program's alone: a tree that ends ends all of its uid, and tests run beside each other. A
+  // name in the abstract namespace is held until the program ends.
+  static uid_t test_uid() {
+    static const uid_t claimed = [] {
+      for (uid_t uid = 61900; uid < 61990; ++uid) {
+        const int held = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        sockaddr_un name{};
+        name.sun_family = AF_UNIX;
+        const std::string text = "overwinter-test-uid-" + std::to_string(uid);
+        std::copy(text.begin(), text.end(), name.sun_path + 1);
+        const auto size = offsetof(sockaddr_un, sun_path) + 1 + text.size();
+        if (::bind(held, reinterpret_cast<const sockaddr*>(&name), static_cast<socklen_t>(size)) ==
+            0)
+          return uid;
+        ::close(held);
+      }
+      ADD_FAILURE() << "no uid is free for a test's programs";
+      return uid_t{61990};
+    }();
+    return claimed;
+  }
 
   // One process that runs `script` by bash.
   TreeOrder order(const std::string& script, As as) {
