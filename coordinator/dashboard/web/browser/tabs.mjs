@@ -63,9 +63,17 @@ async function ask(tab, expression) {
   const { result } = await send("Runtime.evaluate", { expression, awaitPromise: true, returnByValue: true }, tab.sessionId);
   return result.value;
 }
+// A question that meets a tab between two documents is refused ("Cannot find default execution context"): asked again.
 async function until(what, condition) {
-  for (const end = Date.now() + kPatienceMs; Date.now() < end; await pause(100)) if (await condition()) return;
-  problems.push(what + ": not within a minute");
+  let refused = "";
+  for (const end = Date.now() + kPatienceMs; Date.now() < end; await pause(100)) {
+    try {
+      if (await condition()) return;
+    } catch (error) {
+      refused = ` (${error.message})`;
+    }
+  }
+  problems.push(what + ": not within a minute" + refused);
 }
 const isShown = "document.querySelector('main h1') !== null && document.querySelector('.skeleton') === null";
 
