@@ -10,7 +10,6 @@
 namespace overwinter::dashboard {
 namespace {
 
-constexpr std::string_view kApi = "/api/v1/";
 constexpr std::size_t kObjectBytesMax = 200;
 
 }  // namespace
@@ -48,8 +47,8 @@ Response list_audit(const Ask& ask) {
 }
 
 std::string object_of(std::string_view path) {
-  if (!path.starts_with(kApi)) return {};
-  path.remove_prefix(kApi.size());
+  if (!path.starts_with(kApiPath)) return {};
+  path.remove_prefix(kApiPath.size());
   if (path.find('/') == std::string_view::npos) return {};
   // A verb is no part of the name.
   if (const auto verb = path.rfind(':'); verb != std::string_view::npos)

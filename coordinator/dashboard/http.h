@@ -18,6 +18,8 @@
 
 namespace overwinter::dashboard {
 
+inline constexpr std::string_view kApiPath = "/api/v1/";  // what scripts and the page ask begins so
+
 // Headers that were not sent are empty.
 struct Request {
   std::string method;

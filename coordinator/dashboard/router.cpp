@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "coordinator/dashboard/action_routes.h"
@@ -79,13 +80,10 @@ using OpenAnswer = Response (*)(const Sources&, const Request&);
 using Answer = Response (*)(const Ask&);
 using Action = void (*)(const Act&, const Done&);
 using Following = decltype(&follow_events);
+struct Batch {};  // several answers at once
 struct Entry {
   Route route;
-  OpenAnswer open = nullptr;  // one of the five
-  Answer answer = nullptr;
-  Action action = nullptr;
-  Following following = nullptr;
-  bool batch = false;
+  std::variant<OpenAnswer, Answer, Action, Following, Batch> to;
 };
 
 constexpr Entry open_to_all(std::string_view pattern, OpenAnswer answer,
@@ -93,10 +91,11 @@ constexpr Entry open_to_all(std::string_view pattern, OpenAnswer answer,
   return {{pattern, true, {}, method}, answer};
 }
 constexpr Entry needs(Permission permission, std::string_view pattern, Answer answer) {
-  return {{pattern, false, permission, "GET"}, nullptr, answer};
+  return {{pattern, false, permission, "GET"}, answer};
 }
-constexpr Entry acts(std::string_view pattern, Action action) {
-  return {{pattern, false, Permission::kActOnOwnJobs, "POST"}, nullptr, nullptr, action};
+constexpr Entry acts(std::string_view pattern, Action action,
+                     Permission permission = Permission::kActOnOwnJobs) {
+  return {{pattern, false, permission, "POST"}, action};
 }
 
 constexpr std::array kEntries{
@@ -129,17 +128,14 @@ constexpr std::array kEntries{
     needs(Permission::kReadJobs, "/api/v1/projects/{}/jobs/{}/checkpoints", job_checkpoints),
     needs(Permission::kReadJobs, "/api/v1/projects/{}/jobs/{}/logs", job_logs),
     needs(Permission::kReadJobs, "/api/v1/projects/{}/jobs/{}/logs:search", search_logs),
-    Entry{{"/api/v1/events", false, Permission::kReadJobs, "GET"}, {}, {}, {}, follow_events},
-    Entry{{"/api/v1/batch", false, Permission::kKnowOneself, "GET"}, {}, {}, {}, {}, true},
+    Entry{{"/api/v1/events", false, Permission::kReadJobs, "GET"}, follow_events},
+    Entry{{"/api/v1/batch", false, Permission::kKnowOneself, "GET"}, Batch()},
     acts("/api/v1/projects/{}/jobs/{}:pause", pause_job),
     acts("/api/v1/projects/{}/jobs/{}:resume", resume_job),
     acts("/api/v1/projects/{}/jobs/{}:cancel", cancel_job),
     acts("/api/v1/projects/{}/jobs/{}:update", update_job),
-    Entry{
-        {"/api/v1/projects/{}/jobs/{}/checkpoints/{}:verify", false, Permission::kReadJobs, "POST"},
-        {},
-        {},
-        verify_checkpoint},
+    acts("/api/v1/projects/{}/jobs/{}/checkpoints/{}:verify", verify_checkpoint,
+         Permission::kReadJobs),
 };
 
 std::vector<std::string_view> parts_of(std::string_view path) {
@@ -195,7 +191,6 @@ bool is_typed(const Request& request, std::string_view path) {
          !path.starts_with("/api/") && !path.starts_with("/assets/");
 }
 
-constexpr std::string_view kApiPath = "/api/v1/";
 constexpr std::size_t kBatchMax = 8;
 
 // Enough of a request to tell who sent it.
@@ -252,10 +247,10 @@ void Router::serve(const Request& request, const std::string& path,
   const auto mark = target.find('?');
   const std::string query(mark == std::string_view::npos ? std::string_view()
                                                          : target.substr(mark + 1));
-  if (route && kEntries[*route].route.open) {
-    const Entry& entry = kEntries[*route];
-    return done(right_method(entry.route, request) ? entry.open(sources_, request)
-                                                   : wrong_method(entry.route));
+  const Entry* const entry = route ? &kEntries[*route] : nullptr;
+  if (const auto* open = entry ? std::get_if<OpenAnswer>(&entry->to) : nullptr) {
+    return done(right_method(entry->route, request) ? (*open)(sources_, request)
+                                                    : wrong_method(entry->route));
   }
   if (!route && is_typed(request, path)) {
     Response response = document(sources_, request);
@@ -268,39 +263,37 @@ void Router::serve(const Request& request, const std::string& path,
   // Who shows no credential learns nothing, not even which routes there are.
   const auto caller = caller_of(sources_, request, sources_.loop.now());
   if (!caller) return done(refusal(caller.error()));
-  if (!route) return done(refusal(error(Code::kNotFound, "there is nothing at that path")));
-  const Route& wanted = kEntries[*route].route;
+  if (!entry) return done(refusal(error(Code::kNotFound, "there is nothing at that path")));
+  const Route& wanted = entry->route;
   if (Status status = runtime::require(*caller, wanted.permission); !status.ok()) {
     return done(refusal(status));
   }
   if (!right_method(wanted, request)) return done(wrong_method(wanted));
-  if (const Action action = kEntries[*route].action) {
+  if (const auto* act = std::get_if<Action>(&entry->to)) {
     const auto parts = parts_of(path);
-    return action({sources_, parts, request.body, *caller}, done);
+    return (*act)({sources_, parts, request.body, *caller}, done);
   }
-  if (const Following following = kEntries[*route].following) {
-    return done(following(sources_, *texts_, streams_, request, query, *caller));
+  if (const auto* follow = std::get_if<Following>(&entry->to)) {
+    return done((*follow)(sources_, *texts_, streams_, request, query, *caller));
   }
   // Bills and history are read from the disk: not on the thread that serves everybody.
   const Status taken =
-      sources_.pool.run(runtime::Work::kRead, [this, route = *route, path, query, caller = *caller,
-                                               who = without_body(request),
+      sources_.pool.run(runtime::Work::kRead, [this, read = std::get_if<Answer>(&entry->to), path,
+                                               query, caller = *caller, who = without_body(request),
                                                packed = takes_gzip(request.accept_encoding), done] {
-        Response response =
-            kEntries[route].batch ? batch(who, query, caller) : answer(route, path, query, caller);
+        Response response = read ? answer(*read, path, query, caller) : batch(who, query, caller);
         if (packed) pack(response);
         done(std::move(response));
       });
   if (!taken.ok()) done(refusal(taken));
 }
 
-Response Router::answer(std::size_t route, std::string_view path, std::string_view query,
+Response Router::answer(Answer read, std::string_view path, std::string_view query,
                         const Principal& caller) const {
   const auto parts = parts_of(path);
   // Taken first: a change in between is told of twice rather than never.
   const std::uint64_t next = sources_.views.next_event(caller.project);
-  Response response =
-      kEntries[route].answer({sources_, *texts_, parts, query, caller, sources_.loop.now()});
+  Response response = read({sources_, *texts_, parts, query, caller, sources_.loop.now()});
   if (response.status == 200) response.event = next - 1;
   return response;
 }
@@ -311,17 +304,18 @@ Response Router::read_one(const Request& who, const std::string& target,
   const std::string path = target.substr(0, mark);
   const auto route = find_route(path);
   const Entry* const entry = route ? &kEntries[*route] : nullptr;
+  const auto* const read = entry ? std::get_if<Answer>(&entry->to) : nullptr;
   Response response;
   if (entry == nullptr) {
     response = refusal(error(Code::kNotFound, "there is nothing at that path"));
-  } else if (entry->answer == nullptr || !path.starts_with(kApiPath)) {
+  } else if (read == nullptr || !path.starts_with(kApiPath)) {
     response = refusal(error(Code::kInvalidArgument,
                              "get: only what is read in one piece, below " + std::string(kApiPath),
                              "get"));
   } else if (Status status = runtime::require(caller, entry->route.permission); !status.ok()) {
     response = refusal(status);
   } else {
-    response = answer(*route, path,
+    response = answer(*read, path,
                       mark == std::string::npos ? std::string() : target.substr(mark + 1), caller);
   }
   if (response.code != Code::kOk) {

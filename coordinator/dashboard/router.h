@@ -26,6 +26,8 @@ struct Route {
 // Every route there is; whatever matches none is NOT_FOUND.
 [[nodiscard]] std::span<const Route> routes();
 
+struct Ask;
+
 // Thread-safe.
 class Router {
  public:
@@ -36,8 +38,8 @@ class Router {
  private:
   void serve(const Request& request, const std::string& path, std::optional<std::size_t> route,
              const std::function<void(Response)>& done) const;
-  [[nodiscard]] Response answer(std::size_t route, std::string_view path, std::string_view query,
-                                const Principal& caller) const;
+  [[nodiscard]] Response answer(Response (*read)(const Ask&), std::string_view path,
+                                std::string_view query, const Principal& caller) const;
   // Several reads, each answered and refused as it would be alone.
   [[nodiscard]] Response batch(const Request& who, std::string_view query,
                                const Principal& caller) const;
