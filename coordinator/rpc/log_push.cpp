@@ -63,6 +63,7 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
     if (!capability) return capability.error();
     job_ = telemetry::JobKey{capability->project, seat->job};
     attempt_ = seat->attempt;
+    seat_ = seat->number;
     return Status::success();
   }
 
@@ -92,7 +93,8 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
                               .attempt = attempt_,
                               .step = point.step(),
                               .time = std::min(wire::from_proto(point.time()), now),
-                              .value = point.value()});
+                              .value = point.value(),
+                              .seat = seat_});
     }
     response_->set_lines(response_->lines() + batch.entries.size());
     telemetry_.push(std::move(batch));
@@ -114,6 +116,7 @@ class LogPush final : public grpc::ServerReadReactor<v1::PushLogsRequest> {
   std::uint64_t stream_ = 0;
   std::optional<telemetry::JobKey> job_;
   AttemptNumber attempt_ = 0;
+  std::uint32_t seat_ = 0;
   Mutex mutex_;
   bool ended_ OW_GUARDED_BY(mutex_) = false;
 };

@@ -52,7 +52,8 @@ std::vector<Curve::Bucket> Curve::halved(const std::vector<Bucket>& buckets, std
 
 // Exact for values that are still there one by one; of a bucket that the step falls into what is
 // known of before it stays.
-void Curve::take_back(std::uint64_t step) {
+void Curve::take_back(const CurveValue& by) {
+  const std::uint64_t step = by.step;
   std::size_t whole = buckets_.size();
   while (whole > 0 && step_of(buckets_[whole - 1].first) >= step) --whole;
   std::vector<Point> gone;
@@ -71,7 +72,9 @@ void Curve::take_back(std::uint64_t step) {
   }
   for (std::size_t i = whole; i < buckets_.size(); ++i) append(buckets_[i], 0, gone);
   buckets_.resize(whole);
-  for (const Point& point : gone) add_lost(point.value);
+  // Within an attempt nothing is thrown away: a program told a step again.
+  for (const Point& point : gone)
+    if (point.value.attempt != by.attempt) add_lost(point.value);
 }
 
 void Curve::add_lost(const CurveValue& value) {
@@ -87,7 +90,7 @@ bool Curve::is_old(const CurveValue& value) const {
 void Curve::add(const CurveValue& value) {
   if (!buckets_.empty() && value.step <= step_of(buckets_.back().last)) {
     if (is_old(value)) return;
-    take_back(value.step);
+    take_back(value);
   }
   const Means before = buckets_.empty() ? Means{} : buckets_.back().last.means;
   add(Point{value, next_means(before, value.value)});
@@ -96,7 +99,7 @@ void Curve::add(const CurveValue& value) {
 void Curve::add(const Point& point) {
   if (!buckets_.empty() && step_of(point) <= step_of(buckets_.back().last)) {
     if (is_old(point.value)) return;
-    take_back(step_of(point));
+    take_back(point.value);
   }
   const Bucket fresh{point, point, point, point, 1};
   if (!buckets_.empty() && step_of(buckets_.back().first) / stride_ == step_of(point) / stride_) {

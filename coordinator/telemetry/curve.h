@@ -43,8 +43,8 @@ class Curve {
 
   // A step that is not above the last one begins the curve again from there, as a restart from a
   // checkpoint does; of an older attempt than the last point's, or of the same one and no later,
-  // it is ignored: late words, or a push that was sent again. Not a number counts as larger than
-  // all.
+  // it is ignored: late words, or a push that was sent again. What a later attempt takes back is
+  // lost. Not a number counts as larger than all.
   void add(const CurveValue& value);
   // The same of a point that was kept, with its means.
   void add(const Point& point);
@@ -72,7 +72,7 @@ class Curve {
   static void merge(Bucket& into, const Bucket& later);
   static void append(const Bucket& bucket, std::uint64_t from, std::vector<Point>& out);
   [[nodiscard]] bool is_old(const CurveValue& value) const;
-  void take_back(std::uint64_t step);
+  void take_back(const CurveValue& by);
   [[nodiscard]] static std::vector<Bucket> halved(const std::vector<Bucket>& buckets,
                                                   std::uint64_t stride);
 

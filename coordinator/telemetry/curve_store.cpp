@@ -172,6 +172,16 @@ void CurveStore::rewrite(const fs::path& folder, JobCurves& job) {
     job.file_bytes = job.thinned_bytes = data.size();
 }
 
+bool CurveStore::was_told(JobCurves& job, const CurvePoint& point) {
+  const Teller of{point.attempt, point.seat};
+  Teller& teller = job.tellers.try_emplace(point.name, of).first->second;
+  const auto last = job.curves[point.name].last();
+  if (last && teller.attempt == of.attempt && teller.seat != of.seat && point.step <= last->step)
+    return true;
+  teller = of;
+  return false;
+}
+
 void CurveStore::add(const fs::path& folder, const std::vector<CurvePoint>& points) {
   MutexLock lock(mutex_);
   JobCurves& job = load(folder);
@@ -180,6 +190,7 @@ void CurveStore::add(const fs::path& folder, const std::vector<CurvePoint>& poin
   for (const CurvePoint& point : points) {
     if (!is_metric_name(point.name)) continue;
     if (job.curves.size() >= kCurvesMax && !job.curves.contains(point.name)) continue;
+    if (was_told(job, point)) continue;
     job.curves[point.name].add(to_value(point));
     append_point(data, point.name, to_value(point));
   }

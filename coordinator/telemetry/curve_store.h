@@ -28,7 +28,9 @@ class CurveStore {
   static constexpr std::size_t kJobsInMemoryMax = 128;
 
   // `folder` is the job's (LogStore::folder); it is made when there is none. Points without a good
-  // name are dropped. What the disk does not take stays in memory alone.
+  // name are dropped, and steps that another seat of the attempt has told already: ranks that all
+  // print their loss must not take each other's values back. What the disk does not take stays in
+  // memory alone.
   void add(const std::filesystem::path& folder, const std::vector<CurvePoint>& points);
   // By name.
   [[nodiscard]] std::vector<CurveSummary> list(const std::filesystem::path& folder);
@@ -44,12 +46,18 @@ class CurveStore {
   void forget(const std::filesystem::path& folder);
 
  private:
+  struct Teller {  // of a curve's last point
+    AttemptNumber attempt = 0;
+    std::uint32_t seat = 0;
+  };
   struct JobCurves {
     std::map<std::string, Curve> curves;
+    std::map<std::string, Teller> tellers;  // since it was read
     std::uint64_t file_bytes = 0;
     std::uint64_t thinned_bytes = 0;  // of the file when it was last written anew
     std::uint64_t used = 0;           // larger: later
   };
+  [[nodiscard]] static bool was_told(JobCurves& job, const CurvePoint& point);
   JobCurves& load(const std::filesystem::path& folder) OW_REQUIRES(mutex_);
   static void rewrite(const std::filesystem::path& folder, JobCurves& job);
 

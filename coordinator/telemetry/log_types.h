@@ -74,6 +74,7 @@ struct CurvePoint {
   std::uint64_t step = 0;
   Time time = {};
   double value = 0;
+  std::uint32_t seat = 0;  // whose ranks told it; not kept
 };
 inline constexpr std::size_t kMetricNameBytesMax = 64;
 

@@ -26,6 +26,7 @@ class CurveStoreTest : public testing::Test {
   }
 
   fs::path base_, folder_;
+  std::int64_t ms_ = 0;
 };
 
 TEST_F(CurveStoreTest, WhatARestartTookBackOutlivesOursAndTheThinning) {
@@ -52,6 +53,33 @@ TEST_F(CurveStoreTest, WhatARestartTookBackOutlivesOursAndTheThinning) {
   EXPECT_EQ(lost[0].step, 3u);
   EXPECT_EQ(lost[1].value, 8.0);
   EXPECT_TRUE(later.lost(folder_, "none").empty());
+}
+
+TEST_F(CurveStoreTest, RanksThatAllTellTheSameTakeNothingBack) {
+  CurveStore store;
+  const auto told = [&](std::uint32_t seat, std::uint64_t from, std::uint64_t to,
+                        AttemptNumber attempt = 1) {
+    std::vector<CurvePoint> points;
+    for (std::uint64_t step = from; step <= to; ++step) {
+      points.push_back(point(step, seat));
+      points.back().seat = seat;
+      points.back().attempt = attempt;
+      points.back().time = time_from_unix_ms(++ms_);
+    }
+    store.add(folder_, points);
+    return store.read(folder_, "loss", 0, SIZE_MAX)->size();
+  };
+  EXPECT_EQ(told(0, 1, 10), 10u);
+  EXPECT_EQ(told(1, 1, 12), 12u);  // two of them are new
+  EXPECT_EQ(told(0, 11, 20), 20u);
+  EXPECT_EQ(told(1, 13, 20), 20u);
+  EXPECT_TRUE(store.lost(folder_, "loss").empty());
+  // Who told the last one may go back: it begins again.
+  EXPECT_EQ(told(0, 5, 5), 5u);
+  EXPECT_TRUE(store.lost(folder_, "loss").empty());
+  // So may any in another attempt, and that is a loss.
+  EXPECT_EQ(told(1, 3, 4, 2), 4u);
+  EXPECT_EQ(store.lost(folder_, "loss").size(), 3u);
 }
 
 TEST_F(CurveStoreTest, ReadsAfterARestart) {
