@@ -101,6 +101,8 @@ void Engine::gang_attempt_over(JobId id) {
   timers_.cancel({TimerKind::kStall, id.value(), 0});
   const Culprit& culprit = of.culprit;
   JobSoft& soft = job_soft(of);
+  // The last words of what ended it may be newer than what its worker told every few seconds.
+  soft.step = std::max(soft.step, culprit.exit.step);
   AttemptEnded ended{id,           of.attempt,     of.broken_cause,
                      culprit.seat, culprit.worker, soft.step,
                      false,        culprit.exit,   {}};

@@ -26,9 +26,11 @@ void set_steps(const JobView& job, const v1::JobSpec& spec, v1::Progress& out) {
   out.set_checkpoint_step(checkpoint);
   const std::uint64_t total = spec.train().steps();
   out.set_steps_total(total);
-  out.set_step(job.state == core::JobState::kSucceeded && total > 0
-                   ? total
-                   : std::max(job.step, checkpoint));
+  std::uint64_t step = std::max(job.step, checkpoint);
+  // How far it came stays known when nobody tells it any more.
+  if (core::is_terminal(job.state) && !job.attempts.empty())
+    step = std::max({step, job.attempts.back().step, job.attempts.back().exit.step});
+  out.set_step(job.state == core::JobState::kSucceeded && total > 0 ? total : step);
 }
 
 void set_progress(const JobView& job, const v1::JobSpec& spec, const v1::Plan& plan,
