@@ -61,7 +61,8 @@ struct EndedAttempt {
   SeatExit exit;
   std::string reason;
   Time at;
-  ledger::Charge wasted;  // by the job until then, this attempt included
+  ledger::Charge wasted;     // by the job until then, this attempt included
+  ledger::Charge gang_wait;  // likewise
   friend bool operator==(const EndedAttempt&, const EndedAttempt&) = default;
 };
 inline constexpr std::size_t kEndedAttemptsKept = 8;

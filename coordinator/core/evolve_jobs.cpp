@@ -108,9 +108,16 @@ void Evolver::operator()(const AttemptEnded& f) {
     job->last_failure = f.reason;
   }
   if (f.cause == Cause::kStalled) ++job->stalls;
-  EndedAttempt ended{f.attempt, f.cause,  f.worker, f.step,     job->checkpoint_step.value_or(0),
-                     f.exit,    f.reason, time_,    job->wasted};
-  job->ended_attempts.push_back(std::move(ended));
+  job->ended_attempts.push_back({.attempt = f.attempt,
+                                 .cause = f.cause,
+                                 .worker = f.worker,
+                                 .step = f.step,
+                                 .from_step = job->checkpoint_step.value_or(0),
+                                 .exit = f.exit,
+                                 .reason = f.reason,
+                                 .at = time_,
+                                 .wasted = job->wasted,
+                                 .gang_wait = job->gang_wait});
   if (job->ended_attempts.size() > kEndedAttemptsKept) {
     job->ended_attempts.erase(job->ended_attempts.begin());
   }

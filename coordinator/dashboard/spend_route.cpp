@@ -13,8 +13,11 @@ namespace {
 
 using runtime::SpendHour;
 
-constexpr std::array<std::pair<const char*, ledger::Charge SpendHour::*>, 3> kKinds{
-    {{"useful", &SpendHour::useful}, {"redone", &SpendHour::redone}, {"idle", &SpendHour::idle}}};
+constexpr std::array<std::pair<const char*, ledger::Charge SpendHour::*>, 4> kKinds{
+    {{"useful", &SpendHour::useful},
+     {"waiting", &SpendHour::waiting},
+     {"redone", &SpendHour::redone},
+     {"idle", &SpendHour::idle}}};
 
 }  // namespace
 

@@ -139,6 +139,7 @@ void put_durable(const core::Job& job, Time now, JobView& view) {
   view.ended = job.ended_at;
   view.state_at = job.state_at;
   view.running = job.ran + (job.running_since ? now - *job.running_since : Duration(0));
+  view.as_of = now;
   view.done = job.done;
   view.failures = job.failures;
   view.checkpoint_step = job.checkpoint_step;

@@ -24,6 +24,12 @@ struct Use {
   Charge charge;
 };
 
+// Of an attempt's cost.
+struct InVain {
+  Charge waiting;
+  Charge redone;
+};
+
 // The part of a slice before `until`, in proportion.
 Charge part_until(Time from, Time to, Charge charge, Time until) {
   if (until >= to || to <= from) return charge;
@@ -48,41 +54,61 @@ class Hours {
       before = until;
     }
   }
-  // Newest first: what an attempt lost is the last that it did.
-  void add_job(std::vector<Use> uses, std::map<AttemptNumber, Charge> lost) {
-    std::ranges::sort(uses, [](const Use& a, const Use& b) { return a.to > b.to; });
-    for (const Use& use : uses) {
-      Charge redone;
-      if (const auto left = lost.find(use.attempt); left != lost.end()) {
-        redone = std::min(left->second, use.charge);
-        left->second -= redone;
-      }
-      if (use.charge.units == 0) continue;
-      const Charge useful = use.charge - redone;
-      const auto span = (use.to - use.from).count();
-      const Time cut = use.from + Duration(static_cast<Duration::rep>(
-                                      ledger::Int128{span} * useful.units / use.charge.units));
-      add(use.from, cut, useful, &SpendHour::useful);
-      add(cut, use.to, redone, &SpendHour::redone);
+  void add_job(std::vector<Use> uses, std::map<AttemptNumber, InVain> in_vain) {
+    std::ranges::sort(uses, {}, &Use::from);
+    std::map<AttemptNumber, bool> begins_here;
+    for (const Use& use : uses) begins_here.try_emplace(use.attempt, use.from >= spend_.from);
+    std::vector<Parts> parts(uses.size());
+    for (std::size_t i = 0; i < uses.size(); ++i) {
+      // One that began before the chart waited before it.
+      if (begins_here[uses[i].attempt])
+        parts[i].waiting = take(in_vain[uses[i].attempt].waiting, uses[i].charge);
     }
+    for (std::size_t i = uses.size(); i-- > 0;)
+      parts[i].redone = take(in_vain[uses[i].attempt].redone, uses[i].charge - parts[i].waiting);
+    for (std::size_t i = 0; i < uses.size(); ++i) add_slice(uses[i], parts[i]);
   }
   [[nodiscard]] Spend& spend() { return spend_; }
 
  private:
+  struct Parts {
+    Charge waiting;
+    Charge redone;
+  };
+  static Charge take(Charge& left, Charge most) {
+    const Charge taken = std::min(left, most);
+    left -= taken;
+    return taken;
+  }
+  void add_slice(const Use& use, const Parts& parts) {
+    const auto until = [&](Charge charge) {
+      const auto span = ledger::Int128{(use.to - use.from).count()};
+      return use.charge.units == 0
+                 ? use.from
+                 : use.from +
+                       Duration(static_cast<Duration::rep>(span * charge.units / use.charge.units));
+    };
+    const Time up = until(parts.waiting);
+    const Time kept = until(use.charge - parts.redone);
+    add(use.from, up, parts.waiting, &SpendHour::waiting);
+    add(up, kept, use.charge - parts.waiting - parts.redone, &SpendHour::useful);
+    add(kept, use.to, parts.redone, &SpendHour::redone);
+  }
+
   Spend spend_;
 };
 
-// What each attempt lost; of the first that is remembered only when it was the first.
-std::map<AttemptNumber, Charge> lost_by_attempt(const std::vector<core::EndedAttempt>& attempts) {
-  std::map<AttemptNumber, Charge> out;
-  Charge before;
-  for (const core::EndedAttempt& one : attempts) {
+// What was in vain in each attempt; of the first that is remembered only when it was the first.
+std::map<AttemptNumber, InVain> in_vain_by_attempt(const JobView& job) {
+  std::map<AttemptNumber, InVain> out;
+  InVain before;
+  for (const core::EndedAttempt& one : job.attempts) {
     if (!out.empty() || one.attempt <= 1)
-      out[one.attempt] = one.wasted - before;
-    else
-      out[one.attempt] = {};
-    before = one.wasted;
+      out[one.attempt] = {one.gang_wait - before.waiting, one.wasted - before.redone};
+    before = {one.gang_wait, one.wasted};
   }
+  // The one that runs, or that completed.
+  out.try_emplace(job.attempt, InVain{job.gang_wait - before.waiting, job.wasted - before.redone});
   return out;
 }
 
@@ -106,7 +132,7 @@ Status add_jobs(const Views& views, store::Store& store, const std::string& proj
       view = view_of_past((*past)->job);
     }
     if (!project.empty() && view->project != project) continue;
-    hours.add_job(std::move(of_job), lost_by_attempt(view->attempts));
+    hours.add_job(std::move(of_job), in_vain_by_attempt(*view));
   }
   return Status::success();
 }
@@ -124,7 +150,7 @@ Status add_idle(const Views& views, store::Store& store, Time now, Hours& hours)
   }
   for (SpendHour& hour : hours.spend().hours) {
     // Evenly spread slices of jobs may be a little ahead of the machines' in an hour.
-    hour.idle = std::max(Charge{}, hour.idle - hour.useful - hour.redone);
+    hour.idle = std::max(Charge{}, hour.idle - hour.useful - hour.waiting - hour.redone);
   }
   return Status::success();
 }

@@ -16,9 +16,10 @@ namespace overwinter::runtime {
 inline constexpr std::size_t kSpendHours = 24;
 
 struct SpendHour {
-  ledger::Charge useful;  // of jobs, what gangs waited for their ranks too, but for:
-  ledger::Charge redone;  // work of ended attempts that was lost, or done again
-  ledger::Charge idle;    // of machines that nobody used, lost ones too
+  ledger::Charge useful;   // of jobs, but for:
+  ledger::Charge waiting;  // seats of gangs until all of their ranks were up
+  ledger::Charge redone;   // work of ended attempts that was lost, or done again
+  ledger::Charge idle;     // of machines that nobody used, lost ones too
   friend bool operator==(const SpendHour&, const SpendHour&) = default;
 };
 struct Spend {
@@ -27,9 +28,9 @@ struct Spend {
   bool complete = true;          // false: there was more than is read, the oldest is missing
 };
 
-// With `machines` all that machines cost, else of jobs alone: of a project, or (empty) of all. Of
-// an attempt its last slices are what was redone, as far as the job remembers its attempts. Reads
-// the disk: on the pool.
+// With `machines` all that machines cost, else of jobs alone: of a project, or (empty) of all. An
+// attempt waits first, and what was redone is what it did last, as far as the job remembers its
+// attempts. Reads the disk: on the pool.
 [[nodiscard]] Result<Spend> spend_by_hour(const Views& views, store::Store& store, bool machines,
                                           const std::string& project, Time now);
 

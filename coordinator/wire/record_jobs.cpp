@@ -80,6 +80,7 @@ void put_gang(const core::JobRecord& job, v1::GangRecord* out) {
     to->set_reason(ended.reason);
     to->set_at_ms(unix_ms(ended.at));
     put(ended.wasted, to->mutable_wasted());
+    put(ended.gang_wait, to->mutable_gang_wait());
   }
   put(job.wasted, out->mutable_wasted());
   put(job.gang_wait, out->mutable_gang_wait());
@@ -101,10 +102,10 @@ void get_gang(const v1::GangRecord& in, core::Job& out, Check& check) {
   out.culprit.message = in.culprit().message();
   out.stalls = in.stalls();
   for (const v1::EndedAttemptRecord& from : in.ended_attempts()) {
-    out.ended_attempts.push_back({from.attempt(), cause(from.cause(), check),
-                                  WorkerId(from.worker()), from.step(), from.from_step(),
-                                  seat_exit(from.exit()), from.reason(),
-                                  time_from_unix_ms(from.at_ms()), charge(from.wasted())});
+    out.ended_attempts.push_back(
+        {from.attempt(), cause(from.cause(), check), WorkerId(from.worker()), from.step(),
+         from.from_step(), seat_exit(from.exit()), from.reason(), time_from_unix_ms(from.at_ms()),
+         charge(from.wasted()), charge(from.gang_wait())});
   }
   out.wasted = charge(in.wasted());
   out.gang_wait = charge(in.gang_wait());

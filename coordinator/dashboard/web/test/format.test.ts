@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { amount, bytes, count, digits, duration, durationMs, gib, int, money, percent, plural } from "../src/lib/format";
+import { amount, amounts, bytes, count, digits, duration, durationMs, gib, int, money, percent, plural } from "../src/lib/format";
 
 describe("numbers", () => {
   it("groups thousands, of any size", () => {
@@ -35,6 +35,9 @@ describe("money", () => {
     expect(amount(213_950n, 4)).toBe("0.2140");
     expect(amount(213_949n, 4)).toBe("0.2139");
     expect(amount(9_007_199_254_740_993_000n, 2)).toBe("9,007,199,254,740.99");
+    expect(amounts([4_650n, 40n, 0n], 4)).toEqual(["0.0047", "0.0000", "0.0000"]);
+    expect(amounts([4_630n, 40n], 4)).toEqual(["0.0046", "0.0001"]);
+    expect(amount(4_670n, 4)).toBe("0.0047");
     expect(amount(-50n, 4)).toBe("−0.0001");
     expect(amount(-49n, 4)).toBe("0.0000");
     expect(amount(1_499_999n, 0)).toBe("1");

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { billOf, forecast, progressText, silenceText } from "../src/job/numbers";
+import { billOf, forecast, fractionOf, progressText, silenceText } from "../src/job/numbers";
 import { changesOf, sinceOf, sizeText, stateOf, whyOf, withSince, withState } from "../src/pages/jobs";
 import { needing, wasteText } from "../src/pages/overview";
 import { fits, kSorts } from "../src/pages/workers";
@@ -45,6 +45,12 @@ describe("a job in words", () => {
     expect(whyOf(aJob(), now)).toBe("50 % · step 100/200");
     expect(whyOf(aJob({ state: "QUEUED", stateReason: "needs 2 × 26 GiB" }), now)).toBe("needs 2 × 26 GiB");
     expect(progressText(aJob())).toBe("step 100 of 200");
+    const program = (fraction: number) => aJob({ progress: {
+      unitsDone: "0", unitsTotal: "1", fraction, gflops: 0, step: "0", stepsTotal: "0", tokensPerSecond: 0, samplesPerSecond: 0, checkpointStep: "0",
+    } });
+    expect(progressText(program(0))).toBe("");
+    expect(fractionOf(program(0))).toBeNaN();
+    expect(fractionOf(program(1))).toBe(1);
   });
   it("has a bill whose parts sum to it", () => {
     const cost = { charged: money("9007199254740993"), wasted: money("9007199254740001"), gangWait: money("990") };

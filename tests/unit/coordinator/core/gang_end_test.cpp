@@ -92,6 +92,26 @@ TEST_F(GangEnd, WhoseRankFailedIsKnownWhoeverTellsOfIt) {
             "rank 1 was killed by signal 11 on " + cluster.state().find_worker(second)->name);
 }
 
+TEST_F(GangEnd, StepsThatOnlyItsLastWordsToldOfAreProgress) {
+  const JobId id = running(a_job().as_gang(1, 1).with_retries(5));
+  SeatEnded ended;
+  ended.seat = cluster.seat(id);
+  ended.end = SeatEnd::kFailed;
+  ended.message = "the program ended with exit code 3";
+  ended.exit.exit_code = 3;
+  ended.exit.step = 15;
+  cluster.report(cluster.state().find_seat(ended.seat)->worker, ended);
+  EXPECT_EQ(cluster.job(id).attempt, 2U) << cluster.job(id).reason;
+  ASSERT_EQ(cluster.job(id).ended_attempts.size(), 1U);
+  EXPECT_EQ(cluster.job(id).ended_attempts[0].step, 15U);
+  // The next one makes no step.
+  ended.seat = cluster.seat(id);
+  ended.exit.step = 0;
+  cluster.report(cluster.state().find_seat(ended.seat)->worker, ended);
+  EXPECT_EQ(cluster.job(id).state, JobState::kFailed);
+  EXPECT_NE(cluster.job(id).reason.find("made no step and no checkpoint"), std::string::npos);
+}
+
 TEST_F(GangEnd, WhatWouldEndSoAgainIsNotTriedAgain) {
   const JobId id = running(a_job().as_gang(2, 2).with_retries(5));
   live_for(Duration(2000), 5);
@@ -158,6 +178,9 @@ TEST_F(GangEnd, WhatItsSeatsWaitedUntilAllWereUpIsCountedOnceAndIsNoWaste) {
   EXPECT_EQ(micros(cluster.job(id).gang_wait), 10'000);
   EXPECT_EQ(micros(cluster.job(id).wasted), 8000);
   EXPECT_EQ(micros(cluster.job(id).charged), 18'000);
+  ASSERT_EQ(cluster.job(id).ended_attempts.size(), 2U);
+  EXPECT_EQ(micros(cluster.job(id).ended_attempts[0].gang_wait), 6000);
+  EXPECT_EQ(micros(cluster.job(id).ended_attempts[1].gang_wait), 10'000);
 }
 
 TEST_F(GangEnd, OneThatRanToItsEndWaitedForItsGangToo) {

@@ -78,9 +78,9 @@ TEST_F(RouterTest, WhatWasSpentSumsToTheBills) {
     return read<v1::ClusterStatus>(ask("/api/v1/summary", token)).cost_month().amount_micros();
   };
   auto all = sums(admin_);
-  EXPECT_EQ(all["useful"] + all["redone"] + all["idle"], summary(admin_));
+  EXPECT_EQ(all["useful"] + all["waiting"] + all["redone"] + all["idle"], summary(admin_));
   auto mine = sums(viewer_);
-  EXPECT_EQ(mine["useful"] + mine["redone"], summary(viewer_));
+  EXPECT_EQ(mine["useful"] + mine["waiting"] + mine["redone"], summary(viewer_));
   EXPECT_EQ(mine["idle"], 0);
 }
 

@@ -16,11 +16,15 @@ constexpr Duration kHour = std::chrono::hours(1);
 
 class SpendTest : public testing::Test {
  protected:
+  void look() {
+    stored_.save();
+    views_.emplace(1);
+    views_->apply(snapshot_all(stored_.scheduler(), cluster_.now));
+  }
   void restart() {
     stored_.save();
     stored_.reopen();
-    views_.emplace(1);
-    views_->apply(snapshot_all(stored_.scheduler(), cluster_.now));
+    look();
   }
   Spend spend(bool machines, Time now, const std::string& project = "") {
     auto out = spend_by_hour(*views_, stored_.store(), machines, project, now);
@@ -86,6 +90,49 @@ TEST_F(SpendTest, JobsAreWhatTheyPaidWhenTheyPaidItAndTheRestIsIdle) {
   EXPECT_EQ(sum(spend(false, cluster_.now, "other"), &SpendHour::idle), 0);
   // Two days later it has left the chart.
   EXPECT_EQ(sum(spend(true, cluster_.now + std::chrono::hours(48)), &SpendHour::useful), 0);
+}
+
+TEST_F(SpendTest, WhatAJobUsesNowIsThere) {
+  cluster_.set_prices(a_book(kPrice));
+  const WorkerId worker = cluster_.joined(a_worker().with_device(4 * kGiB, 4));
+  const Time joined = cluster_.now;
+  const JobId job = cluster_.submit(a_job().with_threads(4));
+  cluster_.began(cluster_.seat(job));
+  cluster_.run_for(Duration(4'000));
+  core::SeatStatus status;
+  status.seat = cluster_.seat(job);
+  status.used = Duration(4'000);
+  cluster_.beat(worker, {status});
+  look();
+  const Spend all = spend(true, cluster_.now);
+  EXPECT_EQ(sum(all, &SpendHour::useful), 4'000);
+  EXPECT_EQ(sum(all, &SpendHour::useful) + sum(all, &SpendHour::idle),
+            (cluster_.now - joined).count());
+}
+
+TEST_F(SpendTest, AGangWaitsBeforeItWorksAndLosesWhatItDidLast) {
+  cluster_.set_prices(a_book(kPrice));
+  const WorkerId worker = cluster_.joined(a_worker().on_network("10.0.0.0/24"));
+  const JobId job = cluster_.submit(a_job().as_gang(1, 1).with_memory(4 * kGiB));
+  const auto attempt = [&](std::int64_t waits_ms, std::int64_t works_ms, core::SeatEnd how) {
+    const SeatKey seat = cluster_.seat(job);
+    cluster_.run_for(Duration(waits_ms));
+    cluster_.report(worker, core::SeatPrepared{seat});
+    cluster_.began(seat);
+    cluster_.run_for(Duration(works_ms));
+    cluster_.end(seat, Duration(waits_ms + works_ms), how);
+  };
+  attempt(3'000, 4'000, core::SeatEnd::kFailed);
+  attempt(1'000, 6'000, core::SeatEnd::kCompleted);
+  ASSERT_EQ(cluster_.job(job).state, core::JobState::kSucceeded);
+  restart();
+  const Spend all = spend(false, cluster_.now);
+  EXPECT_EQ(sum(all, &SpendHour::waiting), 4'000);
+  EXPECT_EQ(sum(all, &SpendHour::redone), 4'000);
+  EXPECT_EQ(sum(all, &SpendHour::useful), 6'000);
+  // Half a day later, and when it had begun before the chart does: what it waited is not seen.
+  EXPECT_EQ(sum(spend(false, cluster_.now + std::chrono::hours(12)), &SpendHour::waiting), 4'000);
+  EXPECT_EQ(sum(spend(false, cluster_.now + std::chrono::hours(48)), &SpendHour::waiting), 0);
 }
 
 }  // namespace

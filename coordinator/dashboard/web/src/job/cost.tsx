@@ -1,5 +1,5 @@
 // Cost against the cap: charged solid, of it what was computed again hatched and what waited dotted, reserved in dots.
-import { amount, percent } from "../lib/format";
+import { amount, amounts, percent } from "../lib/format";
 import type { Job } from "../lib/resources";
 import { serverNow } from "../lib/time";
 import { Panel } from "../ui/bits";
@@ -14,11 +14,12 @@ export function CostPanel({ job }: { job: Job }) {
   const says = forecast(job, serverNow.value);
   const parts = ([["charged", "useful", bill.useful], ["wasted", "recomputed", bill.wasted], ["waiting", "waiting", bill.waiting]] as const)
     .filter(([look, , value]) => look === "charged" || value > 0n);
-  const said = parts.map(([, word, value]) => `${word} ${amount(value, 4)}`).join(" + ");
+  const shown = amounts(parts.map(([, , value]) => value), 4);
+  const said = parts.map(([, word], i) => `${word} ${shown[i]}`).join(" + ");
   let left = 0n;
   return (
     <Panel id="cost" title={`Cost${cap === undefined ? "" : " against cap"}, ${currency}`}
-      aside={<span class="sum number">{parts.map(([look, word, value], i) => <span key={look}>{i > 0 && " + "}<i class={"key " + look} /> {word} {amount(value, 4)}</span>)} = {amount(bill.charged, 4)}</span>}>
+      aside={<span class="sum number">{parts.map(([look, word], i) => <span key={look}>{i > 0 && " + "}<i class={"key " + look} /> {word} {shown[i]}</span>)} = {amount(bill.charged, 4)}</span>}>
       <div class="cost-bar" role="img"
         aria-label={`charged ${amount(bill.charged, 4)}: ${said}; reserved ${amount(bill.reserved, 4)}${cap === undefined ? ", no cap" : `, cap ${amount(cap, 4)}`}`}>
         {[...parts, ["held", "", bill.reserved] as const].map(([look, , value]) => {

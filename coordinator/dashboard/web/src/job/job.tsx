@@ -16,7 +16,7 @@ import { Actions } from "./actions";
 import { CheckpointsPanel } from "./checkpoints";
 import { CostPanel } from "./cost";
 import { LogTail, useLogTail } from "./log_tail";
-import { endText, lossText, progressText, silenceText, speedText } from "./numbers";
+import { endText, fractionOf, lossText, progressText, silenceText, speedText } from "./numbers";
 import { useSeries } from "./series";
 import { TimelinePanel } from "./timeline";
 
@@ -29,8 +29,9 @@ const kHiddenMs = 60_000;
 
 function Header({ job }: { job: Job }) {
   const now = serverNow.value;
-  const fraction = job.progress?.fraction ?? 0;
+  const fraction = fractionOf(job);
   const retries = typeof job.spec?.["retries"] === "number" ? job.spec["retries"] + 1 : undefined;
+  const steps = progressText(job);
   const ends = endText(job, now);
   const silent = silenceText(job, now);
   const loss = lossText(job.progress?.loss);
@@ -47,9 +48,9 @@ function Header({ job }: { job: Job }) {
       </p>
       <div class="job-progress">
         <span class="big">{percent(fraction)}</span>
-        <Progress fraction={fraction} />
+        <Progress fraction={fraction || 0} />
         <span class="numbers">
-          <span>{progressText(job)}</span>
+          {steps !== "" && <span>{steps}</span>}
           {loss !== undefined && <span>loss {loss}{validation !== undefined && <>, validation {validation}</>}</span>}
           {speed !== undefined && <span>{speed}</span>}
           {ends !== undefined && <span>{ends}</span>}
@@ -173,7 +174,7 @@ export function JobPage({ name }: { name: string }) {
     const timer = setInterval(() => { if (document.hidden && !over) live.again(); }, kHiddenMs);
     return () => clearInterval(timer);
   }, [name, over]);
-  const tab = job && !over ? `${isActive(job.state) ? percent(job.progress?.fraction ?? 0) : job.state} ${title}` : `${job ? job.state + " " : ""}${title}`;
+  const tab = job && !over ? `${isActive(job.state) ? percent(fractionOf(job)) : job.state} ${title}` : `${job ? job.state + " " : ""}${title}`;
   return (
     <>
       <p class="crumbs"><a href="/jobs">Jobs</a> / <a href={`/jobs?project=${encodeURIComponent(projectOf(name))}`}><bdi>{projectOf(name)}</bdi></a> / <Name>{title}</Name></p>

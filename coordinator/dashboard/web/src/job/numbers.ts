@@ -1,5 +1,5 @@
 // What a job's numbers say in words.
-import { amount, count, curveNumber, digits, duration, durationMs, kNone, micros } from "../lib/format";
+import { amount, count, curveNumber, digits, duration, durationMs, micros } from "../lib/format";
 import type { Job } from "../lib/resources";
 import { isActive } from "../lib/state";
 import { instant, moment } from "../lib/time";
@@ -70,12 +70,20 @@ export function forecast(job: Job, now: number): string | undefined {
     `${words}: ${amount(total - bill.cap, 4)} more than the cap.`;
 }
 
+// Not a number while nobody knows how long the work is: a program of the user's own.
+export function fractionOf(job: Job): number {
+  const progress = job.progress;
+  if (!progress) return NaN;
+  const isKnown = progress.stepsTotal !== "0" || BigInt(progress.unitsTotal) > 1n;
+  return isKnown || progress.fraction > 0 ? progress.fraction : NaN;
+}
+
 export function progressText(job: Job): string {
   const progress = job.progress;
-  if (!progress) return kNone;
+  if (!progress) return "";
   if (progress.stepsTotal !== "0") return `step ${count(progress.step)} of ${count(progress.stepsTotal)}`;
   if (BigInt(progress.unitsTotal) > 1n) return `${count(progress.unitsDone)} of ${count(progress.unitsTotal)} units`;
-  return progress.step !== "0" ? `step ${count(progress.step)}` : kNone;
+  return progress.step !== "0" ? `step ${count(progress.step)}` : "";
 }
 
 // The longest silence that is normal: without an answer from its workers a job is not known to run.

@@ -1,5 +1,5 @@
 // The timeline: one canvas, a row a worker; the events as a list below are its other form.
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { amount, duration, plural } from "../lib/format";
 import type { Live } from "../lib/live";
 import type { Checkpoint, Job, Timeline } from "../lib/resources";
@@ -107,14 +107,17 @@ function Canvas({ life, scale }: { life: Life; scale: Scale }) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState(0);
   const [told, setTold] = useState("");
-  useEffect(() => {
+  // Before it is painted: a canvas that is drawn later has another height until then.
+  useLayoutEffect(() => {
     const root = box.current;
     if (!root) return undefined;
-    const fit = new ResizeObserver(() => setWidth(root.clientWidth));
+    const measure = (): void => setWidth(root.clientWidth);
+    measure();
+    const fit = new ResizeObserver(measure);
     fit.observe(root);
     return () => fit.disconnect();
   }, []);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (canvas.current && width > 0) draw(canvas.current, life, scale, width);
   }, [life, scale, width, painted.value, utc.value]);
   const point = (event: PointerEvent): void => {

@@ -32,6 +32,20 @@ export function amount(micros: bigint, decimals: number): string {
   return (negative && rounded !== 0n ? "−" : "") + whole + rest;
 }
 
+// The parts of a sum, so rounded that what is shown adds up to the sum as it is shown.
+export function amounts(parts: readonly bigint[], decimals: number): string[] {
+  const unit = 10n ** BigInt(6 - decimals);
+  let sum = 0n;
+  let shown = 0n;
+  return parts.map((part) => {
+    sum += part;
+    const all = (sum + unit / 2n) / unit;
+    const text = amount((all - shown) * unit, decimals);
+    shown = all;
+    return text;
+  });
+}
+
 export function micros(money: Money | undefined): bigint {
   return int(money?.amountMicros);
 }

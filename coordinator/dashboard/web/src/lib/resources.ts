@@ -53,7 +53,7 @@ export interface Summary {
 }
 export interface Spend {
   from: string; currency: string; machines: boolean; complete: boolean; reserved: string;
-  hours: { useful: string; redone: string; idle: string }[];
+  hours: Record<"useful" | "waiting" | "redone" | "idle", string>[];
 }
 export interface Session {
   name: string; role: string; project: string; now: string; cluster: string; version: string;

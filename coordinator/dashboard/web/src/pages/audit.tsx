@@ -65,7 +65,7 @@ function Row({ entry }: { entry: AuditEntry }) {
         {entry.address !== "" && <span class="muted"> from <bdi>{entry.address}</bdi></span>}
       </td>
       <td class="c-action"><bdi>{entry.action}</bdi></td>
-      <td class="c-object"><bdi>{entry.object === "" ? kNone : entry.object}</bdi></td>
+      <td class="c-object"><bdi>{entry.object}</bdi></td>
       <td class="c-why"><Change entry={entry} /></td>
       <td class="c-outcome">
         {refused ? <strong class="tone-failed">{entry.outcome}</strong> : entry.outcome}
@@ -95,7 +95,7 @@ export function AuditPage() {
     <>
       <Title text="Audit" />
       <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
-        <Box name="actor" label="Actor" example="/ actor: tokens/7, workers/w-1, coordinator" />
+        <Box name="actor" label="Actor" example="/ actor: tokens/7, workers/w-1" />
         <Box name="object" label="Object" example="object: projects/demo, tokens/7, prices" />
         {session.value?.project === "" && (
           <label><input type="checkbox" checked={refusals} onChange={(event) => setQuery({ refusals: event.currentTarget.checked ? "true" : undefined, page: undefined }, "push")} /> refusals alone</label>

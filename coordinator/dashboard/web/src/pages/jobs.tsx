@@ -11,7 +11,7 @@ import { session } from "../lib/session";
 import { isActive, jobLook } from "../lib/state";
 import { instant, moment, serverNow } from "../lib/time";
 import { visible } from "../lib/visible";
-import { lossText, silenceText } from "../job/numbers";
+import { fractionOf, lossText, silenceText } from "../job/numbers";
 import { Labels, Name, took, When, Zone } from "../ui/bits";
 import { Title } from "../ui/frame";
 import { State } from "../ui/glyph";
@@ -72,8 +72,10 @@ export function whyOf(job: Job, now: number): string {
   if (isActive(job.state) && job.progress) {
     const progress = job.progress;
     const silent = silenceText(job, now);
-    const parts = [...(silent ? [silent] : []), percent(progress.fraction)];
-    if (progress.stepsTotal !== "0") parts.push(`step ${count(progress.step)}/${count(progress.stepsTotal)}`);
+    const far = fractionOf(job);
+    const parts = [...(silent ? [silent] : []), ...(Number.isNaN(far) ? [] : [percent(far)])];
+    if (progress.stepsTotal === "0" && progress.step !== "0") parts.push(`step ${count(progress.step)}`);
+    else if (progress.stepsTotal !== "0") parts.push(`step ${count(progress.step)}/${count(progress.stepsTotal)}`);
     const loss = lossText(progress.loss);
     if (loss !== undefined) parts.push("loss " + loss);
     if (job.state !== "RUNNING" && job.stateReason !== "") parts.unshift(job.stateReason);
@@ -134,7 +136,7 @@ function FilterBar({ total, jobs }: { total: string | undefined; jobs: Job[] }) 
       <label class="grow">
         <span class="visually-hidden">Filter</span>
         <input id="filter" type="search" value={text} spellcheck={false} autocomplete="off"
-          placeholder="/ filter: NOT state=SUCCEEDED AND labels.team=nlp"
+          placeholder="/ state=FAILED AND labels.team=nlp"
           onInput={(event) => {
             const value = event.currentTarget.value;
             setText(value);

@@ -5,7 +5,7 @@ import { followJobs, followWorkers, useLive } from "../lib/live";
 import { lastPart, type Explanation, type Job, type JobList, type Summary, type Worker, type WorkerList } from "../lib/resources";
 import { isActive, jobLook, workerLook, type Look } from "../lib/state";
 import { instant, serverNow } from "../lib/time";
-import { endText, progressText, silenceText } from "../job/numbers";
+import { endText, fractionOf, progressText, silenceText } from "../job/numbers";
 import { DeviceMemory, Name, Panel, Progress, took } from "../ui/bits";
 import { Title } from "../ui/frame";
 import { State } from "../ui/glyph";
@@ -89,15 +89,16 @@ function Waiting({ job }: { job: Job }) {
 }
 
 function Running({ job }: { job: Job }) {
+  const steps = progressText(job);
   const ends = endText(job, serverNow.value);
   const silent = silenceText(job, serverNow.value);
   const cap = job.cost?.cap;
   return (
     <Line job={job}>
       <span class="running">
-        <Progress fraction={job.progress?.fraction ?? 0} label={lastPart(job.name)} />
-        <span class="number">{percent(job.progress?.fraction ?? 0)}</span>
-        <span>{progressText(job)}</span>
+        <Progress fraction={fractionOf(job) || 0} label={lastPart(job.name)} />
+        <span class="number">{percent(fractionOf(job))}</span>
+        {steps !== "" && <span>{steps}</span>}
         <span class="number">{amount(micros(job.cost?.charged), 4)}{cap && <> of {amount(micros(cap), 2)}</>} {job.cost?.charged?.currencyCode}</span>
         {silent ? <strong class="tone-paused">{silent}</strong> : ends && <span>{ends}</span>}
       </span>

@@ -1,6 +1,6 @@
 // What was spent hour by hour: the last of the bars is the hour that is.
 import { useState } from "preact/hooks";
-import { amount, int } from "../lib/format";
+import { amount, amounts, int } from "../lib/format";
 import { useLive } from "../lib/live";
 import type { Spend } from "../lib/resources";
 import { instant, moment, serverNow } from "../lib/time";
@@ -9,7 +9,7 @@ import { Shown } from "../ui/states";
 
 const kEveryMs = 60_000;
 const kHourMs = 3_600_000;
-const kKinds = [["useful", "useful", "charged"], ["redone", "lost or redone", "wasted"], ["idle", "idle", "idle"]] as const;
+const kKinds = [["useful", "useful", "charged"], ["waiting", "gangs waiting", "waiting"], ["redone", "lost or redone", "wasted"], ["idle", "idle", "idle"]] as const;
 
 type Kind = (typeof kKinds)[number][0];
 export interface Hour { at: number; parts: Record<Kind, bigint>; all: bigint }
@@ -17,8 +17,8 @@ export interface Hour { at: number; parts: Record<Kind, bigint>; all: bigint }
 export function hoursOf(spend: Spend): Hour[] {
   const from = instant(spend.from) ?? 0;
   return spend.hours.map((hour, i) => {
-    const parts = { useful: int(hour.useful), redone: int(hour.redone), idle: int(hour.idle) };
-    return { at: from + i * kHourMs, parts, all: parts.useful + parts.redone + parts.idle };
+    const parts = Object.fromEntries(kKinds.map(([kind]) => [kind, int(hour[kind])])) as Record<Kind, bigint>;
+    return { at: from + i * kHourMs, parts, all: kKinds.reduce((sum, [kind]) => sum + parts[kind], 0n) };
   });
 }
 
@@ -29,17 +29,21 @@ function Chart({ spend, asTable }: { spend: Spend; asTable: boolean }) {
   const decimals = most < 1_000_000n ? 4 : 2;
   // Who sees no machines' money has nothing idle.
   const kinds = kKinds.filter(([kind]) => spend.machines || kind !== "idle");
-  const totals = kinds.map(([kind, word, look]) => ({ look, text: `${word} ${amount(hours.reduce((sum, hour) => sum + hour.parts[kind], 0n), decimals)}` }));
-  const said = (hour: Hour): string =>
-    `${moment(hour.at, now)}: ${kinds.map(([kind, word]) => `${word} ${amount(hour.parts[kind], decimals)}`).join(", ")}`;
+  const of = (parts: (kind: Kind) => bigint): string[] => amounts(kinds.map(([kind]) => parts(kind)), decimals);
+  const sums = of((kind) => hours.reduce((sum, hour) => sum + hour.parts[kind], 0n));
+  const totals = kinds.map(([, word, look], i) => ({ look, text: `${word} ${sums[i]}` }));
+  const said = (hour: Hour): string => {
+    const shown = of((kind) => hour.parts[kind]);
+    return `${moment(hour.at, now)}: ${kinds.map(([, word], i) => `${word} ${shown[i]}`).join(", ")}`;
+  };
   return (
     <>
       {asTable ? (
-        <div class="values" tabIndex={0} role="group" aria-label="Spend by hour">
+        <div class="values hours" tabIndex={0} role="group" aria-label="Spend by hour">
           <table>
             <thead><tr><th scope="col">Hour from</th>{kinds.map(([kind, word]) => <th key={kind} scope="col" class="number">{word}</th>)}<th scope="col" class="number">all</th></tr></thead>
             <tbody>{[...hours].reverse().map((hour) => (
-              <tr key={hour.at}><td>{moment(hour.at, now)}</td>{kinds.map(([kind]) => <td key={kind} class="number">{amount(hour.parts[kind], decimals)}</td>)}<td class="number">{amount(hour.all, decimals)}</td></tr>
+              <tr key={hour.at}><td>{moment(hour.at, now)}</td>{of((kind) => hour.parts[kind]).map((shown, i) => <td key={i} class="number">{shown}</td>)}<td class="number">{amount(hour.all, decimals)}</td></tr>
             ))}</tbody>
           </table>
         </div>

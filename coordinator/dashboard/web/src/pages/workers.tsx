@@ -187,7 +187,7 @@ export function WorkersPage() {
       <Title text="Workers" />
       <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
         <label class="grow"><span class="visually-hidden">Filter</span>
-          <input id="filter" type="search" value={text} placeholder="/ filter: words of a name, a host, a device, a label" spellcheck={false} autocomplete="off"
+          <input id="filter" type="search" value={text} placeholder="/ words: name, host, device, label" spellcheck={false} autocomplete="off"
             onInput={(event) => setQuery({ filter: event.currentTarget.value }, "replace")} />
         </label>
         <Select label="State" value={state} choose={(to) => setQuery({ state: to }, "push")}
