@@ -16,15 +16,14 @@ constexpr Duration kHour = std::chrono::hours(1);
 
 class SpendTest : public testing::Test {
  protected:
-  void look() {
-    stored_.save();
+  void look(const core::Scheduler& at) {
     views_.emplace(1);
-    views_->apply(snapshot_all(stored_.scheduler(), cluster_.now));
+    views_->apply(snapshot_all(at, cluster_.now));
   }
   void restart() {
     stored_.save();
     stored_.reopen();
-    look();
+    look(stored_.scheduler());
   }
   Spend spend(bool machines, Time now, const std::string& project = "") {
     auto out = spend_by_hour(*views_, stored_.store(), machines, project, now);
@@ -103,7 +102,8 @@ TEST_F(SpendTest, WhatAJobUsesNowIsThere) {
   status.seat = cluster_.seat(job);
   status.used = Duration(4'000);
   cluster_.beat(worker, {status});
-  look();
+  stored_.save();
+  look(cluster_.scheduler());
   const Spend all = spend(true, cluster_.now);
   EXPECT_EQ(sum(all, &SpendHour::useful), 4'000);
   EXPECT_EQ(sum(all, &SpendHour::useful) + sum(all, &SpendHour::idle),
@@ -120,7 +120,12 @@ TEST_F(SpendTest, AGangWaitsBeforeItWorksAndLosesWhatItDidLast) {
     cluster_.report(worker, core::SeatPrepared{seat});
     cluster_.began(seat);
     cluster_.run_for(Duration(works_ms));
-    cluster_.end(seat, Duration(waits_ms + works_ms), how);
+    core::SeatEnded ended;
+    ended.seat = seat;
+    ended.end = how;
+    ended.used = Duration(waits_ms + works_ms);
+    ended.exit.step = 5;  // it did something: it is tried again
+    cluster_.report(worker, ended);
   };
   attempt(3'000, 4'000, core::SeatEnd::kFailed);
   attempt(1'000, 6'000, core::SeatEnd::kCompleted);
