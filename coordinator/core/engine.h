@@ -45,6 +45,7 @@ class Engine {
   void fire(const TimerSet::Key& key);
 
   // ---- generation.cpp
+  void on(const UseKeptRequested& event);
   void on(const BackupRestored& event);
   [[nodiscard]] std::uint64_t fresh_id(std::uint64_t next) const;
   [[nodiscard]] AttemptNumber fresh_attempt(const Job& job) const;

@@ -270,6 +270,11 @@ struct CoordinatorStarted {
       0;  // first start only: from the system's random source; names derive from it
 };
 
+// A backup is about to be taken: what seats have used until now becomes durable.
+struct UseKeptRequested {
+  ReplyId reply;
+};
+
 // Once, offline, on a state that was brought back from a backup: its workers are away and its seats
 // lost, as of the backup's last turn.
 struct BackupRestored {
@@ -292,6 +297,6 @@ using Event =
                  TokenCreateRequested, TokenRevokeRequested, JoinFileCreateRequested,
                  WorkerJoinRequested, WorkerHello, WorkerHeartbeat, WorkerDisconnected,
                  WorkerReported, UnitsLanded, UnitRejected, ResultRefused, CheckpointStored,
-                 CoordinatorStarted, BackupRestored, TimerFired, LoopStalled>;
+                 CoordinatorStarted, UseKeptRequested, BackupRestored, TimerFired, LoopStalled>;
 
 }  // namespace overwinter::core

@@ -19,6 +19,19 @@ AttemptNumber Engine::fresh_attempt(const Job& job) const {
   return std::max(job.attempt + 1, first);
 }
 
+// Of a worker that is silent nobody knows: what its seats used is as of its last report.
+void Engine::on(const UseKeptRequested& event) {
+  constexpr Duration kSilentMax{3000};
+  for (const auto& [id, worker] : state_.workers) {
+    const auto soft = soft_.workers.find(id);
+    if (worker.seats.empty() || soft == soft_.workers.end()) continue;
+    if (now_ - soft->second.last_sign > kSilentMax) continue;
+    // No report is new: that it was there now is what the fact says.
+    emit(ReportsProcessed{id, worker.incarnation, worker.reports_processed});
+  }
+  reply(event.reply, Status::success());
+}
+
 // All at the backup's time: a job did not run, and no seat was used, while nobody knows of it. The
 // machines are lost from there until they come back, which is what they cost unaccounted for.
 void Engine::on(const BackupRestored& event) {

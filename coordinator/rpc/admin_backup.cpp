@@ -1,4 +1,6 @@
 // AdminService: a backup, taken while the coordinator runs.
+#include <chrono>
+#include <future>
 #include <limits>
 #include <memory>
 #include <string>
@@ -31,6 +33,16 @@ class BackupSource final : public ByteSource {
   std::unique_ptr<backup::Backup> backup_;
 };
 
+// So that a restore bills what was used until the backup. Without an answer (the coordinator is
+// stopping) the backup is as good, but for that.
+void keep_use(ServiceContext& context) {
+  constexpr std::chrono::seconds kPatience{10};
+  auto kept = std::make_shared<std::promise<void>>();
+  auto done = kept->get_future();
+  context.requests.ask(core::UseKeptRequested{}, [kept](const core::Reply&) { kept->set_value(); });
+  (void)done.wait_for(kPatience);
+}
+
 // It leaves the cluster with whoever asked: a line of the audit, though it changes nothing here.
 void tell_backup(ServiceContext& context, const Principal& by, bool with_keys) {
   auto event = runtime::audit_event(&by, context.now());
@@ -62,6 +74,7 @@ grpc::ServerWriteReactor<v1::BackupPart>* AdminService::CreateBackup(
       [this, passphrase,
        by = *caller](v1::BackupPart& first) -> Result<std::unique_ptr<ByteSource>> {
         const bool with_keys = !passphrase->empty();
+        keep_use(context_);
         auto backup = backups_.begin(*passphrase);
         wipe(*passphrase);
         if (!backup) return fail(std::move(backup.error()));

@@ -250,6 +250,8 @@ class Backup(unittest.TestCase):
         product = there.json("jobs", "get", self.product)
         charged = int(product["cost"]["charged"]["amountMicros"])
         self.assertGreaterEqual(int(product["progress"]["unitsDone"]), int(self.before["progress"]["unitsDone"]))
+        # What its seats had used until the backup is billed, also of slices that were still open.
+        self.assertGreaterEqual(charged, int(self.before["cost"]["charged"]["amountMicros"]))
         most = self.after["cost"]
         self.assertLessEqual(charged, int(most["charged"]["amountMicros"]) + int(most["reserved"]["amountMicros"]))
         self.assertEqual(there.json("cost", "ended")["jobs"][0]["charged"], self.ended["cost"]["charged"])

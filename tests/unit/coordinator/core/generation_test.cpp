@@ -89,6 +89,21 @@ TEST(Generation, TheBillIsThatOfTheBackup) {
   EXPECT_EQ(lost, total);
 }
 
+TEST(Generation, WhatSeatsUsedUntilABackupIsBilledWhenItIsRestored) {
+  Running shop;
+  const Seat seat = *shop.cluster.state().find_seat(shop.seat);
+  const Duration used = shop.cluster.now - seat.granted_at;
+  shop.cluster.step(UseKeptRequested{ReplyId(9)});
+  RestoredCluster restored(shop.cluster);
+  EXPECT_EQ(restored.job(shop.id).charged,
+            ledger::charge_for(seat.device_price_per_hour, used, seat.share_ppm));
+  EXPECT_GT(restored.job(shop.id).charged, ledger::Charge{});
+  // Of a worker that has been silent nobody knows.
+  shop.cluster.run_for(Duration(3500));
+  shop.cluster.step(UseKeptRequested{ReplyId(10)});
+  EXPECT_TRUE(shop.cluster.facts<ReportsProcessed>().empty());
+}
+
 TEST(Generation, NoNumberOfALostGenerationIsGivenAgain) {
   Running shop;
   RestoredCluster restored(shop.cluster);
