@@ -36,6 +36,11 @@ bool is_gentle(Cause cause) {
   return cause == Cause::kDrain || cause == Cause::kBudget;
 }
 
+std::string failed_so_often(std::uint32_t times) {
+  return times == 1 ? "; the job has no retries"
+                    : "; it failed " + std::to_string(times) + " times";
+}
+
 }  // namespace
 
 // The attempt is over before the job: the rest of its seats go too. What ended it is known when all
@@ -135,12 +140,11 @@ void Engine::gang_attempt_over(JobId id) {
   emit(ended);
   touch(id);
   if (final_at_once || of.failures > of.demand.retries) {
-    stop_job(
-        id, Cause::kFailure,
-        ended.reason + (culprit.exit.repeats ? "; it would end so again"
-                        : final_at_once      ? "; its attempt made no step and no checkpoint"
-                                        : "; it failed " + std::to_string(of.failures) + " times"),
-        0);
+    stop_job(id, Cause::kFailure,
+             ended.reason + (culprit.exit.repeats ? "; it would end so again"
+                             : final_at_once      ? "; its attempt made no step and no checkpoint"
+                                                  : failed_so_often(of.failures)),
+             0);
     return;
   }
   if (of.stalls >= kStallsMax) {

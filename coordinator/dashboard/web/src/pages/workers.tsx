@@ -162,7 +162,7 @@ function List({ workers, text, state, sort, map }: { workers: Worker[]; text: st
             <tr>
               <th scope="col">State</th><th scope="col">Worker</th><th scope="col" class="c-device">Devices</th>
               <th scope="col">Memory used / reserved / budget GiB</th><th scope="col" class="number">Busy, 1 h</th><th scope="col" class="c-seats number">Seats</th>
-              <th scope="col" class="number">{currency}/h</th><th scope="col">Last seen</th><th scope="col" class="number">Lost, 30 d</th><th scope="col">Why</th>
+              <th scope="col" class="number">{currency}/h</th><th scope="col">Last seen</th><th scope="col" class="c-losses number">Lost, 30 d</th><th scope="col">Why</th>
             </tr>
           </thead>
           <tbody ref={body}>
