@@ -13,13 +13,22 @@
 #include "worker/memory/host_resource.h"
 #include "worker/memory/limiting_resource.h"
 #include "worker/memory/logging_resource.h"
+#include "worker/memory/pool_resource.h"
 #include "worker/memory/statistics_resource.h"
 
 namespace overwinter::worker {
 namespace {
 
 struct Made {
-  std::vector<std::unique_ptr<MemoryResource>> owned;  // upstream first
+  Made() = default;
+  Made(Made&&) = default;
+  Made& operator=(Made&&) = default;
+  Made(const Made&) = delete;
+  Made& operator=(const Made&) = delete;
+  ~Made() {
+    while (!owned.empty()) owned.pop_back();
+  }
+  std::vector<std::unique_ptr<MemoryResource>> owned;  // upstream first, which ends last
   MemoryResource& top() { return *owned.back(); }
 };
 
@@ -33,6 +42,15 @@ Made make(const std::string& kind) {
     made.owned.push_back(std::make_unique<StatisticsResource>(host));
   } else if (kind == "logging") {
     made.owned.push_back(std::make_unique<LoggingResource>(host, "x", [](const std::string&) {}));
+  } else if (kind == "pool") {
+    made.owned.push_back(std::make_unique<PoolResource>(host));
+  } else if (kind == "pool_of_a_limit") {
+    made.owned.push_back(std::make_unique<LimitingResource>(host, 64U << 20, "the seat"));
+    made.owned.push_back(
+        std::make_unique<PoolResource>(*made.owned[1], PoolOptions{.keep_bytes = 0}));
+  } else if (kind == "pool_of_a_pool") {
+    made.owned.push_back(std::make_unique<PoolResource>(host));
+    made.owned.push_back(std::make_unique<PoolResource>(*made.owned[1]));
   }
   return made;
 }
@@ -100,7 +118,8 @@ TEST_P(AnyResource, ABufferGivesBackWhatItHolds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AnyResource,
-                         ::testing::Values("host", "limit", "statistics", "logging"));
+                         ::testing::Values("host", "limit", "statistics", "logging", "pool",
+                                           "pool_of_a_limit", "pool_of_a_pool"));
 
 TEST(LimitingResource, RefusesWithWhatWasAskedHeldAndAllowed) {
   HostResource host;

@@ -137,6 +137,7 @@ LIBRARIES = {
     "posix": ("sys/", "netinet/", "arpa/", "linux/", "net/", "unistd.h", "fcntl.h", "dirent.h",
               "poll.h", "signal.h", "netdb.h", "ifaddrs.h", "termios.h", "spawn.h", "sched.h",
               "pthread.h", "pwd.h", "grp.h", "malloc.h", "dlfcn.h", "ftw.h", "glob.h"),
+    "asan": ("sanitizer/",),
     "simd": ("immintrin.h", "emmintrin.h", "xmmintrin.h", "cpuid.h", "x86intrin.h"),
 }
 
@@ -174,6 +175,8 @@ MAY_INCLUDE = {
     "prometheus": {"coordinator/dashboard"},
     "fmt": ANY,
     "simd": {"worker/kernels", "worker/collective", "worker/train", "coordinator/artifacts", VERIFY},
+    # In builds with AddressSanitizer alone: what is free in a pool is marked.
+    "asan": {"worker/memory"},
     # posix: everywhere but in the pure rooms (below). protobuf: where "proto" may be used.
     "posix": ANY,
     "gtest": set(),

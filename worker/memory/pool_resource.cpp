@@ -1,0 +1,301 @@
+#include "worker/memory/pool_resource.h"
+
+#include <algorithm>
+#include <bit>
+#include <new>
+
+#include "common/base/bytes.h"
+#include "common/base/check.h"
+#include "worker/memory/poison.h"
+
+namespace overwinter::worker {
+namespace {
+
+constexpr std::size_t kPoolPage = 4096;
+constexpr std::size_t kGrowthMin = 64 * kKiB;
+constexpr std::size_t kSmallChunkMax = kMiB;
+constexpr std::size_t kSpareShare = 32;
+constexpr std::size_t kBytesMax = std::size_t{1} << 46;  // more than a machine has
+
+std::size_t to_pages(std::size_t bytes) {
+  return (bytes + kPoolPage - 1) / kPoolPage * kPoolPage;
+}
+
+bool is_small(std::size_t bytes, std::size_t alignment) {
+  return bytes - 1 < kSmallBytesMax && alignment <= kSmallGranule;  // 0 is not
+}
+
+}  // namespace
+
+double PoolStatistics::fragmentation() const {
+  if (free_bytes == 0) return 0;
+  return 1 - static_cast<double>(largest_free_bytes) / static_cast<double>(free_bytes);
+}
+
+PoolResource::PoolResource(MemoryResource& upstream, PoolOptions options)
+    : upstream_(upstream), options_(options), pages_(kPoolPage), small_(kSmallGranule) {
+  if (options_.first_bytes > 0) {
+    const MutexLock lock(mutex_);
+    (void)from_upstream(to_pages(options_.first_bytes));  // a start, no promise
+  }
+  number_ = register_pool(*this);
+}
+
+PoolResource::~PoolResource() {
+  forget_pool(number_);
+  const MutexLock lock(mutex_);
+  for (const auto& cache : caches_) empty_all(*cache);
+  check(small_.used_bytes() == 0 && pages_.used_bytes() == 0,
+        "everything is given back before its pool ends");
+  release_down_to(0);
+}
+
+// Of the calling thread, if it is the one used last and nothing is to be done first. Null: the slow
+// way.
+inline ThreadCache* PoolResource::ready_cache() const {
+  ThreadCache* const mine = last_cache.cache;
+  return last_cache.pool == number_ && mine->trims == trims_.load(std::memory_order_relaxed)
+             ? mine
+             : nullptr;
+}
+
+ThreadCache* PoolResource::cache() {
+  ThreadCache* const mine =
+      last_cache.pool == number_ ? last_cache.cache : cache_of_this_thread(*this);
+  if (mine != nullptr && mine->trims != trims_.load(std::memory_order_relaxed)) {
+    const MutexLock lock(mutex_);
+    empty_all(*mine);
+  }
+  return mine;
+}
+
+// The way without a lock is all that stands here; it has no frame and no local Result.
+Result<void*> PoolResource::allocate(std::size_t bytes, std::size_t alignment) {
+  if (!is_small(bytes, alignment)) return take_pages(bytes, alignment);
+  const std::size_t index = small_class(bytes);
+  ThreadCache* const mine = ready_cache();
+  if (mine == nullptr) [[unlikely]]
+    return refill(bytes);
+  const std::uint32_t count = mine->count(index);
+  if (count == 0) [[unlikely]]
+    return refill(bytes);
+  void* const memory = mine->slots[index][count - 1];
+  mine->set_count(index, count - 1);
+  unpoison(memory, bytes);
+  return memory;
+}
+
+void PoolResource::deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept {
+  if (memory == nullptr) return;
+  if (!is_small(bytes, alignment)) return drop_pages(memory, bytes);
+  const std::size_t index = small_class(bytes);
+  poison(memory, small_class_bytes(index));
+  ThreadCache* const mine = ready_cache();
+  if (mine == nullptr) [[unlikely]]
+    return overflow(memory, index);
+  const std::uint32_t count = mine->count(index);
+  if (count == ThreadCache::slots_of(index)) [[unlikely]]
+    return overflow(memory, index);
+  mine->slots[index][count] = memory;
+  mine->set_count(index, count + 1);
+}
+
+// One block for the caller, and a quarter of a bin for its thread, as far as that is free already.
+Result<void*> PoolResource::refill(std::size_t bytes) {
+  ThreadCache* const mine = cache();
+  const std::size_t index = small_class(bytes);
+  const MutexLock lock(mutex_);
+  auto memory = take_small(index);
+  if (!memory) return memory;
+  unpoison(*memory, bytes);
+  if (mine == nullptr) return memory;
+  std::uint32_t count = mine->count(index);
+  try {
+    for (; count < ThreadCache::slots_of(index) / 4; ++count) {
+      void* const another = small_.take(small_class_bytes(index));
+      if (another == nullptr) break;
+      mine->slots[index][count] = another;
+    }
+  } catch (const std::bad_alloc&) {
+    // No tags for more: the caller has what it asked for.
+  }
+  mine->set_count(index, count);
+  note_peak();
+  return memory;
+}
+
+// A bin that is full gives back half of itself.
+void PoolResource::overflow(void* memory, std::size_t index) noexcept {
+  ThreadCache* const mine = cache();
+  const MutexLock lock(mutex_);
+  if (mine == nullptr) return give_small(memory);
+  if (mine->count(index) == ThreadCache::slots_of(index))
+    empty(*mine, index, ThreadCache::slots_of(index) / 2);
+  const std::uint32_t count = mine->count(index);
+  mine->slots[index][count] = memory;
+  mine->set_count(index, count + 1);
+}
+
+void PoolResource::drop_pages(void* memory, std::size_t bytes) noexcept {
+  poison(memory, bytes);
+  const MutexLock lock(mutex_);
+  give_pages(memory);
+}
+
+Result<void*> PoolResource::take_small(std::size_t index) {
+  const std::size_t bytes = small_class_bytes(index);
+  try {
+    void* memory = small_.take(bytes);
+    if (memory == nullptr) {
+      std::size_t chunk_bytes =
+          std::clamp(to_pages(small_.chunk_bytes() / 8), kGrowthMin, kSmallChunkMax);
+      auto chunk = pages(chunk_bytes);
+      if (!chunk) chunk = pages(chunk_bytes = to_pages(bytes));
+      if (!chunk) return chunk;
+      small_.add({static_cast<std::byte*>(*chunk), chunk_bytes});
+      memory = small_.take(bytes);
+    }
+    note_peak();
+    return memory;
+  } catch (const std::bad_alloc&) {
+    return fail(Code::kResourceExhausted, "the machine has no memory left for a pool's tags");
+  }
+}
+
+Result<void*> PoolResource::take_pages(std::size_t bytes, std::size_t alignment) {
+  check(std::has_single_bit(alignment) && alignment <= kPoolPage,
+        "alignment is a power of two to 4096");
+  if (bytes == 0) return nullptr;
+  if (bytes > kBytesMax)
+    return fail(Code::kResourceExhausted,
+                "no machine has " + format_bytes(bytes) + " of memory in one piece");
+  const MutexLock lock(mutex_);
+  auto memory = pages(to_pages(bytes));
+  if (memory) unpoison(*memory, bytes);
+  note_peak();
+  return memory;
+}
+
+Result<void*> PoolResource::pages(std::size_t bytes) {
+  try {
+    void* memory = pages_.take(bytes);
+    if (memory != nullptr) return memory;
+    const Status grown = grow(bytes);
+    // Refused or not: in the end grow() has given back all that is free, and it may fit together.
+    memory = pages_.take(bytes);
+    if (memory == nullptr) return fail(grown);
+    return memory;
+  } catch (const std::bad_alloc&) {
+    return fail(Code::kResourceExhausted, "the machine has no memory left for a pool's tags");
+  }
+}
+
+// A chunk that has room for `bytes`.
+Status PoolResource::grow(std::size_t bytes) {
+  const std::size_t spare = std::max(to_pages(pages_.chunk_bytes() / kSpareShare), kGrowthMin);
+  const std::size_t wanted = std::max(bytes, spare);
+  const std::size_t most = std::max(used_peak_, pages_.used_bytes() + bytes);
+  const std::size_t allowed = most + std::max(most / kSpareShare, kGrowthMin);
+  while (pages_.chunk_bytes() + wanted > allowed && pages_.whole_bytes() > 0)
+    release(pages_.whole_chunk());
+  if (from_upstream(wanted)) return Status::success();
+  trims_.fetch_add(1, std::memory_order_relaxed);
+  if (last_cache.pool == number_) empty_all(*last_cache.cache);
+  release_down_to(0);
+  if (from_upstream(wanted)) return Status::success();
+  auto memory = from_upstream(bytes);
+  return memory ? Status::success() : memory.error();
+}
+
+Result<void*> PoolResource::from_upstream(std::size_t bytes) {
+  auto memory = upstream_.allocate(bytes, kPoolPage);
+  if (!memory) return memory;
+  try {
+    pages_.add({static_cast<std::byte*>(*memory), bytes});
+  } catch (const std::bad_alloc&) {
+    upstream_.deallocate(*memory, bytes, kPoolPage);
+    throw;
+  }
+  poison(*memory, bytes);
+  ++upstream_allocations_;
+  held_peak_ = std::max(held_peak_, pages_.chunk_bytes());
+  return memory;
+}
+
+void PoolResource::give_small(void* memory) {
+  const BlockHeap::Chunk chunk = small_.give(memory);
+  if (chunk.begin == nullptr) return;
+  small_.remove(chunk);
+  give_pages(chunk.begin);
+}
+
+void PoolResource::give_pages(const void* memory) {
+  const BlockHeap::Chunk chunk = pages_.give(memory);
+  if (chunk.begin != nullptr && pages_.whole_bytes() > options_.keep_bytes) release(chunk);
+}
+
+void PoolResource::empty(ThreadCache& cache, std::size_t index, std::uint32_t leave) {
+  std::uint32_t count = cache.count(index);
+  while (count > leave) give_small(cache.slots[index][--count]);
+  cache.set_count(index, count);
+}
+
+void PoolResource::empty_all(ThreadCache& cache) {
+  cache.trims = trims_.load(std::memory_order_relaxed);
+  for (std::size_t index = 0; index < kSmallClasses; ++index) empty(cache, index, 0);
+}
+
+void PoolResource::release_down_to(std::size_t whole_bytes) {
+  while (pages_.whole_bytes() > whole_bytes) release(pages_.whole_chunk());
+}
+
+void PoolResource::release(const BlockHeap::Chunk& chunk) {
+  pages_.remove(chunk);
+  unpoison(chunk.begin, chunk.bytes);
+  upstream_.deallocate(chunk.begin, chunk.bytes, kPoolPage);
+}
+
+void PoolResource::note_peak() {
+  // Chunks of small blocks are used pages.
+  const std::size_t used = pages_.used_bytes() - small_.chunk_bytes() + small_.used_bytes();
+  used_peak_ = std::max(used_peak_, used);
+}
+
+void PoolResource::trim() {
+  trims_.fetch_add(1, std::memory_order_relaxed);
+  (void)cache();  // sees the trim
+  const MutexLock lock(mutex_);
+  release_down_to(0);
+}
+
+PoolStatistics PoolResource::statistics() const {
+  const MutexLock lock(mutex_);
+  PoolStatistics s;
+  for (const auto& cache : caches_) s.cached_bytes += cache->bytes();
+  s.held_bytes = pages_.chunk_bytes();
+  s.held_peak_bytes = held_peak_;
+  const std::size_t taken = pages_.used_bytes() - small_.chunk_bytes() + small_.used_bytes();
+  s.used_bytes = taken - std::min(taken, s.cached_bytes);
+  s.used_peak_bytes = used_peak_;
+  s.free_bytes = pages_.free_bytes() + small_.free_bytes();
+  s.largest_free_bytes = std::max(pages_.largest_free_bytes(), small_.largest_free_bytes());
+  s.free_blocks = pages_.free_blocks() + small_.free_blocks();
+  s.chunks = pages_.chunks();
+  s.upstream_allocations = upstream_allocations_;
+  return s;
+}
+
+ThreadCache& PoolResource::new_cache() {
+  const MutexLock lock(mutex_);
+  caches_.push_back(std::make_unique<ThreadCache>());
+  caches_.back()->trims = trims_.load(std::memory_order_relaxed);
+  return *caches_.back();
+}
+
+void PoolResource::retire(ThreadCache& cache) {
+  const MutexLock lock(mutex_);
+  empty_all(cache);
+  std::erase_if(caches_, [&](const auto& kept) { return kept.get() == &cache; });
+}
+
+}  // namespace overwinter::worker
