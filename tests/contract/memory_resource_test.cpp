@@ -41,7 +41,7 @@ Made make(const std::string& kind) {
   } else if (kind == "statistics") {
     made.owned.push_back(std::make_unique<StatisticsResource>(host));
   } else if (kind == "logging") {
-    made.owned.push_back(std::make_unique<LoggingResource>(host, "x", [](const std::string&) {}));
+    made.owned.push_back(std::make_unique<LoggingResource>(host, [](const MemoryMove&) {}));
   } else if (kind == "pool") {
     made.owned.push_back(std::make_unique<PoolResource>(host));
   } else if (kind == "pool_of_a_limit") {
@@ -166,10 +166,12 @@ TEST(StatisticsResource, KnowsNowAndThePeak) {
 
 TEST(LoggingResource, SaysEachMove) {
   HostResource host;
+  LimitingResource limit(host, 1000, "x");
   std::vector<std::string> lines;
-  LoggingResource logging(host, "seat 3", [&](const std::string& line) { lines.push_back(line); });
+  LoggingResource logging(limit, [&](const MemoryMove& move) { lines.push_back(line_of(move)); });
   { Buffer a = Buffer::make(logging, 128).value(); }
-  EXPECT_EQ(lines, (std::vector<std::string>{"seat 3: allocate 128", "seat 3: free 128"}));
+  EXPECT_FALSE(Buffer::make(logging, 1001).has_value());
+  EXPECT_EQ(lines, (std::vector<std::string>{"allocate 128", "free 128", "refuse 1001"}));
 }
 
 }  // namespace

@@ -4,18 +4,26 @@
 
 namespace overwinter::worker {
 
-LoggingResource::LoggingResource(MemoryResource& upstream, std::string name, Sink sink)
-    : upstream_(upstream), name_(std::move(name)), sink_(std::move(sink)) {}
+std::string line_of(const MemoryMove& move) {
+  const char* what = move.kind == MemoryMove::Kind::kAllocate ? "allocate "
+                     : move.kind == MemoryMove::Kind::kRefuse ? "refuse "
+                                                              : "free ";
+  return what + std::to_string(move.bytes);
+}
+
+LoggingResource::LoggingResource(MemoryResource& upstream, Sink sink)
+    : upstream_(upstream), sink_(std::move(sink)) {}
 
 Result<void*> LoggingResource::allocate(std::size_t bytes, std::size_t alignment) {
   auto memory = upstream_.allocate(bytes, alignment);
-  sink_(name_ + (memory ? ": allocate " : ": refuse ") + std::to_string(bytes));
+  const auto kind = memory ? MemoryMove::Kind::kAllocate : MemoryMove::Kind::kRefuse;
+  sink_({kind, memory ? *memory : nullptr, bytes, alignment});
   return memory;
 }
 
 void LoggingResource::deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept {
+  if (memory != nullptr) sink_({MemoryMove::Kind::kFree, memory, bytes, alignment});
   upstream_.deallocate(memory, bytes, alignment);
-  if (memory != nullptr) sink_(name_ + ": free " + std::to_string(bytes));
 }
 
 }  // namespace overwinter::worker

@@ -1,6 +1,7 @@
 #include "worker/memory/pool_resource.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <new>
 
@@ -15,6 +16,7 @@ constexpr std::size_t kPoolPage = 4096;
 constexpr std::size_t kGrowthMin = 64 * kKiB;
 constexpr std::size_t kSmallChunkMax = kMiB;
 constexpr std::size_t kSpareShare = 32;
+constexpr std::uint32_t kCutAtOnce = 16;
 constexpr std::size_t kBytesMax = std::size_t{1} << 46;  // more than a machine has
 
 std::size_t to_pages(std::size_t bytes) {
@@ -44,7 +46,8 @@ PoolResource::PoolResource(MemoryResource& upstream, PoolOptions options)
 PoolResource::~PoolResource() {
   forget_pool(number_);
   const MutexLock lock(mutex_);
-  for (const auto& cache : caches_) empty_all(*cache);
+  for (const auto& cache : caches_) empty(*cache);
+  empty_shared();
   check(small_.used_bytes() == 0 && pages_.used_bytes() == 0,
         "everything is given back before its pool ends");
   release_down_to(0);
@@ -64,7 +67,7 @@ ThreadCache* PoolResource::cache() {
       last_cache.pool == number_ ? last_cache.cache : cache_of_this_thread(*this);
   if (mine != nullptr && mine->trims != trims_.load(std::memory_order_relaxed)) {
     const MutexLock lock(mutex_);
-    empty_all(*mine);
+    empty(*mine);
   }
   return mine;
 }
@@ -79,7 +82,7 @@ Result<void*> PoolResource::allocate(std::size_t bytes, std::size_t alignment) {
   const std::uint32_t count = mine->count(index);
   if (count == 0) [[unlikely]]
     return refill(bytes);
-  void* const memory = mine->slots[index][count - 1];
+  void* const memory = mine->slots_at(index)[count - 1];
   mine->set_count(index, count - 1);
   unpoison(memory, bytes);
   return memory;
@@ -96,43 +99,62 @@ void PoolResource::deallocate(void* memory, std::size_t bytes, std::size_t align
   const std::uint32_t count = mine->count(index);
   if (count == ThreadCache::slots_of(index)) [[unlikely]]
     return overflow(memory, index);
-  mine->slots[index][count] = memory;
+  mine->slots_at(index)[count] = memory;
   mine->set_count(index, count + 1);
 }
 
-// One block for the caller, and a quarter of a bin for its thread, as far as that is free already.
+// One block for the caller, and for its thread half a bin of what others gave back, or else a few
+// of what is free already.
 Result<void*> PoolResource::refill(std::size_t bytes) {
   ThreadCache* const mine = cache();
   const std::size_t index = small_class(bytes);
   const MutexLock lock(mutex_);
+  void* shared = nullptr;
+  if (shared_.take(index, {&shared, 1}) == 1) {
+    unpoison(shared, bytes);
+    if (mine != nullptr && mine->count(index) == 0) {
+      const std::size_t half = ThreadCache::slots_of(index) / 2;
+      mine->set_count(
+          index, static_cast<std::uint32_t>(shared_.take(index, {mine->slots_at(index), half})));
+    }
+    return shared;
+  }
   auto memory = take_small(index);
   if (!memory) return memory;
   unpoison(*memory, bytes);
-  if (mine == nullptr) return memory;
-  std::uint32_t count = mine->count(index);
+  if (mine != nullptr) cut_some(*mine, index);
+  return memory;
+}
+
+void PoolResource::cut_some(ThreadCache& cache, std::size_t index) {
+  std::uint32_t count = cache.count(index);
   try {
-    for (; count < ThreadCache::slots_of(index) / 4; ++count) {
+    for (; count < std::min(ThreadCache::slots_of(index) / 4, kCutAtOnce); ++count) {
       void* const another = small_.take(small_class_bytes(index));
       if (another == nullptr) break;
-      mine->slots[index][count] = another;
+      cache.slots_at(index)[count] = another;
     }
   } catch (const std::bad_alloc&) {
     // No tags for more: the caller has what it asked for.
   }
-  mine->set_count(index, count);
+  cache.set_count(index, count);
   note_peak();
-  return memory;
 }
 
-// A bin that is full gives back half of itself.
+// A bin that is full gives back half of itself, what it had longest.
 void PoolResource::overflow(void* memory, std::size_t index) noexcept {
   ThreadCache* const mine = cache();
   const MutexLock lock(mutex_);
   if (mine == nullptr) return give_small(memory);
-  if (mine->count(index) == ThreadCache::slots_of(index))
-    empty(*mine, index, ThreadCache::slots_of(index) / 2);
-  const std::uint32_t count = mine->count(index);
-  mine->slots[index][count] = memory;
+  std::uint32_t count = mine->count(index);
+  void** const slots = mine->slots_at(index);
+  if (count == ThreadCache::slots_of(index)) {
+    const std::uint32_t half = count / 2;
+    for (std::size_t i = shared_.put(index, {slots, half}); i < half; ++i) give_small(slots[i]);
+    std::copy(slots + half, slots + count, slots);
+    count -= half;
+  }
+  slots[count] = memory;
   mine->set_count(index, count + 1);
 }
 
@@ -200,7 +222,8 @@ Status PoolResource::grow(std::size_t bytes) {
     release(pages_.whole_chunk());
   if (from_upstream(wanted)) return Status::success();
   trims_.fetch_add(1, std::memory_order_relaxed);
-  if (last_cache.pool == number_) empty_all(*last_cache.cache);
+  if (last_cache.pool == number_) empty(*last_cache.cache);
+  empty_shared();
   release_down_to(0);
   if (from_upstream(wanted)) return Status::success();
   auto memory = from_upstream(bytes);
@@ -234,15 +257,21 @@ void PoolResource::give_pages(const void* memory) {
   if (chunk.begin != nullptr && pages_.whole_bytes() > options_.keep_bytes) release(chunk);
 }
 
-void PoolResource::empty(ThreadCache& cache, std::size_t index, std::uint32_t leave) {
-  std::uint32_t count = cache.count(index);
-  while (count > leave) give_small(cache.slots[index][--count]);
-  cache.set_count(index, count);
+void PoolResource::empty(ThreadCache& cache) {
+  cache.trims = trims_.load(std::memory_order_relaxed);
+  for (std::size_t index = 0; index < kSmallClasses; ++index) {
+    for (std::uint32_t i = 0; i < cache.count(index); ++i) give_small(cache.slots_at(index)[i]);
+    cache.set_count(index, 0);
+  }
 }
 
-void PoolResource::empty_all(ThreadCache& cache) {
-  cache.trims = trims_.load(std::memory_order_relaxed);
-  for (std::size_t index = 0; index < kSmallClasses; ++index) empty(cache, index, 0);
+void PoolResource::empty_shared() {
+  std::array<void*, 64> some{};
+  for (std::size_t index = 0; index < kSmallClasses; ++index) {
+    for (std::size_t count = 0; (count = shared_.take(index, some)) > 0;)
+      std::for_each_n(some.begin(), count,
+                      [this](void* block) OW_REQUIRES(mutex_) { give_small(block); });
+  }
 }
 
 void PoolResource::release_down_to(std::size_t whole_bytes) {
@@ -261,16 +290,18 @@ void PoolResource::note_peak() {
   used_peak_ = std::max(used_peak_, used);
 }
 
-void PoolResource::trim() {
+void PoolResource::trim(std::size_t keep_bytes) {
   trims_.fetch_add(1, std::memory_order_relaxed);
   (void)cache();  // sees the trim
   const MutexLock lock(mutex_);
-  release_down_to(0);
+  empty_shared();
+  release_down_to(keep_bytes);
 }
 
 PoolStatistics PoolResource::statistics() const {
   const MutexLock lock(mutex_);
   PoolStatistics s;
+  s.cached_bytes = shared_.bytes();
   for (const auto& cache : caches_) s.cached_bytes += cache->bytes();
   s.held_bytes = pages_.chunk_bytes();
   s.held_peak_bytes = held_peak_;
@@ -294,7 +325,7 @@ ThreadCache& PoolResource::new_cache() {
 
 void PoolResource::retire(ThreadCache& cache) {
   const MutexLock lock(mutex_);
-  empty_all(cache);
+  empty(cache);
   std::erase_if(caches_, [&](const auto& kept) { return kept.get() == &cache; });
 }
 

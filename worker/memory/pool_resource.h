@@ -2,6 +2,7 @@
 // and jobs in a row do not go to the system each time.
 //
 //   thread caches   small blocks (to 16 KiB), without a lock     bounded; given back by trim()
+//   shared cache    what overflows those, in bunches             likewise
 //   small blocks    a BlockHeap in lines of 64 bytes             its chunks are blocks of the next
 //   pages           a BlockHeap in pages of 4 KiB                its chunks are the upstream's
 //
@@ -18,6 +19,7 @@
 #include "common/base/mutex.h"
 #include "worker/memory/block_heap.h"
 #include "worker/memory/memory_resource.h"
+#include "worker/memory/shared_cache.h"
 #include "worker/memory/thread_cache.h"
 
 namespace overwinter::worker {
@@ -34,8 +36,8 @@ struct PoolStatistics {
   std::size_t held_bytes = 0;  // of upstream
   std::size_t held_peak_bytes = 0;
   std::size_t used_bytes = 0;       // handed out
-  std::size_t used_peak_bytes = 0;  // thread caches included
-  std::size_t cached_bytes = 0;     // in thread caches
+  std::size_t used_peak_bytes = 0;  // caches included
+  std::size_t cached_bytes = 0;     // in caches
   std::size_t free_bytes = 0;       // the rest of what is held
   std::size_t largest_free_bytes = 0;
   std::size_t free_blocks = 0;
@@ -62,9 +64,10 @@ class PoolResource final : public MemoryResource {
   [[nodiscard]] Result<void*> allocate(std::size_t bytes, std::size_t alignment) override;
   void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override;
 
-  // Gives back all that is free: the caches of the calling thread and of those that have ended at
-  // once, that of another thread when it next calls or ends; then all chunks that are one block.
-  void trim();
+  // Gives back what is free: the cache of the calling thread and the shared one at once, that of
+  // another thread when it next calls or ends. Then chunks that are one block go back to upstream,
+  // but for `keep_bytes` of them at most.
+  void trim(std::size_t keep_bytes = 0);
   [[nodiscard]] PoolStatistics statistics() const;
 
   // For thread_cache.cpp.
@@ -78,6 +81,7 @@ class PoolResource final : public MemoryResource {
   [[nodiscard]] Result<void*> refill(std::size_t bytes);
   void overflow(void* memory, std::size_t index) noexcept;
   [[nodiscard]] Result<void*> take_pages(std::size_t bytes, std::size_t alignment);
+  void cut_some(ThreadCache& cache, std::size_t index) OW_REQUIRES(mutex_);
   void drop_pages(void* memory, std::size_t bytes) noexcept;
   [[nodiscard]] Result<void*> take_small(std::size_t index) OW_REQUIRES(mutex_);
   [[nodiscard]] Result<void*> pages(std::size_t bytes) OW_REQUIRES(mutex_);
@@ -85,8 +89,8 @@ class PoolResource final : public MemoryResource {
   [[nodiscard]] Result<void*> from_upstream(std::size_t bytes) OW_REQUIRES(mutex_);
   void give_small(void* memory) OW_REQUIRES(mutex_);
   void give_pages(const void* memory) OW_REQUIRES(mutex_);
-  void empty(ThreadCache& cache, std::size_t index, std::uint32_t leave) OW_REQUIRES(mutex_);
-  void empty_all(ThreadCache& cache) OW_REQUIRES(mutex_);
+  void empty(ThreadCache& cache) OW_REQUIRES(mutex_);
+  void empty_shared() OW_REQUIRES(mutex_);
   void release_down_to(std::size_t whole_bytes) OW_REQUIRES(mutex_);
   void release(const BlockHeap::Chunk& chunk) OW_REQUIRES(mutex_);
   void note_peak() OW_REQUIRES(mutex_);
@@ -99,6 +103,7 @@ class PoolResource final : public MemoryResource {
   mutable Mutex mutex_;
   BlockHeap pages_ OW_GUARDED_BY(mutex_);
   BlockHeap small_ OW_GUARDED_BY(mutex_);
+  SharedCache shared_ OW_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<ThreadCache>> caches_ OW_GUARDED_BY(mutex_);
   std::size_t held_peak_ OW_GUARDED_BY(mutex_) = 0;
   std::size_t used_peak_ OW_GUARDED_BY(mutex_) = 0;

@@ -16,19 +16,24 @@ class PoolResource;
 
 // Of one thread; others read `counts` alone.
 struct ThreadCache {
-  static constexpr std::size_t kSlotsMax = 64;
+  static constexpr std::size_t kSlotsMax = 256;
   static constexpr std::size_t kClassBytesMax = 32 * 1024;
-  // At most 64 blocks of a class and 32 KiB of them, but two: less than 1 MiB together.
-  static constexpr auto kSlots = [] {
-    std::array<std::uint32_t, kSmallClasses> slots{};
+
+  // Where the slots of each class begin: at most 256 blocks of a class and 32 KiB of them, but two;
+  // less than 1 MiB together.
+  static constexpr auto kBegins = [] {
+    std::array<std::uint32_t, kSmallClasses + 1> begins{};
     for (std::size_t i = 0; i < kSmallClasses; ++i) {
-      slots[i] = static_cast<std::uint32_t>(
-          std::clamp<std::size_t>(kClassBytesMax / small_class_bytes(i), 2, kSlotsMax));
+      begins[i + 1] = begins[i] + static_cast<std::uint32_t>(std::clamp<std::size_t>(
+                                      kClassBytesMax / small_class_bytes(i), 2, kSlotsMax));
     }
-    return slots;
+    return begins;
   }();
 
-  [[nodiscard]] static constexpr std::uint32_t slots_of(std::size_t index) { return kSlots[index]; }
+  [[nodiscard]] static constexpr std::uint32_t slots_of(std::size_t index) {
+    return kBegins[index + 1] - kBegins[index];
+  }
+  [[nodiscard]] void** slots_at(std::size_t index) { return &slots[kBegins[index]]; }
   [[nodiscard]] std::uint32_t count(std::size_t index) const {
     return counts[index].load(std::memory_order_relaxed);
   }
@@ -44,7 +49,7 @@ struct ThreadCache {
 
   std::array<std::atomic<std::uint32_t>, kSmallClasses> counts{};
   std::uint64_t trims = 0;  // the pool's, when this was last emptied for it
-  std::array<std::array<void*, kSlotsMax>, kSmallClasses> slots;
+  std::array<void*, kBegins[kSmallClasses]> slots;
 };
 
 // Pools are told apart by numbers that are never used again: a thread may still know the cache of
