@@ -155,6 +155,16 @@ std::vector<std::uint64_t> train_pieces(const TrainRank& rank) {
   return p.take();
 }
 
+std::uint64_t train_step_bytes(const TrainRank& rank) {
+  std::uint64_t records = 0;
+  for (const TrainTensor& tensor : rank.tensors) {
+    if (!tensor.trainable) continue;
+    const std::uint64_t count = tensor.elements();
+    records = sum(records, count / kNormElements + (count % kNormElements == 0 ? 0 : 1));
+  }
+  return product({records, kNormRecordBytes});
+}
+
 std::uint64_t TrainMemory::total_bytes() const {
   return sum(sum(sum(weights_bytes, gradients_bytes), sum(optimizer_bytes, activations_bytes)),
              buffers_bytes);
@@ -173,8 +183,8 @@ TrainMemory train_memory(const TrainRank& rank) {
     part = sum(part, train_aligned(pieces[i]));
   }
   memory.workspace_bytes = workspace(rank);
-  memory.buffers_bytes =
-      sum(memory.buffers_bytes, sum(memory.workspace_bytes, train_aligned(rank.table_bytes)));
+  memory.buffers_bytes = sum(sum(memory.buffers_bytes, train_aligned(train_step_bytes(rank))),
+                             sum(memory.workspace_bytes, train_aligned(rank.table_bytes)));
   return memory;
 }
 

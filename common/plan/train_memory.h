@@ -39,6 +39,10 @@ enum class TrainPiece {
 
 inline constexpr std::uint64_t kAttentionRows = 64;  // queries of a block
 
+// The norm of a gradient is summed over pieces of so many elements of a tensor, one record each.
+inline constexpr std::uint64_t kNormElements = 65536;
+inline constexpr std::uint64_t kNormRecordBytes = 24;
+
 struct TrainRank {
   TrainShape shape;
   std::vector<TrainTensor> tensors;  // frozen ones marked
@@ -60,6 +64,9 @@ struct TrainRank {
 // Bytes of each piece by its number, saturating; 0 where the model has none.
 [[nodiscard]] std::vector<std::uint64_t> train_pieces(const TrainRank& rank);
 
+// What a step asks for beside them and gives back at its end: the records of the norm.
+[[nodiscard]] std::uint64_t train_step_bytes(const TrainRank& rank);
+
 // Where pieces and tensors begin: on multiples of a cache line.
 inline constexpr std::uint64_t kTrainAlignment = 64;
 [[nodiscard]] constexpr std::uint64_t train_aligned(std::uint64_t bytes) {
@@ -73,7 +80,7 @@ struct TrainMemory {
   std::uint64_t gradients_bytes = 0;
   std::uint64_t optimizer_bytes = 0;
   std::uint64_t activations_bytes = 0;  // kept from forward to backward
-  std::uint64_t buffers_bytes = 0;      // the rest, table and workspace included
+  std::uint64_t buffers_bytes = 0;      // the rest: table, a step's own, workspace too
   std::uint64_t workspace_bytes = 0;    // part of buffers: held by OpenBLAS, charged to the seat
   [[nodiscard]] std::uint64_t total_bytes() const;  // saturates
 };

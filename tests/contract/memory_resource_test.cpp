@@ -14,6 +14,7 @@
 #include "worker/memory/limiting_resource.h"
 #include "worker/memory/logging_resource.h"
 #include "worker/memory/pool_resource.h"
+#include "worker/memory/scratch_resource.h"
 #include "worker/memory/statistics_resource.h"
 
 namespace overwinter::worker {
@@ -42,6 +43,8 @@ Made make(const std::string& kind) {
     made.owned.push_back(std::make_unique<StatisticsResource>(host));
   } else if (kind == "logging") {
     made.owned.push_back(std::make_unique<LoggingResource>(host, [](const MemoryMove&) {}));
+  } else if (kind == "scratch") {
+    made.owned.push_back(std::make_unique<ScratchResource>(host, 1000));
   } else if (kind == "pool") {
     made.owned.push_back(std::make_unique<PoolResource>(host));
   } else if (kind == "pool_of_a_limit") {
@@ -118,8 +121,8 @@ TEST_P(AnyResource, ABufferGivesBackWhatItHolds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, AnyResource,
-                         ::testing::Values("host", "limit", "statistics", "logging", "pool",
-                                           "pool_of_a_limit", "pool_of_a_pool"));
+                         ::testing::Values("host", "limit", "statistics", "logging", "scratch",
+                                           "pool", "pool_of_a_limit", "pool_of_a_pool"));
 
 TEST(LimitingResource, RefusesWithWhatWasAskedHeldAndAllowed) {
   HostResource host;

@@ -13,6 +13,11 @@ GradientBuckets::GradientBuckets(Collective& collective, std::span<float> gradie
       bucket_floats_(std::max<std::size_t>(bucket_floats, 1)),
       begun_from_(gradient.size()) {}
 
+void GradientBuckets::begin_step() {
+  pending_.clear();
+  begun_from_ = gradient_.size();
+}
+
 Status GradientBuckets::begin(std::size_t from) {
   auto pending = collective_.start_all_reduce_sum(gradient_.subspan(from, begun_from_ - from));
   if (!pending) return pending.error();
@@ -34,10 +39,11 @@ Status GradientBuckets::finish() {
   if (begun_from_ > 0) {
     if (Status s = begin(0); !s.ok()) return s;
   }
-  while (!pending_.empty()) {
-    if (Status s = pending_.front()->wait(); !s.ok()) return s;
-    pending_.pop_front();
+  for (auto& pending : pending_) {
+    if (Status s = pending->wait(); !s.ok()) return s;
+    pending.reset();
   }
+  pending_.clear();
   return Status::success();
 }
 

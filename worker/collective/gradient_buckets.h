@@ -6,9 +6,9 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "worker/collective/collective.h"
 
@@ -16,12 +16,14 @@ namespace overwinter::worker {
 
 inline constexpr std::size_t kBucketFloats = (std::size_t{1} << 20) / sizeof(float);
 
-// For one step. Collective and gradient outlive it. All ranks make the same calls; an error is
-// final.
+// For a step at a time. Collective and gradient outlive it. All ranks make the same calls; an error
+// is final.
 class GradientBuckets {
  public:
   GradientBuckets(Collective& collective, std::span<float> gradient,
                   std::size_t bucket_floats = kBucketFloats);
+  // Again from the end, for the next step; the first needs no call.
+  void begin_step();
   // Everything from `offset` on is final: begins what is whole. Offsets only fall.
   Status final_from(std::size_t offset);
   // Everything is final: begins the rest and waits for all. Afterwards the gradient is the sum.
@@ -34,7 +36,7 @@ class GradientBuckets {
   std::span<float> gradient_;
   const std::size_t bucket_floats_;
   std::size_t begun_from_;
-  std::deque<std::unique_ptr<Collective::Pending>> pending_;
+  std::vector<std::unique_ptr<Collective::Pending>> pending_;  // its room stays
 };
 
 }  // namespace overwinter::worker

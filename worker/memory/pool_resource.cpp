@@ -23,6 +23,22 @@ std::size_t to_pages(std::size_t bytes) {
   return (bytes + kPoolPage - 1) / kPoolPage * kPoolPage;
 }
 
+Status no_tags() {
+  return error(Code::kResourceExhausted, "the machine has no memory left for a pool's tags");
+}
+
+void* pop(ThreadCache& cache, std::size_t index) {
+  const std::uint32_t count = cache.count(index) - 1;
+  cache.set_count(index, count);
+  return cache.slots_at(index)[count];
+}
+
+void push(ThreadCache& cache, std::size_t index, void* memory) {
+  const std::uint32_t count = cache.count(index);
+  cache.slots_at(index)[count] = memory;
+  cache.set_count(index, count + 1);
+}
+
 bool is_small(std::size_t bytes, std::size_t alignment) {
   return bytes - 1 < kSmallBytesMax && alignment <= kSmallGranule;  // 0 is not
 }
@@ -79,11 +95,9 @@ Result<void*> PoolResource::allocate(std::size_t bytes, std::size_t alignment) {
   ThreadCache* const mine = ready_cache();
   if (mine == nullptr) [[unlikely]]
     return refill(bytes);
-  const std::uint32_t count = mine->count(index);
-  if (count == 0) [[unlikely]]
+  if (mine->count(index) == 0) [[unlikely]]
     return refill(bytes);
-  void* const memory = mine->slots_at(index)[count - 1];
-  mine->set_count(index, count - 1);
+  void* const memory = pop(*mine, index);
   unpoison(memory, bytes);
   return memory;
 }
@@ -96,11 +110,9 @@ void PoolResource::deallocate(void* memory, std::size_t bytes, std::size_t align
   ThreadCache* const mine = ready_cache();
   if (mine == nullptr) [[unlikely]]
     return overflow(memory, index);
-  const std::uint32_t count = mine->count(index);
-  if (count == ThreadCache::slots_of(index)) [[unlikely]]
+  if (mine->count(index) == ThreadCache::slots_of(index)) [[unlikely]]
     return overflow(memory, index);
-  mine->slots_at(index)[count] = memory;
-  mine->set_count(index, count + 1);
+  push(*mine, index, memory);
 }
 
 // One block for the caller, and for its thread half a bin of what others gave back, or else a few
@@ -108,11 +120,16 @@ void PoolResource::deallocate(void* memory, std::size_t bytes, std::size_t align
 Result<void*> PoolResource::refill(std::size_t bytes) {
   ThreadCache* const mine = cache();
   const std::size_t index = small_class(bytes);
+  if (mine != nullptr && mine->count(index) > 0) {  // the thread used another pool since
+    void* const memory = pop(*mine, index);
+    unpoison(memory, bytes);
+    return memory;
+  }
   const MutexLock lock(mutex_);
   void* shared = nullptr;
   if (shared_.take(index, {&shared, 1}) == 1) {
     unpoison(shared, bytes);
-    if (mine != nullptr && mine->count(index) == 0) {
+    if (mine != nullptr) {
       const std::size_t half = ThreadCache::slots_of(index) / 2;
       mine->set_count(
           index, static_cast<std::uint32_t>(shared_.take(index, {mine->slots_at(index), half})));
@@ -144,18 +161,17 @@ void PoolResource::cut_some(ThreadCache& cache, std::size_t index) {
 // A bin that is full gives back half of itself, what it had longest.
 void PoolResource::overflow(void* memory, std::size_t index) noexcept {
   ThreadCache* const mine = cache();
+  if (mine != nullptr && mine->count(index) < ThreadCache::slots_of(index))
+    return push(*mine, index, memory);
   const MutexLock lock(mutex_);
   if (mine == nullptr) return give_small(memory);
-  std::uint32_t count = mine->count(index);
   void** const slots = mine->slots_at(index);
-  if (count == ThreadCache::slots_of(index)) {
-    const std::uint32_t half = count / 2;
-    for (std::size_t i = shared_.put(index, {slots, half}); i < half; ++i) give_small(slots[i]);
-    std::copy(slots + half, slots + count, slots);
-    count -= half;
-  }
-  slots[count] = memory;
-  mine->set_count(index, count + 1);
+  const std::uint32_t count = mine->count(index);
+  const std::uint32_t half = count / 2;
+  for (std::size_t i = shared_.put(index, {slots, half}); i < half; ++i) give_small(slots[i]);
+  std::copy(slots + half, slots + count, slots);
+  mine->set_count(index, count - half);
+  push(*mine, index, memory);
 }
 
 void PoolResource::drop_pages(void* memory, std::size_t bytes) noexcept {
@@ -174,13 +190,18 @@ Result<void*> PoolResource::take_small(std::size_t index) {
       auto chunk = pages(chunk_bytes);
       if (!chunk) chunk = pages(chunk_bytes = to_pages(bytes));
       if (!chunk) return chunk;
-      small_.add({static_cast<std::byte*>(*chunk), chunk_bytes});
+      try {
+        small_.add({static_cast<std::byte*>(*chunk), chunk_bytes});
+      } catch (const std::bad_alloc&) {
+        give_pages(*chunk);
+        throw;
+      }
       memory = small_.take(bytes);
     }
     note_peak();
     return memory;
   } catch (const std::bad_alloc&) {
-    return fail(Code::kResourceExhausted, "the machine has no memory left for a pool's tags");
+    return fail(no_tags());
   }
 }
 
@@ -205,10 +226,11 @@ Result<void*> PoolResource::pages(std::size_t bytes) {
     const Status grown = grow(bytes);
     // Refused or not: in the end grow() has given back all that is free, and it may fit together.
     memory = pages_.take(bytes);
+    check(memory != nullptr || !grown.ok(), "a pool that grew has what it grew for");
     if (memory == nullptr) return fail(grown);
     return memory;
   } catch (const std::bad_alloc&) {
-    return fail(Code::kResourceExhausted, "the machine has no memory left for a pool's tags");
+    return fail(no_tags());
   }
 }
 
@@ -237,7 +259,7 @@ Result<void*> PoolResource::from_upstream(std::size_t bytes) {
     pages_.add({static_cast<std::byte*>(*memory), bytes});
   } catch (const std::bad_alloc&) {
     upstream_.deallocate(*memory, bytes, kPoolPage);
-    throw;
+    return fail(no_tags());
   }
   poison(*memory, bytes);
   ++upstream_allocations_;

@@ -6,8 +6,9 @@
 #include <atomic>
 #include <barrier>
 #include <chrono>
-#include <mutex>
 #include <thread>
+
+#include "common/base/mutex.h"
 
 namespace overwinter::worker {
 namespace {
@@ -22,8 +23,7 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// Where a block lies while it lives; null before and after. Written by one thread, and awaited by
-// another where the trace says so.
+// Where a block lies while it lives; null before and after.
 using BlockSlot = std::atomic<void*>;
 
 struct ReplayMove {
@@ -31,6 +31,7 @@ struct ReplayMove {
   std::uint64_t bytes = 0;
   std::uint32_t alignment = 0;
   bool frees = false;
+  bool meets = false;  // of a block that one thread allocates and another frees
 };
 
 class Replay {
@@ -72,16 +73,20 @@ class Replay {
     std::vector<std::uint32_t> owner(trace.blocks);
     std::vector<std::size_t> place(trace.blocks);
     std::vector<std::size_t> counts(trace.threads);
+    std::vector<bool> foreign(trace.blocks);
     for (const TraceEvent& event : trace.events) {
-      if (event.frees) continue;
+      if (event.frees) {
+        foreign[event.block] = owner[event.block] != event.thread;
+        continue;
+      }
       owner[event.block] = event.thread;
       place[event.block] = counts[event.thread]++;
     }
     for (std::size_t t = 0; t < slots_.size(); ++t) slots_[t] = std::vector<BlockSlot>(counts[t]);
     std::vector<const TraceEvent*> live(trace.blocks, nullptr);
     const auto add = [&](const TraceEvent& event, std::uint32_t thread, bool frees) {
-      moves_[thread].push_back(
-          {&slots_[owner[event.block]][place[event.block]], event.bytes, event.alignment, frees});
+      moves_[thread].push_back({&slots_[owner[event.block]][place[event.block]], event.bytes,
+                                event.alignment, frees, foreign[event.block]});
     };
     for (const TraceEvent& event : trace.events) {
       add(event, event.thread, event.frees);
@@ -100,7 +105,7 @@ class Replay {
       for (const ReplayMove& move : moves_[thread]) {
         if (!(move.frees ? free(move) : allocate(move))) break;
       }
-      if (stopped_.load(std::memory_order_relaxed)) break;
+      if (stopped_.load(std::memory_order_relaxed)) break;  // another thread was refused
     }
     busy_[thread] = thread_seconds() - busy;
     ends_[thread] = WallClock::now();
@@ -108,35 +113,44 @@ class Replay {
 
   // Both are false when the replay is over.
   bool allocate(const ReplayMove& move) {
-    while (move.slot->load(std::memory_order_acquire) != nullptr) {  // of the round before
-      if (stopped_.load(std::memory_order_relaxed)) return false;
-      std::this_thread::yield();
-    }
+    // Of the round before.
+    if (move.meets && !meet(move, [](const void* there) { return there == nullptr; })) return false;
     auto memory = resource_.allocate(move.bytes, move.alignment);
     if (!memory) {
-      const std::lock_guard lock(error_mutex_);
+      const MutexLock lock(mutex_);
       if (error_.ok()) error_ = memory.error();
       stopped_ = true;
+      changed_.notify_all();
       return false;
     }
     if (options_.touch) {
       auto* const bytes = static_cast<volatile char*>(*memory);
       for (std::size_t at = 0; at < move.bytes; at += kTouchEvery) bytes[at] = 1;
     }
-    move.slot->store(*memory, std::memory_order_release);
+    set(move, *memory);
     return true;
   }
 
   bool free(const ReplayMove& move) {
-    void* memory = move.slot->load(std::memory_order_acquire);
-    while (memory == nullptr) {  // another thread's
-      if (stopped_.load(std::memory_order_relaxed)) return false;
-      std::this_thread::yield();
-      memory = move.slot->load(std::memory_order_acquire);
-    }
-    resource_.deallocate(memory, move.bytes, move.alignment);
-    move.slot->store(nullptr, std::memory_order_release);
+    if (move.meets && !meet(move, [](const void* there) { return there != nullptr; })) return false;
+    resource_.deallocate(move.slot->load(std::memory_order_relaxed), move.bytes, move.alignment);
+    set(move, nullptr);
     return true;
+  }
+
+  void set(const ReplayMove& move, void* memory) {
+    if (!move.meets) return move.slot->store(memory, std::memory_order_relaxed);
+    const MutexLock lock(mutex_);
+    move.slot->store(memory, std::memory_order_relaxed);
+    changed_.notify_all();
+  }
+
+  // Sleeps until the other thread was there: who waits takes no time from who plays.
+  template <class Ready>
+  bool meet(const ReplayMove& move, Ready ready) {
+    const MutexLock lock(mutex_);
+    while (!stopped_ && !ready(move.slot->load(std::memory_order_relaxed))) changed_.wait(mutex_);
+    return !stopped_;
   }
 
   void give_back_the_rest() {
@@ -154,8 +168,9 @@ class Replay {
   std::vector<std::vector<BlockSlot>> slots_;   // of the blocks that each thread allocates
   std::barrier<> ready_;
   std::atomic<bool> stopped_{false};
-  std::mutex error_mutex_;
-  Status error_;
+  Mutex mutex_;
+  Condition changed_;
+  Status error_;  // guarded while threads play
   std::vector<WallClock::time_point> begins_, ends_;
   std::vector<double> busy_;
 };

@@ -23,7 +23,12 @@ class ComputeTeam {
   ComputeTeam(std::uint32_t threads, const TrainKernels& kernels);
 
   [[nodiscard]] std::uint32_t size() const { return team_.size(); }
-  void run(const std::function<void(std::uint32_t)>& work) { team_.run(work); }
+  // By reference, so that what the work captures is copied nowhere: a step asks the heap for
+  // nothing.
+  template <class Work>
+  void run(const Work& work) {
+    team_.run(std::cref(work));
+  }
   [[nodiscard]] const TrainKernels& kernels() const { return kernels_; }
   [[nodiscard]] GemmBackend& gemm(std::uint32_t thread) { return *gemms_[thread]; }
   // On `thread` of a run; what is wrong with a product is a broken invariant. The first thread,

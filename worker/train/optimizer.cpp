@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <numbers>
-#include <vector>
 
+#include "common/base/check.h"
 #include "common/plan/train_batch.h"
 
 namespace overwinter::worker {
@@ -35,8 +36,27 @@ Result<bool> is_cosine(const std::string& word, const std::string& field) {
   return fail(refuse_setting("The schedule is cosine or constant.", field + ".schedule"));
 }
 
-// Sums are made over pieces of this many, so that they do not depend on who made them.
-constexpr std::size_t kPiece = 65536;
+// Sums are made over pieces, so that they do not depend on who made them.
+struct NormRecord {
+  const Parameter* of;
+  std::size_t begin;
+  double squares;
+};
+static_assert(sizeof(NormRecord) == plan::kNormRecordBytes);
+
+// One for each piece of each tensor that trains, in order.
+std::span<NormRecord> norm_records(const Parameters& parameters, std::span<std::byte> scratch) {
+  auto* const records = reinterpret_cast<NormRecord*>(scratch.data());
+  std::size_t count = 0;
+  for (const Parameter& p : parameters.all()) {
+    if (p.gradients == nullptr) continue;
+    for (std::size_t at = 0; at < p.count; at += plan::kNormElements) {
+      check((count + 1) * sizeof(NormRecord) <= scratch.size(), "a step's own memory is planned");
+      new (records + count++) NormRecord{&p, at, 0};
+    }
+  }
+  return {records, count};
+}
 
 }  // namespace
 
@@ -86,28 +106,21 @@ double learning_rate_at(const OptimizerSettings& s, std::uint64_t step, std::uin
   return s.learning_rate * (0.1 + 0.45 * (1 + std::cos(std::numbers::pi * way)));
 }
 
-GradientNorm gradient_norm(ComputeTeam& team, Parameters& parameters) {
-  struct Piece {
-    const Parameter* of;
-    std::size_t begin;
-    double squares;
-  };
-  std::vector<Piece> pieces;
-  for (const Parameter& p : parameters.all()) {
-    if (p.gradients == nullptr) continue;
-    for (std::size_t at = 0; at < p.count; at += kPiece) pieces.push_back({&p, at, 0});
-  }
+GradientNorm gradient_norm(ComputeTeam& team, Parameters& parameters,
+                           std::span<std::byte> scratch) {
+  const std::span<NormRecord> pieces = norm_records(parameters, scratch);
   team.run([&](std::uint32_t thread) {
     const auto own = plan::share_of(pieces.size(), team.size(), thread);
     for (std::uint64_t i = own.begin; i < own.end; ++i) {
-      Piece& piece = pieces[i];
+      NormRecord& piece = pieces[i];
       piece.squares = team.kernels().sum_of_squares(
-          piece.of->gradients + piece.begin, std::min(kPiece, piece.of->count - piece.begin));
+          piece.of->gradients + piece.begin,
+          std::min<std::size_t>(plan::kNormElements, piece.of->count - piece.begin));
     }
   });
   GradientNorm result;
   double total = 0;
-  for (const Piece& piece : pieces) {
+  for (const NormRecord& piece : pieces) {
     total += piece.squares;
     if (!std::isfinite(piece.squares) && result.not_finite.empty())
       result.not_finite = piece.of->name;

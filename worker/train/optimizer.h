@@ -1,7 +1,9 @@
 // How weights follow gradients: AdamW or SGD with momentum, the rate's schedule, clipping.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "common/base/result.h"
@@ -38,8 +40,10 @@ struct GradientNorm {
   double norm = 0;         // of the whole gradient
   std::string not_finite;  // the first tensor with a gradient that is inf or nan; empty: none
 };
-// Its bits do not depend on the number of threads.
-[[nodiscard]] GradientNorm gradient_norm(ComputeTeam& team, Parameters& parameters);
+// Its bits do not depend on the number of threads. `scratch` has plan::train_step_bytes of memory
+// for it.
+[[nodiscard]] GradientNorm gradient_norm(ComputeTeam& team, Parameters& parameters,
+                                         std::span<std::byte> scratch);
 
 // One step of all that train; update number `step` from 0. Weight decay is for tensors of two
 // dimensions alone: norms and biases have none.

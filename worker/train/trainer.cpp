@@ -2,9 +2,9 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "common/plan/train_batch.h"
-#include "worker/collective/gradient_buckets.h"
 
 namespace overwinter::worker {
 namespace {
@@ -16,7 +16,8 @@ std::string number_text(double value) {
 }  // namespace
 
 Trainer::Trainer(const v1::TrainSpec& spec, const DataSource& data, Collective& collective,
-                 plan::TrainRank rank, OptimizerSettings settings, Arena arena)
+                 plan::TrainRank rank, OptimizerSettings settings, Arena arena,
+                 MemoryResource& memory)
     : data_(data),
       collective_(collective),
       rank_(std::move(rank)),
@@ -26,8 +27,10 @@ Trainer::Trainer(const v1::TrainSpec& spec, const DataSource& data, Collective& 
       accumulate_(std::max<std::uint32_t>(spec.accumulate(), 1)),
       steps_(spec.steps()),
       arena_(std::move(arena)),
+      scratch_(memory),
       parameters_(arena_, rank_),
-      team_(rank_.threads, train_kernels(best_kernel_level())) {
+      team_(rank_.threads, train_kernels(best_kernel_level())),
+      buckets_(collective_, parameters_.gradients()) {
   parameters_.initialise(rank_.shape, spec.seed());
   model_ = make_model(rank_, arena_, parameters_, team_);
   counters_[2] = static_cast<std::int64_t>(spec.seed());
@@ -52,8 +55,16 @@ Result<std::unique_ptr<Trainer>> Trainer::make(const v1::TrainSpec& spec, const 
   if (!settings) return fail(settings.error());
   auto arena = Arena::make(memory, *rank);
   if (!arena) return fail(arena.error());
-  return std::unique_ptr<Trainer>(
-      new Trainer(spec, data, collective, std::move(*rank), *settings, std::move(*arena)));
+  std::unique_ptr<Trainer> trainer(
+      new Trainer(spec, data, collective, std::move(*rank), *settings, std::move(*arena), memory));
+  // Its piece stays for all steps: what cannot be had is said now, not in the first of them.
+  const auto step = trainer->step_memory();
+  if (!step) return fail(step.error());
+  return trainer;
+}
+
+Result<Buffer> Trainer::step_memory() {
+  return Buffer::make(scratch_, plan::train_aligned(plan::train_step_bytes(rank_)));
 }
 
 std::uint64_t Trainer::steps_done() const {
@@ -84,7 +95,8 @@ Status Trainer::fill(std::uint64_t first, std::uint64_t count) {
 // The loss's terms of this rank's samples; the gradients become those of all ranks' mean.
 Result<double> Trainer::batch_gradients() {
   std::memset(parameters_.gradients().data(), 0, parameters_.gradients().size_bytes());
-  GradientBuckets buckets(collective_, parameters_.gradients());
+  buckets_.begin_step();
+  const bool alone = collective_.size() == 1;
   const plan::SampleRange own = plan::share_of(batch_size_, collective_.size(), collective_.rank());
   const float weight = static_cast<float>(1 / static_cast<double>(model_->terms(batch_size_)));
   const std::uint64_t position = static_cast<std::uint64_t>(counters_[1]);
@@ -94,11 +106,12 @@ Result<double> Trainer::batch_gradients() {
     const plan::SampleRange part = plan::share_of(own.size(), accumulate_, piece);
     if (Status s = fill(position + own.begin + part.begin, part.size()); !s.ok()) return fail(s);
     const bool last = piece + 1 == accumulate_;
-    loss += model_->gradients(part.size(), weight, [&](std::size_t offset) {
-      if (last && reduced.ok()) reduced = buckets.final_from(offset);
-    });
+    const auto final_from = [&](std::size_t offset) {
+      if (last && !alone && reduced.ok()) reduced = buckets_.final_from(offset);
+    };
+    loss += model_->gradients(part.size(), weight, std::cref(final_from));
   }
-  if (reduced.ok()) reduced = buckets.finish();
+  if (reduced.ok() && !alone) reduced = buckets_.finish();
   if (!reduced.ok()) return fail(reduced);
   return loss;
 }
@@ -130,13 +143,16 @@ Status Trainer::check_finite(double loss, const GradientNorm& norm) const {
 
 Result<StepReport> Trainer::step() {
   if (finished()) return fail(Code::kFailedPrecondition, "The training has made all of its steps.");
+  // First of all: a rank that were refused has not entered a reduction, nor changed a number.
+  auto scratch = step_memory();
+  if (!scratch) return fail(scratch.error());
   if (Status s = make_equal(); !s.ok()) return fail(s);
   const auto own = batch_gradients();
   if (!own) return fail(own.error());
   double loss = *own;
   if (Status s = collective_.all_reduce_sum(std::span(&loss, 1)); !s.ok()) return fail(s);
   loss /= static_cast<double>(model_->terms(batch_size_));
-  const GradientNorm norm = gradient_norm(team_, parameters_);
+  const GradientNorm norm = gradient_norm(team_, parameters_, {scratch->data(), scratch->size()});
   if (Status s = check_finite(loss, norm); !s.ok()) return fail(s);
   StepReport report;
   report.loss = loss;

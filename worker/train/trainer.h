@@ -13,6 +13,8 @@
 #include "common/plan/train_memory.h"
 #include "overwinter/v1/job.pb.h"
 #include "worker/collective/collective.h"
+#include "worker/collective/gradient_buckets.h"
+#include "worker/memory/scratch_resource.h"
 #include "worker/train/data_source.h"
 #include "worker/train/model.h"
 #include "worker/train/optimizer.h"
@@ -42,8 +44,8 @@ struct StepReport {
 class Trainer {
  public:
   // Allocates all that it will ever hold (plan::train_memory, without the workspace, which whoever
-  // owns the seat charges) and draws the weights. INVALID_ARGUMENT with the field;
-  // RESOURCE_EXHAUSTED from `memory`.
+  // owns the seat charges), what a step needs too, and draws the weights. INVALID_ARGUMENT with the
+  // field; RESOURCE_EXHAUSTED from `memory`, and then nothing is held.
   [[nodiscard]] static Result<std::unique_ptr<Trainer>> make(const v1::TrainSpec& spec,
                                                              const DataSource& data,
                                                              Collective& collective,
@@ -57,7 +59,8 @@ class Trainer {
   [[nodiscard]] bool finished() const;
   // One step. OUT_OF_RANGE when the loss or a gradient is inf or nan, on all ranks alike, with the
   // step and the tensor (as the field, if there is one); the weights are as they were. Errors of
-  // the collective or the data end the training on this rank.
+  // the collective or the data end the training on this rank. Takes nothing of `memory`; from the
+  // second step on nothing of the heap either, but for what the collective does.
   [[nodiscard]] Result<StepReport> step();
   // The mean loss over at most `samples_max` samples of the validation part, evenly spread (0:
   // all). Nothing when there is no such part.
@@ -83,8 +86,9 @@ class Trainer {
 
  private:
   Trainer(const v1::TrainSpec& spec, const DataSource& data, Collective& collective,
-          plan::TrainRank rank, OptimizerSettings settings, Arena arena);
+          plan::TrainRank rank, OptimizerSettings settings, Arena arena, MemoryResource& memory);
 
+  [[nodiscard]] Result<Buffer> step_memory();
   Status make_equal();
   Result<double> batch_gradients();
   Status fill(std::uint64_t first, std::uint64_t count);
@@ -99,9 +103,11 @@ class Trainer {
   const std::uint32_t accumulate_;
   const std::uint64_t steps_;
   Arena arena_;
+  ScratchResource scratch_;  // of a step
   Parameters parameters_;
   ComputeTeam team_;
   std::unique_ptr<Model> model_;
+  GradientBuckets buckets_;
   bool equal_ = false;  // all ranks have the same weights
   // As a checkpoint has them.
   std::array<std::int64_t, 3> counters_{};  // step, position, seed
