@@ -17,7 +17,7 @@ packages_numpy=(python3 python3-numpy)
 packages_tests=(
   libgtest-dev libgmock-dev clang-format-14 openssl
   python3 python3-numpy python3-grpcio python3-protobuf sqlite3 iproute2 iptables
-  python3-torch libopenblas0-openmp python3-mpi4py
+  python3-torch libopenblas0-openmp python3-mpi4py libjemalloc2
 )
 
 # The page: its build fetches Node 22 by npm; its tests drive a browser.

@@ -13,6 +13,7 @@
 #include "tests/bench/cluster.h"
 #include "tests/bench/matrices.h"
 #include "tests/bench/suites.h"
+#include "tests/bench/trace_side.h"
 
 namespace overwinter::bench {
 namespace {
@@ -21,7 +22,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 10> kSuites{{
+constexpr std::array<Suite, 11> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",
@@ -34,6 +35,8 @@ constexpr std::array<Suite, 10> kSuites{{
      run_train},
     {"exec", "start of a program of the user's, and its memory limit", run_exec},
     {"page", "what open pages cost the coordinator, and a submit while many look", run_page},
+    {"memory", "the memory pool beside glibc's malloc and jemalloc on a training's trace",
+     run_memory},
     {"store", "commits of turns beside plain SQLite", run_store},
 }};
 
@@ -120,6 +123,10 @@ int main(int argc, char** argv) {
   // The peer is a process of its own, so that it shares nothing with what it is measured against.
   if (argc == 4 && std::strcmp(argv[1], "--peer-sgemm") == 0) {
     return bench::run_peer(std::strtoull(argv[2], nullptr, 10), std::atoi(argv[3]));
+  }
+  if (argc == 5 && std::strcmp(argv[1], "--play-trace") == 0) {
+    return bench::play_trace(argv[2], argv[3],
+                             static_cast<std::uint32_t>(std::strtoul(argv[4], nullptr, 10)));
   }
   if (const Status ready = require_tls13(); !ready.ok()) {
     std::fprintf(stderr, "overwinter-bench: %s\n", ready.message.c_str());

@@ -29,6 +29,7 @@ struct Suite {
 [[nodiscard]] Result<SuiteReport> run_idle(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_latency(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_matmul(const Settings& settings);
+[[nodiscard]] Result<SuiteReport> run_memory(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_page(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_store(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_train(const Settings& settings);
