@@ -1,20 +1,28 @@
+#include <algorithm>
 #include <fstream>
 #include <future>
 #include <utility>
 
+#include "common/base/bytes.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/kernels/thread_team.h"
 #include "worker/memory/host_resource.h"
+#include "worker/memory/pool_resource.h"
 #include "worker/runtime/device.h"
 #include "worker/runtime/executor.h"
 
 namespace overwinter::worker {
 namespace {
 
+// What stays warm for the next seat when seats have ended.
+constexpr std::uint64_t kKeptShare = 8;
+constexpr std::uint64_t kKeptBytesMax = 256 * kMiB;
+
 class CpuDevice final : public Device {
  public:
   CpuDevice(std::uint64_t memory_bytes, std::uint32_t threads, DeviceIndex index)
-      : memory_(host_, memory_bytes, "device " + std::to_string(index)),
+      : pool_(host_, {.keep_bytes = std::min(memory_bytes / kKeptShare, kKeptBytesMax)}),
+        memory_(pool_, memory_bytes, "device " + std::to_string(index)),
         team_(threads),
         gemm_(team_) {
     info_.kind = "cpu";
@@ -25,6 +33,7 @@ class CpuDevice final : public Device {
 
   const DeviceInfo& info() const override { return info_; }
   LimitingResource& memory() override { return memory_; }
+  void trim() override { pool_.trim(); }
   GemmBackend& gemm() override { return gemm_; }
   void post(std::function<void()> task) override { executor_.post(std::move(task)); }
 
@@ -40,6 +49,7 @@ class CpuDevice final : public Device {
 
  private:
   HostResource host_;
+  PoolResource pool_;  // below the limit, which counts what seats ask for and nothing else
   LimitingResource memory_;
   ThreadTeam team_;
   OpenBlasGemm gemm_;

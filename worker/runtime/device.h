@@ -18,8 +18,11 @@ class Device {
  public:
   virtual ~Device() = default;
   [[nodiscard]] virtual const DeviceInfo& info() const = 0;
-  // The budget that its seats share.
+  // The budget that its seats share. What seats that have ended gave back may stay warm for the
+  // next, at most an eighth of the budget and 256 MiB: nobody's, and counted nowhere.
   [[nodiscard]] virtual LimitingResource& memory() = 0;
+  // Gives that back to the system: before memory is charged that others will allocate. Thread-safe.
+  virtual void trim() = 0;
   // For the executor thread alone. Not of a GPU (is_gpu(info())).
   [[nodiscard]] virtual GemmBackend& gemm() = 0;
   // Runs the task on the executor thread, in order. Thread-safe; never blocks. Tasks are bounded by

@@ -88,7 +88,9 @@ void GangAttempt::prepare(const SeatKey& key) {
   Status status = prepare_work(offer);
   std::optional<LimitingResource::Charge> memory;
   if (status.ok()) {
-    auto charge = (*parts_.devices)[offer.device]->memory().charge(offer.memory_bytes, "a rank");
+    Device& device = *(*parts_.devices)[offer.device];
+    device.trim();  // the rank's process allocates what is charged here
+    auto charge = device.memory().charge(offer.memory_bytes, "a rank");
     if (charge) {
       memory = std::move(*charge);
     } else {

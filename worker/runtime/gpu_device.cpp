@@ -17,6 +17,7 @@ class GpuDevice final : public Device {
   const DeviceInfo& info() const override { return info_; }
   // What seats reserve of the GPU's memory; nothing is allocated by it.
   LimitingResource& memory() override { return memory_; }
+  void trim() override {}
   GemmBackend& gemm() override {
     check_failed("this release has kernels for processors alone", std::source_location::current());
   }
