@@ -275,9 +275,10 @@ export function JobsPage() {
                 </tr>
               </thead>
               <tbody>
-                {rows.names.map((name) => {
+                {/* Which jobs stand here changes when a page is turned alone: the next page's take over these rows. */}
+                {rows.names.map((name, i) => {
                   const job = rows.jobs.get(name);
-                  return job && <Row key={name} job={job} gone={!there.has(name)} />;
+                  return job && <Row key={i} job={job} gone={!there.has(name)} />;
                 })}
               </tbody>
             </table>
