@@ -21,6 +21,7 @@ class OpenBlasGemm final : public GemmBackend {
   // The team outlives it. Sets OpenBLAS's own threads to one, for the whole process.
   explicit OpenBlasGemm(ThreadTeam& team);
   [[nodiscard]] std::string_view name() const override { return "OpenBLAS"; }
+  using GemmBackend::gemm;
   Status gemm(const Gemm<float>& problem) override;
   Status gemm(const Gemm<double>& problem) override;
   // For the log: library version and kernel.

@@ -7,9 +7,9 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <random>
 #include <vector>
 
+#include "tests/unit/worker/kernels/gemm_cases.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/kernels/reference_gemm.h"
 #include "worker/kernels/thread_team.h"
@@ -17,75 +17,13 @@
 namespace overwinter::worker {
 namespace {
 
-struct Shape {
-  std::size_t m, n, k;
-};
-
-template <class T>
-double tolerance(std::size_t k);
-template <>
-double tolerance<float>(std::size_t k) {
-  return 3e-6 * std::sqrt(static_cast<double>(k) + 1);
-}
-template <>
-double tolerance<double>(std::size_t k) {
-  return 5e-15 * std::sqrt(static_cast<double>(k) + 1);
-}
-
-// All transposes, gaps in every stride, alpha and beta; nothing outside C's rows is written.
-template <class T>
-void agree(GemmBackend& backend, Shape s, std::uint32_t seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  ReferenceGemm reference;
-  for (int transposes = 0; transposes < 4; ++transposes) {
-    Gemm<T> p;
-    p.transpose_a = (transposes & 1) != 0;
-    p.transpose_b = (transposes & 2) != 0;
-    p.m = s.m;
-    p.n = s.n;
-    p.k = s.k;
-    p.lda = (p.transpose_a ? s.m : s.k) + 3;
-    p.ldb = (p.transpose_b ? s.k : s.n) + 5;
-    p.ldc = s.n + 2;
-    p.alpha = T(1.5);
-    p.beta = transposes == 3 ? T(0) : T(-0.5);
-    std::vector<T> a(p.lda * std::max<std::size_t>(p.transpose_a ? s.k : s.m, 1));
-    std::vector<T> b(p.ldb * std::max<std::size_t>(p.transpose_b ? s.n : s.k, 1));
-    for (T& x : a) x = static_cast<T>(uniform(random));
-    for (T& x : b) x = static_cast<T>(uniform(random));
-    std::vector<T> want(p.ldc * std::max<std::size_t>(s.m, 1));
-    for (T& x : want) x = static_cast<T>(uniform(random));
-    if (p.beta == T(0)) want[0] = std::numeric_limits<T>::quiet_NaN();
-    std::vector<T> got = want;
-    p.a = a.data();
-    p.b = b.data();
-    p.c = want.data();
-    ASSERT_TRUE(reference.gemm(p).ok());
-    p.c = got.data();
-    ASSERT_TRUE(backend.gemm(p).ok());
-    for (std::size_t i = 0; i < got.size(); ++i) {
-      if (s.m == 0 || s.n == 0) {
-        ASSERT_EQ(std::isnan(want[i]), std::isnan(got[i]));
-        continue;
-      }
-      const bool gap = i % p.ldc >= s.n;
-      const double allowed = gap ? 0 : tolerance<T>(s.k);
-      ASSERT_NEAR(static_cast<double>(want[i]), static_cast<double>(got[i]), allowed)
-          << "m " << s.m << " n " << s.n << " k " << s.k << " transposes " << transposes;
-    }
-  }
-}
-
 class OpenBlas : public ::testing::TestWithParam<std::uint32_t> {};
 
 TEST_P(OpenBlas, AgreesWithTheTwin) {
   ThreadTeam team(GetParam());
   OpenBlasGemm openblas(team);
   std::uint32_t seed = 1;
-  for (const Shape s : {Shape{1, 1, 1}, Shape{1, 77, 40}, Shape{70, 1, 33}, Shape{64, 64, 64},
-                        Shape{129, 65, 257}, Shape{3, 500, 7}, Shape{1030, 40, 20},
-                        Shape{40, 40, 0}, Shape{0, 5, 5}, Shape{5, 0, 5}, Shape{97, 33, 1}}) {
+  for (const GemmShape& s : gemm_shapes()) {
     agree<float>(openblas, s, seed);
     agree<double>(openblas, s, seed++);
   }
