@@ -12,6 +12,12 @@ find_package(SQLite3 REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
 find_package(Boost 1.81 REQUIRED COMPONENTS url)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+# oneDNN, and OpenMP's runtime that it brings: worker/kernels keeps that to one thread. Its own CMake package asks for OpenCL
+# too, the compiler's OpenMP for its own runtime.
+find_library(DNNL_LIBRARY NAMES dnnl REQUIRED)
+find_library(GOMP_LIBRARY NAMES libgomp.so.1 REQUIRED)
+add_library(onednn INTERFACE IMPORTED)
+target_link_libraries(onednn INTERFACE ${DNNL_LIBRARY} ${GOMP_LIBRARY})
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(YAMLCPP REQUIRED IMPORTED_TARGET yaml-cpp)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)

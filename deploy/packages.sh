@@ -5,7 +5,7 @@ packages_build=(
   g++ cmake ninja-build pkg-config
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev
   libboost1.81-dev libboost-url1.81-dev nlohmann-json3-dev libyaml-cpp-dev libre2-dev
-  libopenblas-pthread-dev libsqlite3-dev libexpected-dev libspdlog-dev libfmt-dev
+  libopenblas-pthread-dev libdnnl-dev libsqlite3-dev libexpected-dev libspdlog-dev libfmt-dev
   libcli11-dev libssl-dev libxxhash-dev libseccomp-dev prometheus-cpp-dev openmpi-bin libopenmpi-dev
 )
 

@@ -124,6 +124,7 @@ LIBRARIES = {
     "mpi": ("mpi.h",),
     "cblas": ("cblas.h",),
     "openblas": ("openblas_config.h",),
+    "onednn": ("oneapi/dnnl/",),
     "xxhash": ("xxhash.h",),
     "seccomp": ("seccomp.h",),
     "json": ("nlohmann/",),
@@ -163,6 +164,7 @@ MAY_INCLUDE = {
     "mpi": {"worker/gang"},
     "cblas": {"worker/kernels"},
     "openblas": {"worker/kernels"},
+    "onednn": {"worker/kernels"},
     "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC,
                # Checksums of records in segments.
                "coordinator/telemetry"},
@@ -202,7 +204,7 @@ IMPURE_NAMES = (r"system_clock", r"steady_clock", r"high_resolution_clock", r"ra
 LINKED = {
     "gRPC::grpc++": "grpc", "gRPC::grpc++_reflection": "grpc", "SQLite::SQLite3": "sqlite",
     "OpenSSL::SSL": "openssl", "OpenSSL::Crypto": "openssl", "PkgConfig::YAMLCPP": "yaml", "PkgConfig::RE2": "re2",
-    "PkgConfig::SECCOMP": "seccomp", "PkgConfig::OPENBLAS": "cblas", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
+    "PkgConfig::SECCOMP": "seccomp", "PkgConfig::OPENBLAS": "cblas", "onednn": "onednn", "PkgConfig::XXHASH": "xxhash", "CLI11::CLI11": "cli",
     "nlohmann_json::nlohmann_json": "json", "fmt::fmt": "fmt", "spdlog::spdlog": "spdlog",
     "tl::expected": "expected", "Threads::Threads": "posix", "Boost::url": "url",
     "prometheus-cpp::core": "prometheus", "MPI::MPI_C": "mpi",

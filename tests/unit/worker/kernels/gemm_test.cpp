@@ -11,8 +11,10 @@
 
 #include "tests/unit/worker/kernels/gemm_cases.h"
 #include "worker/kernels/openblas_gemm.h"
+#include "worker/kernels/packed_weights.h"
 #include "worker/kernels/reference_gemm.h"
 #include "worker/kernels/thread_team.h"
+#include "worker/memory/host_resource.h"
 
 namespace overwinter::worker {
 namespace {
@@ -76,6 +78,40 @@ TEST(GemmBackend, NonFiniteValuesAreCarriedAsIeeeSays) {
     EXPECT_TRUE(std::isnan(c[i * 64 + 5]));
     EXPECT_EQ(c[i * 64 + 6], 0.0F);
   }
+}
+
+TEST(GemmBackend, KeptWeightsOfAnyTypeAreTheSameProduct) {
+  ThreadTeam team(2);
+  HostResource memory;
+  OpenBlasGemm openblas(team);
+  ReferenceGemm reference;
+  GemmCase<double> one({40, 70, 30}, true, true, 4);
+  const auto packed = openblas.pack(weights_of(one.p), memory);
+  ASSERT_TRUE(packed.has_value());
+  EXPECT_EQ((*packed)->bytes(), 30 * 70 * sizeof(double));
+  expect_agrees(one, [&](Gemm<double> p) {
+    p.packed = packed->get();
+    p.b = nullptr;
+    return openblas.gemm(p);
+  });
+  one.p.packed = packed->get();
+  EXPECT_EQ(reference.gemm(one.p).code, Code::kInvalidArgument);  // another's
+  GemmCase<Float16> narrow({4, 7, 3}, false, true, 4);
+  const auto halves = reference.pack(weights_of(narrow.p), memory);
+  ASSERT_TRUE(halves.has_value());
+  expect_agrees(narrow, [&](Gemm<Float16> p) {
+    p.packed = halves->get();
+    return reference.gemm(p);
+  });
+}
+
+TEST(GemmBackend, ATypeThatABackendLacksIsSaid) {
+  ThreadTeam team(1);
+  OpenBlasGemm openblas(team);
+  EXPECT_FALSE(openblas.supports(GemmType::kBf16));
+  const Status said = openblas.gemm(Gemm<BFloat16>{});
+  EXPECT_EQ(said.code, Code::kUnimplemented);
+  EXPECT_EQ(said.message, "OpenBLAS has no products of bf16 on this processor");
 }
 
 TEST(GemmBackend, RefusesStridesThatAreTooShort) {
