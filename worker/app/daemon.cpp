@@ -27,11 +27,11 @@
 #include "worker/app/pulse.h"
 #include "worker/app/settings.h"
 #include "worker/gpus/gpu_kind.h"
-#include "worker/kernels/openblas_gemm.h"
 #include "worker/rpc/join.h"
 #include "worker/rpc/peer_server.h"
 #include "worker/rpc/seat_artifacts.h"
 #include "worker/rpc/session.h"
+#include "worker/runtime/products_file.h"
 #include "worker/runtime/worker_loop.h"
 #ifdef OVERWINTER_TEST_SWITCHES
 #include "worker/app/lying_artifacts.h"
@@ -187,8 +187,9 @@ DeviceInfo gpu_info(const PlannedDevice& planned) {
   return info;
 }
 
-ComputePool make_devices(const DevicePlan& plan) {
+ComputePool make_devices(const DevicePlan& plan, const std::filesystem::path& folder) {
   ComputePool devices;
+  ProductsFile products(folder);
   for (const PlannedDevice& planned : plan.devices) {
     const auto index = static_cast<DeviceIndex>(devices.size());
     if (planned.gpu) {
@@ -201,6 +202,7 @@ ComputePool make_devices(const DevicePlan& plan) {
       continue;
     }
     devices.push_back(make_cpu_device(planned.memory_bytes, planned.threads, index));
+    products.choose(*devices.back());
     measure(*devices.back(), kMeasureSeconds);
     const DeviceInfo& info = devices.back()->info();
     log_info("device {}: {} ({}), {}, {} threads, {:.1f} GFLOP/s fp32, {:.1f} fp64", index,
@@ -304,7 +306,7 @@ int work(const Options& options, const Settings& settings, MachineGpus& gpus) {
     return complain(error(Code::kFailedPrecondition, plan.missing.front(), "device",
                           "another --device, or the driver mended"),
                     kUsage);
-  ComputePool devices = make_devices(plan);
+  ComputePool devices = make_devices(plan, options.data_dir);
 
   std::unique_ptr<WorkerLoop> loop;
   // The session comes after the port that it tells of; until then nothing is asked of it.

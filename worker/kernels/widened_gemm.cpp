@@ -10,6 +10,10 @@ namespace overwinter::worker {
 namespace {
 
 constexpr std::size_t kSide = kWidenedSide;
+// With few rows or columns of C the other factor's block is read little more often than it is
+// widened: it has to be in a core's own cache by then (256 KiB for each thread).
+constexpr std::size_t kFewLines = 128;
+constexpr std::size_t kCachedSide = 256;
 
 // op(B) in fp32, row by row.
 class WidenedWeights final : public PackedWeights {
@@ -54,20 +58,24 @@ class Blocks {
         a_(room),
         b_(room + kSide * kSide),
         c_(b_ + kSide * kSide) {
+    const std::size_t cached = std::min(kSide, kCachedSide * team.size());
+    if (p.m <= kFewLines) columns_max_ = cached;
+    if (p.n <= kFewLines) rows_max_ = cached;
+    if (p.m <= kFewLines || p.n <= kFewLines) depth_max_ = kCachedSide;
     if (p.packed != nullptr) kept_ = static_cast<const WidenedWeights*>(p.packed)->data();
   }
 
   Status multiply() {
-    for (std::size_t column = 0; column < p_.n; column += kSide) {
-      const std::size_t columns = std::min(kSide, p_.n - column);
-      for (std::size_t l = 0; l < p_.k; l += kSide) {
-        const std::size_t depth = std::min(kSide, p_.k - l);
+    for (std::size_t column = 0; column < p_.n; column += columns_max_) {
+      const std::size_t columns = std::min(columns_max_, p_.n - column);
+      for (std::size_t l = 0; l < p_.k; l += depth_max_) {
+        const std::size_t depth = std::min(depth_max_, p_.k - l);
         Gemm<float> block;
         block.n = columns;
         block.k = depth;
         take_b(block, column, l);
-        for (std::size_t row = 0; row < p_.m; row += kSide) {
-          block.m = std::min(kSide, p_.m - row);
+        for (std::size_t row = 0; row < p_.m; row += rows_max_) {
+          block.m = std::min(rows_max_, p_.m - row);
           take_a(block, row, l);
           if (Status done = one(block, row, column, l == 0); !done.ok()) return done;
         }
@@ -136,6 +144,9 @@ class Blocks {
   float* a_;
   float* b_;
   float* c_;
+  std::size_t rows_max_ = kSide;
+  std::size_t columns_max_ = kSide;
+  std::size_t depth_max_ = kSide;
   const float* kept_ = nullptr;
 };
 

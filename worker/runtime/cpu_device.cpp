@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/base/bytes.h"
-#include "worker/kernels/openblas_gemm.h"
+#include "worker/kernels/chosen_gemm.h"
 #include "worker/kernels/thread_team.h"
 #include "worker/memory/host_resource.h"
 #include "worker/memory/pool_resource.h"
@@ -24,7 +24,7 @@ class CpuDevice final : public Device {
       : pool_(host_, {.keep_bytes = std::min(memory_bytes / kKeptShare, kKeptBytesMax)}),
         memory_(pool_, memory_bytes, "device " + std::to_string(index)),
         team_(threads),
-        gemm_(team_) {
+        gemm_(team_, memory_) {
     info_.kind = "cpu";
     info_.model = cpu_model();
     info_.memory_bytes = memory_bytes;
@@ -38,21 +38,41 @@ class CpuDevice final : public Device {
   void post(std::function<void()> task) override { executor_.post(std::move(task)); }
 
   void measure(double seconds) {
-    std::promise<void> done;
-    post([&] {
+    run([&] {
       info_.gflops_fp32 = measure_gflops_fp32(gemm_, seconds / 2);
       info_.gflops_fp64 = measure_gflops_fp64(gemm_, seconds / 2);
+    });
+  }
+
+  std::string choose(GemmChoices& known, double seconds_each) {
+    std::string said;
+    run([&] {
+      auto at = known.by_threads.find(team_.size());
+      if (at == known.by_threads.end()) {
+        at = known.by_threads.emplace(team_.size(), measure_gemm_choice(gemm_, seconds_each)).first;
+      }
+      gemm_.use(at->second);
+      said = describe(gemm_);
+    });
+    return said;
+  }
+
+ private:
+  // Where its kernels run, to the end.
+  void run(const std::function<void()>& task) {
+    std::promise<void> done;
+    post([&] {
+      task();
       done.set_value();
     });
     done.get_future().wait();
   }
 
- private:
   HostResource host_;
   PoolResource pool_;  // below the limit, which counts what seats ask for and nothing else
   LimitingResource memory_;
   ThreadTeam team_;
-  OpenBlasGemm gemm_;
+  ChosenGemm gemm_;
   DeviceInfo info_;
   Executor executor_;  // last: its thread uses the rest
 };
@@ -66,6 +86,11 @@ std::unique_ptr<Device> make_cpu_device(std::uint64_t memory_bytes, std::uint32_
 
 void measure(Device& device, double seconds) {
   if (auto* cpu = dynamic_cast<CpuDevice*>(&device)) cpu->measure(seconds);
+}
+
+std::string choose_gemm(Device& device, GemmChoices& known, double seconds_each) {
+  auto* cpu = dynamic_cast<CpuDevice*>(&device);
+  return cpu != nullptr ? cpu->choose(known, seconds_each) : std::string();
 }
 
 std::string cpu_model() {

@@ -10,6 +10,7 @@
 
 #include "common/domain/device.h"
 #include "worker/kernels/gemm.h"
+#include "worker/kernels/gemm_choice.h"
 #include "worker/memory/limiting_resource.h"
 
 namespace overwinter::worker {
@@ -38,6 +39,10 @@ class Device {
 // Runs a short product of each precision (about `seconds` together) and notes the speeds in info().
 // Does nothing for a GPU.
 void measure(Device& device, double seconds);
+// Multiplies from now on as `known` says for its number of threads; what it does not say is
+// measured, about `seconds_each` for each type of numbers (measure_gemm_choice), and noted there.
+// The answer is for the log. Does nothing for a GPU.
+[[nodiscard]] std::string choose_gemm(Device& device, GemmChoices& known, double seconds_each);
 // The processor's name as the system says it; "cpu" when it does not.
 [[nodiscard]] std::string cpu_model();
 
