@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "worker/kernels/chosen_gemm.h"
+#include "worker/memory/host_resource.h"
 
 namespace overwinter::worker {
 namespace {
@@ -61,9 +62,9 @@ class TypeMeasurement {
       b = std::max(b, s.k * s.n);
       c = std::max(c, s.m * s.n);
     }
-    a_.assign(a, half(T()));
-    b_.assign(b, half(T()));
-    c_.assign(c, typename Gemm<T>::Sum());
+    if (!take(a_, a * sizeof(T)) || !take(b_, b * sizeof(T)) || !take(c_, c * sizeof(Sum))) return;
+    std::fill_n(a_.as<T>(), a, half(T()));
+    std::fill_n(b_.as<T>(), b, half(T()));
     for (const GemmLibrary library : candidates_) time(library, {64, 64, 64});  // code, buffers
     for (std::size_t round = 0; round < kRoundsMax && one_round(); ++round) {
     }
@@ -71,6 +72,14 @@ class TypeMeasurement {
   }
 
  private:
+  using Sum = typename Gemm<T>::Sum;
+
+  bool take(Buffer& to, std::size_t bytes) {
+    auto taken = Buffer::make(memory_, bytes);
+    if (taken) to = *std::move(taken);
+    return taken.has_value();
+  }
+
   // False: the time is over.
   bool one_round() {
     for (std::size_t shape = 0; shape < kGemmClasses; ++shape) {
@@ -88,11 +97,11 @@ class TypeMeasurement {
     p.m = s.m;
     p.n = s.n;
     p.k = s.k;
-    p.a = a_.data();
+    p.a = a_.as<T>();
     p.lda = s.k;
-    p.b = b_.data();
+    p.b = b_.as<T>();
     p.ldb = s.n;
-    p.c = c_.data();
+    p.c = c_.as<Sum>();
     p.ldc = s.n;
     const auto begin = MeasureClock::now();
     if (!gemm_.backend(library).gemm(p).ok()) return std::numeric_limits<double>::infinity();
@@ -113,9 +122,10 @@ class TypeMeasurement {
   const std::vector<GemmLibrary> candidates_;
   const MeasureClock::time_point end_;
   std::array<std::vector<double>, kGemmClasses> least_;
-  std::vector<T> a_;
-  std::vector<T> b_;
-  std::vector<typename Gemm<T>::Sum> c_;
+  HostResource memory_;  // given back to the system at once: nothing is left of it in the daemon
+  Buffer a_;
+  Buffer b_;
+  Buffer c_;
 };
 
 template <class T>
