@@ -11,10 +11,10 @@ namespace overwinter::worker {
 // What OpenBLAS 0.3.21 touches of its packing buffers for each thread that calls it, fp64 being the
 // worst of both: measured as the growth of the process's resident memory over a first call, kernels
 // Zen, Haswell, Sandybridge: 1.8 MiB (fp32) and 3.4 MiB (fp64) at 1024 rows, growing by 1.3 and 2.5
-// MiB for each 1024 more. A call here has at most 1024 rows; the figure has a margin for kernels
-// with larger blocks (SkylakeX, Cooperlake).
-inline constexpr std::size_t kOpenBlasRowsMax = 1024;
-inline constexpr std::uint64_t kOpenBlasThreadBytes = 4ULL << 20;
+// MiB for each 1024 more. A call here has at most 4096 rows: with fewer, B is packed again so often
+// that it shows (1024: some 4 % of a 4096 x 4096 x 4096 product).
+inline constexpr std::size_t kOpenBlasRowsMax = 4096;
+inline constexpr std::uint64_t kOpenBlasThreadBytes = 12ULL << 20;
 
 class OpenBlasGemm final : public GemmBackend {
  public:

@@ -9,6 +9,7 @@
 #include <limits>
 #include <vector>
 
+#include "common/plan/memory_estimate.h"
 #include "tests/unit/worker/kernels/gemm_cases.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/kernels/packed_weights.h"
@@ -136,8 +137,8 @@ std::size_t resident_bytes() {
 TEST(OpenBlasGemm, ItsWorkspaceStaysUnderTheChargedFigure) {
   ThreadTeam team(2);
   OpenBlasGemm openblas(team);
-  const std::size_t m = 4096;
-  const std::size_t n = 512;
+  const std::size_t m = 9000;  // more than one call for each thread
+  const std::size_t n = 256;
   const std::size_t k = 512;
   std::vector<double> a(m * k, 1.0);
   std::vector<double> b(k * n, 1.0);
@@ -154,7 +155,9 @@ TEST(OpenBlasGemm, ItsWorkspaceStaysUnderTheChargedFigure) {
   p.ldc = n;
   const std::size_t before = resident_bytes();
   ASSERT_TRUE(openblas.gemm(p).ok());
-  EXPECT_LE(resident_bytes(), before + 2 * kOpenBlasThreadBytes);
+  const std::size_t after = resident_bytes();
+  EXPECT_LE(after, before + 2 * kOpenBlasThreadBytes);
+  EXPECT_LE(after, before + plan::blas_workspace_bytes(m, n, k, plan::Precision::kFp64, 2));
 }
 
 TEST(ThreadTeam, EveryThreadWorksOnceARound) {
