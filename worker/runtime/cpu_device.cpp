@@ -54,6 +54,7 @@ class CpuDevice final : public Device {
       gemm_.use(at->second);
       said = describe(gemm_);
     });
+    pool_.trim();  // an idle worker keeps nothing of it
     return said;
   }
 
