@@ -45,7 +45,7 @@ room_program(coordinator/app overwinter-coordinator)
 room(worker/core JOIN USES common/base common/domain)
 room(worker/memory JOIN USES common/base)
 room(worker/collective USES worker/memory common/base)
-room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS onednn)
+room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS onednn PkgConfig::XXHASH)
 # Loops over arrays: -O2 of GCC 12 leaves most of them scalar. psabi: their vectors never cross a call.
 file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp)
 set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi")

@@ -165,7 +165,7 @@ MAY_INCLUDE = {
     "cblas": {"worker/kernels"},
     "openblas": {"worker/kernels"},
     "onednn": {"worker/kernels"},
-    "xxhash": {"coordinator/store", "coordinator/artifacts", FORMATS, RPC,
+    "xxhash": {"worker/kernels", "coordinator/store", "coordinator/artifacts", FORMATS, RPC,
                # Checksums of records in segments.
                "coordinator/telemetry"},
     "seccomp": {"worker/exec"},

@@ -1,6 +1,7 @@
 #include "worker/kernels/gemm_choice.h"
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <charconv>
@@ -18,13 +19,8 @@ constexpr std::size_t kFew = 128;
 // Threads of a device in one file: as many as a machine may have been split into.
 constexpr std::size_t kThreadCountsMax = 64;
 
-std::uint64_t fnv1a(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : text) {
-    hash ^= static_cast<unsigned char>(c);
-    hash *= 0x100000001b3U;
-  }
-  return hash;
+std::uint64_t sum_of(std::string_view text) {
+  return XXH3_64bits(text.data(), text.size());
 }
 
 bool may_have(GemmLibrary library, GemmType type) {
@@ -171,7 +167,7 @@ std::string write_gemm_choices(const GemmChoices& choices) {
       }
     }
   }
-  return text + fmt::format("sum {:016x}\n", fnv1a(text));
+  return text + fmt::format("sum {:016x}\n", sum_of(text));
 }
 
 Result<GemmChoices> read_gemm_choices(std::string_view text) {
@@ -180,7 +176,7 @@ Result<GemmChoices> read_gemm_choices(std::string_view text) {
   const bool whole =
       text.size() > kSumLine && text.size() <= kGemmChoicesBytesMax &&
       text.substr(text.size() - kSumLine) ==
-          fmt::format("sum {:016x}\n", fnv1a(text.substr(0, text.size() - kSumLine)));
+          fmt::format("sum {:016x}\n", sum_of(text.substr(0, text.size() - kSumLine)));
   if (!whole || !ChoicesReader(text.substr(0, text.size() - kSumLine)).read(choices)) {
     return fail(Code::kDataLoss, "the file of measured products is damaged");
   }

@@ -59,7 +59,7 @@ struct GemmChoices {
 //   threads 2
 //   fp32 small onednn 121.50        (type, class, library, GFLOP/s)
 //   …
-//   sum 0123456789abcdef            (FNV-1a, 64 bits, of all bytes before this line)
+//   sum 0123456789abcdef            (XXH3, 64 bits, of all bytes before this line)
 //
 // A line that is missing, twice there, unknown, or with a library that cannot have the type, a sum
 // that is another, or more than 64 KiB: DATA_LOSS, and it is measured again.

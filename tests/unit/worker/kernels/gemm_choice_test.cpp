@@ -1,6 +1,7 @@
 #include "worker/kernels/gemm_choice.h"
 
 #include <gtest/gtest.h>
+#include <xxhash.h>
 
 #include <cstdio>
 #include <random>
@@ -62,12 +63,9 @@ TEST(GemmChoice, AnyByteThatIsAnotherOrMissingIsDamage) {
 std::string signed_anew(std::string text, const std::string& from, const std::string& to) {
   text.resize(text.size() - 21);
   if (const auto at = text.find(from); at != std::string::npos) text.replace(at, from.size(), to);
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : text) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  }
   char sum[32];
-  std::snprintf(sum, sizeof(sum), "sum %016llx\n", static_cast<unsigned long long>(hash));
+  std::snprintf(sum, sizeof(sum), "sum %016llx\n",
+                static_cast<unsigned long long>(XXH3_64bits(text.data(), text.size())));
   return text + sum;
 }
 
