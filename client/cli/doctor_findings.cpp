@@ -50,6 +50,10 @@ bool check_coordinator(const v1::DoctorReport& report, FindingList& out) {
     return false;
   }
   if (const auto* none = unanswered(report, "status")) {
+    if (static_cast<Code>(none->code()) == Code::kDataLoss) {
+      found_damage(none->message(), out);
+      return false;
+    }
     const bool refused = static_cast<Code>(none->code()) == Code::kUnauthenticated ||
                          static_cast<Code>(none->code()) == Code::kPermissionDenied;
     out.failure(

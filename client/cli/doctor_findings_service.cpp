@@ -45,13 +45,17 @@ void check_disk(const v1::DoctorReport& report, FindingList& out) {
   }
 }
 
+void found_damage(const std::string& problem, FindingList& out) {
+  out.failure("store", "what the coordinator keeps is damaged: " + problem,
+              "stop the coordinator and run `overwinter-coordinator --verify --data-dir D`; if "
+              "that finds it too, restore the newest backup into a new folder "
+              "(deploy/backup.md). Do not restart it before: it would not start");
+}
+
 void check_store(const v1::DoctorReport& report, FindingList& out) {
   const v1::ClusterDiagnosis& known = report.diagnosis();
   if (!known.store_problem().empty()) {
-    out.failure("store", "what the coordinator keeps is damaged: " + known.store_problem(),
-                "stop the coordinator and run `overwinter-coordinator --verify --data-dir D`; if "
-                "that finds it too, restore the newest backup into a new folder "
-                "(deploy/backup.md). Do not restart it before: it would not start");
+    found_damage(known.store_problem(), out);
   } else if (known.store_turns() > 0 && known.store_checked_turns() == 0) {
     out.warning("store",
                 fmt::format("{} turns, whose chain was not compared now", known.store_turns()),

@@ -10,6 +10,8 @@
 namespace overwinter::cli {
 
 void check_disk(const v1::DoctorReport& report, FindingList& out);
+// What the coordinator keeps is damaged, as `problem` says.
+void found_damage(const std::string& problem, FindingList& out);
 void check_store(const v1::DoctorReport& report, FindingList& out);
 void check_hooks(const v1::DoctorReport& report, FindingList& out);
 // A cluster that was restored: what is not known of it. A warning for a week, in which its bills

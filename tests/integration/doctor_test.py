@@ -137,6 +137,7 @@ class DamagedStore(unittest.TestCase):
     def test_it_is_found_while_the_coordinator_runs_and_by_verify(self):
         with Cluster(workers=1) as c:
             data = os.path.join(c.dir, "coordinator")
+            c.run("status")  # reads what the history has not taken from that turn yet
             with contextlib.closing(sqlite3.connect(os.path.join(data, "store/log.db"), timeout=30)) as log:
                 log.execute("UPDATE turns SET turn = x'00' WHERE sequence = 2")
                 log.commit()

@@ -53,6 +53,15 @@ TEST(DoctorFindings, WhoReachesNobodyIsToldThatAlone) {
             4);
 }
 
+TEST(DoctorFindings, AStatusThatCannotBeReadIsADamagedStore) {
+  const auto change = [](v1::DoctorReport& report) {
+    report.clear_status();
+    not_answered(report, "status", Code::kDataLoss);
+  };
+  EXPECT_TRUE(only(wrong_after(change), "FAILURE store ", "is damaged: because"));
+  EXPECT_EQ(exit_code_after(change), 1);
+}
+
 TEST(DoctorFindings, APageThatIsOutOfReachIsAWarning) {
   const auto change = [](v1::DoctorReport& r) { not_answered(r, "page", Code::kUnavailable); };
   EXPECT_TRUE(only(wrong_after(change), "WARNING page ", "--listen-dashboard"));
