@@ -20,6 +20,7 @@
 #include <utility>
 
 #include "common/base/log.h"
+#include "coordinator/dashboard/connection_cuts.h"
 #include "coordinator/dashboard/response_headers.h"
 #include "coordinator/dashboard/tls_contexts.h"
 
@@ -54,6 +55,7 @@ struct HttpsServer::Impl : std::enable_shared_from_this<Impl> {
 
   void accept();
   void take(tcp::socket socket);
+  void left(runtime::Admission::Id id);
   // How long somebody may take for what usually may take `time`.
   [[nodiscard]] std::chrono::seconds patience(std::chrono::seconds time) const {
     return admission.crowded() ? std::min(time, kTimeInACrowd) : time;
@@ -62,6 +64,7 @@ struct HttpsServer::Impl : std::enable_shared_from_this<Impl> {
   const HttpsConfig config;
   const Handler handler;
   runtime::Admission& admission;
+  ConnectionCuts cuts;
   asio::io_context io{1};
   TlsContextsPtr tls;  // on the server's thread, once it runs
   tcp::acceptor acceptor;
@@ -76,13 +79,15 @@ template <class Server>
 class Connection : public std::enable_shared_from_this<Connection<Server>> {
  public:
   // It has entered; its end leaves.
-  Connection(std::shared_ptr<Server> server, tcp::socket socket, std::string address)
+  Connection(std::shared_ptr<Server> server, tcp::socket socket, std::string address,
+             runtime::Admission::Id id)
       : server_(std::move(server)),
         tls_(server_->tls),
         stream_(std::move(socket), tls_->first()),
         address_(std::move(address)),
+        id_(id),
         timer_(server_->io) {}
-  ~Connection() { server_->admission.leave(address_); }
+  ~Connection() { server_->left(id_); }
 
   void run() {
     beast::get_lowest_layer(stream_).expires_after(server_->patience(kHandshakeTime));
@@ -93,6 +98,9 @@ class Connection : public std::enable_shared_from_this<Connection<Server>> {
                               if (!failed) self->read();
                             });
   }
+
+  // What waits for it fails.
+  void cut() { beast::get_lowest_layer(stream_).close(); }
 
  private:
   void read() {
@@ -138,6 +146,7 @@ class Connection : public std::enable_shared_from_this<Connection<Server>> {
     request.last_event_id = text("Last-Event-ID");
     request.body = message.body();
     request.address = address_;
+    says_who_ = !request.authorization.empty() || !request.cookie.empty();
     beast::get_lowest_layer(stream_).expires_never();
     server_->handler(request, [self = this->shared_from_this()](Response response) {
       asio::post(self->server_->io, [self, response = std::move(response)]() mutable {
@@ -147,6 +156,7 @@ class Connection : public std::enable_shared_from_this<Connection<Server>> {
   }
 
   void write(Response response) {
+    if (says_who_ && response.status < 400) server_->admission.known(id_);
     if (response.stream && !head_) return follow(std::move(response));
     response_ = {};
     response_.version(11);
@@ -271,12 +281,14 @@ class Connection : public std::enable_shared_from_this<Connection<Server>> {
   const TlsContextsPtr tls_;
   beast::ssl_stream<beast::tcp_stream> stream_;
   const std::string address_;  // whose it is
+  const runtime::Admission::Id id_;
   beast::flat_buffer buffer_{kHeaderBytesMax + kBodyBytesMax};
   std::optional<http::request_parser<http::string_body>> parser_;
   http::response<http::string_body> response_;
   bool keep_ = false;
   bool head_ = false;
   bool answered_ = false;
+  bool says_who_ = false;  // the request that is answered
 
   std::shared_ptr<Stream> followed_;
   http::response<http::empty_body> opening_;
@@ -326,11 +338,22 @@ void HttpsServer::Impl::take(tcp::socket socket) {
   if (gone) return;
   std::string address = from.address().to_string();
   // Beyond the bounds a connection is closed at once: who is being served stays served.
-  if (!admission.enter(address)) return;
+  const auto entry = admission.enter(address);
+  if (!entry) return;
+  if (entry->displaced) cuts.cut(*entry->displaced);
   // Header and body leave in two records: the second would wait 40 ms for the first's receipt.
   socket.set_option(tcp::no_delay(true), gone);
-  std::make_shared<Connection<Impl>>(shared_from_this(), std::move(socket), std::move(address))
-      ->run();
+  const auto connection = std::make_shared<Connection<Impl>>(shared_from_this(), std::move(socket),
+                                                             std::move(address), entry->id);
+  cuts.add(entry->id, [weak = std::weak_ptr(connection)] {
+    if (const auto open = weak.lock()) open->cut();
+  });
+  connection->run();
+}
+
+void HttpsServer::Impl::left(runtime::Admission::Id id) {
+  admission.leave(id);
+  cuts.remove(id);
 }
 
 HttpsServer::HttpsServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}

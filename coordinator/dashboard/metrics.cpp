@@ -145,14 +145,15 @@ void add_connections(const Sources& sources, Text& text) {
   text.begin("connections_total", "counter", "Connections that a port took.");
   for (const auto& [port, counts] : ports) text.line(port, std::to_string(counts.accepted));
   text.begin("connections_refused_total", "counter",
-             "Connections that a port closed: too many in all or of an address; silent for too "
-             "long, or too much sent before anything was asked.");
+             "Connections that a port closed: too many in all or of an address; one of an address "
+             "with fewer came; silent for too long, or too much sent before anything was asked.");
   for (const auto& [port, counts] : ports) {
     const auto line = [&](const char* why, std::uint64_t count) {
       text.line(port + "," + labelled("why", why), std::to_string(count));
     };
     line("full", counts.full);
     line("address", counts.of_address);
+    line("displaced", counts.displaced);
     line("late", counts.late);
     line("greedy", counts.greedy);
   }

@@ -127,7 +127,7 @@ ConnectionGuard::~ConnectionGuard() {
   stop();
   ::close(listener_);
   const MutexLock lock(mutex_);
-  for (const auto& [peer, open] : open_) ::close(open.fd);
+  for (const auto& [id, open] : open_) ::close(open.fd);
 }
 
 void ConnectionGuard::start(HandOver hand_over) {
@@ -169,7 +169,7 @@ void ConnectionGuard::take_all() {
     if (fd < 0 && (errno == EMFILE || errno == ENFILE)) return no_descriptor();
     if (fd < 0) return;
     Named named = name_of(from);
-    take(fd, std::move(named.peer), std::move(named.address));
+    take(fd, std::move(named.peer), named.address);
   }
 }
 
@@ -184,26 +184,25 @@ void ConnectionGuard::no_descriptor() {
   ::poll(nullptr, 0, static_cast<int>(kLookEvery.count()));
 }
 
-void ConnectionGuard::take(int fd, std::string peer, std::string address) {
-  if (!admission_.enter(address)) {
+void ConnectionGuard::take(int fd, std::string peer, const std::string& address) {
+  const auto entry = admission_.enter(address);
+  if (!entry) {
     ::close(fd);
     return;
   }
   const int own = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (own < 0) {
-    admission_.leave(address);
-    ::close(fd);
-    return;
-  }
   {
     const MutexLock lock(mutex_);
-    const auto [at, added] = open_.try_emplace(std::move(peer));
-    // The same port of the same address again: the one before is over, only not looked at yet.
-    if (!added) {
-      ::close(at->second.fd);
-      admission_.leave(at->second.address);
+    if (entry->displaced) end(*entry->displaced);
+    if (own >= 0) {
+      of_peer_[peer] = entry->id;
+      open_[entry->id] = {own, std::move(peer), steady_clock::now(), false, false};
     }
-    at->second = {own, std::move(address), steady_clock::now(), false, false};
+  }
+  if (own < 0) {
+    admission_.leave(entry->id);
+    ::close(fd);
+    return;
   }
   has_unknown_ = true;
   hand_over_(listener_, fd);
@@ -222,10 +221,24 @@ void ConnectionGuard::look_at_all(bool known) {
       ++it;
       continue;
     }
-    ::close(open.fd);
-    admission_.leave(open.address);
-    it = open_.erase(it);
+    forget((it++)->first);
   }
+}
+
+void ConnectionGuard::end(runtime::Admission::Id id) {
+  const auto at = open_.find(id);
+  if (at == open_.end()) return;
+  ::shutdown(at->second.fd, SHUT_RDWR);
+  forget(id);
+}
+
+void ConnectionGuard::forget(runtime::Admission::Id id) {
+  const auto at = open_.find(id);
+  ::close(at->second.fd);
+  const auto newest = of_peer_.find(at->second.peer);
+  if (newest != of_peer_.end() && newest->second == id) of_peer_.erase(newest);
+  open_.erase(at);
+  admission_.leave(id);
 }
 
 bool ConnectionGuard::look_at(Open& open, steady_clock::time_point now,
@@ -250,8 +263,10 @@ bool ConnectionGuard::look_at(Open& open, steady_clock::time_point now,
 
 void ConnectionGuard::authenticated(std::string_view peer) {
   const MutexLock lock(mutex_);
-  const auto at = open_.find(std::string(peer));
-  if (at != open_.end()) at->second.authenticated = true;
+  const auto newest = of_peer_.find(peer);
+  if (newest == of_peer_.end()) return;
+  bool& known = open_.at(newest->second).authenticated;
+  if (!std::exchange(known, true)) admission_.known(newest->second);
 }
 
 runtime::ConnectionCounts ConnectionGuard::counts() const {

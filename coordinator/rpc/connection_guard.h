@@ -4,7 +4,8 @@
 //
 // Each socket that is handed on is kept a second time here: every 100 ms the kernel says what it
 // has taken in, and one that nobody has authenticated for ten seconds (two when the port is
-// crowded), or that sent too much before that, is shut down.
+// crowded), or that sent too much before that, is shut down. Of a full port, one of the address
+// with most of them makes room (runtime::Admission).
 #pragma once
 
 #include <atomic>
@@ -61,7 +62,7 @@ class ConnectionGuard {
  private:
   struct Open {
     int fd = -1;
-    std::string address;
+    std::string peer;
     std::chrono::steady_clock::time_point since;
     bool authenticated = false;
     bool shut = false;
@@ -70,12 +71,14 @@ class ConnectionGuard {
   ConnectionGuard(int listener, int port, const GuardLimits& limits, std::string name);
   void run(const std::stop_token& stop);
   void take_all();
-  void take(int fd, std::string peer, std::string address);
+  void take(int fd, std::string peer, const std::string& address);
   void no_descriptor();
   // At those that somebody authenticated only with `known`: they can do no more than end. Sets
   // has_unknown_.
   void look_at_all(bool known);
-  // Whether it is over and forgotten.
+  void end(runtime::Admission::Id id) OW_REQUIRES(mutex_);
+  void forget(runtime::Admission::Id id) OW_REQUIRES(mutex_);
+  // Whether it is over.
   [[nodiscard]] bool look_at(Open& open, std::chrono::steady_clock::time_point now,
                              Duration unauthenticated_for);
 
@@ -86,7 +89,9 @@ class ConnectionGuard {
   HandOver hand_over_;
   runtime::Admission admission_;
   mutable Mutex mutex_;
-  std::map<std::string, Open> open_ OW_GUARDED_BY(mutex_);  // by peer, as gRPC writes it
+  std::map<runtime::Admission::Id, Open> open_ OW_GUARDED_BY(mutex_);
+  // The newest of each peer, as gRPC writes it: one before it with the same port is over.
+  std::map<std::string, runtime::Admission::Id, std::less<>> of_peer_ OW_GUARDED_BY(mutex_);
   // Of its thread:
   bool has_unknown_ = false;
   std::optional<std::chrono::steady_clock::time_point> warned_at_;

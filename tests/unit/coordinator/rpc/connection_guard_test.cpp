@@ -19,7 +19,12 @@ constexpr int kPatienceMs = 20'000;
 // A client's side.
 class Caller {
  public:
-  explicit Caller(int port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Caller(int port, const std::string& from = "127.0.0.1")
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    ::inet_pton(AF_INET, from.c_str(), &at.sin_addr);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&at), sizeof at), 0);
     sockaddr_in to{};
     to.sin_family = AF_INET;
     to.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -28,7 +33,7 @@ class Caller {
     sockaddr_in own{};
     socklen_t size = sizeof own;
     ::getsockname(fd_, reinterpret_cast<sockaddr*>(&own), &size);
-    peer_ = "ipv4:127.0.0.1:" + std::to_string(ntohs(own.sin_port));
+    peer_ = "ipv4:" + from + ":" + std::to_string(ntohs(own.sin_port));
   }
   ~Caller() { ::close(fd_); }
   Caller(const Caller&) = delete;
@@ -159,6 +164,26 @@ TEST_F(ConnectionGuardTest, NoMoreThanItsBoundsAreTaken) {
   EXPECT_TRUE(until([](const auto& c) { return c.open == 2; }));
   callers.push_back(std::make_unique<Caller>(guard_->port()));
   EXPECT_TRUE(until([](const auto& c) { return c.accepted == 4 && c.open == 3; }));
+}
+
+TEST_F(ConnectionGuardTest, OfAFullPortWhoShowsNobodyMakesRoomForAnotherAddress) {
+  GuardLimits limits;
+  limits.admission = {.connections_max = 3, .of_an_address_max = 3};
+  limits.unauthenticated_in_a_crowd = limits.unauthenticated_for;
+  guard(limits);
+  const Caller known(guard_->port());
+  ASSERT_TRUE(until([](const auto& c) { return c.open == 1; }));
+  guard_->authenticated(known.peer());
+  const Caller older(guard_->port());
+  ASSERT_TRUE(until([](const auto& c) { return c.open == 2; }));
+  const Caller newer(guard_->port());
+  ASSERT_TRUE(until([](const auto& c) { return c.open == 3; }));
+  const Caller other(guard_->port(), "127.0.0.2");
+  EXPECT_TRUE(older.ended(kPatienceMs));
+  EXPECT_TRUE(until([](const auto& c) { return c.displaced == 1 && c.open == 3; }));
+  EXPECT_FALSE(other.ended(300));
+  EXPECT_FALSE(newer.ended(0));
+  EXPECT_FALSE(known.ended(0));
 }
 
 TEST_F(ConnectionGuardTest, WhoHalfClosesWithoutACallIsGone) {
