@@ -20,7 +20,7 @@
 #include <utility>
 
 #include "common/base/log.h"
-#include "coordinator/dashboard/connection_cuts.h"
+#include "coordinator/dashboard/entrance.h"
 #include "coordinator/dashboard/response_headers.h"
 #include "coordinator/dashboard/tls_contexts.h"
 
@@ -55,7 +55,6 @@ struct HttpsServer::Impl : std::enable_shared_from_this<Impl> {
 
   void accept();
   void take(tcp::socket socket);
-  void left(runtime::Admission::Id id);
   // How long somebody may take for what usually may take `time`.
   [[nodiscard]] std::chrono::seconds patience(std::chrono::seconds time) const {
     return admission.crowded() ? std::min(time, kTimeInACrowd) : time;
@@ -64,7 +63,7 @@ struct HttpsServer::Impl : std::enable_shared_from_this<Impl> {
   const HttpsConfig config;
   const Handler handler;
   runtime::Admission& admission;
-  ConnectionCuts cuts;
+  Entrance entrance{admission};
   asio::io_context io{1};
   TlsContextsPtr tls;  // on the server's thread, once it runs
   tcp::acceptor acceptor;
@@ -87,7 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection<Server>> {
         address_(std::move(address)),
         id_(id),
         timer_(server_->io) {}
-  ~Connection() { server_->left(id_); }
+  ~Connection() { server_->entrance.leave(id_); }
 
   void run() {
     beast::get_lowest_layer(stream_).expires_after(server_->patience(kHandshakeTime));
@@ -338,22 +337,16 @@ void HttpsServer::Impl::take(tcp::socket socket) {
   if (gone) return;
   std::string address = from.address().to_string();
   // Beyond the bounds a connection is closed at once: who is being served stays served.
-  const auto entry = admission.enter(address);
-  if (!entry) return;
-  if (entry->displaced) cuts.cut(*entry->displaced);
+  const auto id = entrance.enter(address);
+  if (!id) return;
   // Header and body leave in two records: the second would wait 40 ms for the first's receipt.
   socket.set_option(tcp::no_delay(true), gone);
   const auto connection = std::make_shared<Connection<Impl>>(shared_from_this(), std::move(socket),
-                                                             std::move(address), entry->id);
-  cuts.add(entry->id, [weak = std::weak_ptr(connection)] {
+                                                             std::move(address), *id);
+  entrance.ended_by(*id, [weak = std::weak_ptr(connection)] {
     if (const auto open = weak.lock()) open->cut();
   });
   connection->run();
-}
-
-void HttpsServer::Impl::left(runtime::Admission::Id id) {
-  admission.leave(id);
-  cuts.remove(id);
 }
 
 HttpsServer::HttpsServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
