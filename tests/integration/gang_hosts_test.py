@@ -22,7 +22,7 @@ class FourHosts(unittest.TestCase):
     def setUp(self):
         self.machines = Machines(self, 4, "10.80.0", private=True)
         self.machines.serve()
-        self.daemons = self.machines.join("--device", "cpu:memory=512MiB,threads=1")
+        self.daemons = self.machines.join_equally_fast("--device", "cpu:memory=512MiB,threads=1")
         with open(self.path("words.txt"), "wb") as f:
             f.write(some_text(40_000))
 
