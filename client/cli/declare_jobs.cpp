@@ -75,7 +75,9 @@ void declare_submit(CLI::App& root, Parsed& p) {
   matmul->add_option("A", m->a, "First matrix, .npy")->required();
   matmul->add_option("B", m->b, "Second matrix, .npy")->required();
   matmul->add_option("-o,--output", m->output, "Where C goes, .npy")->required();
-  matmul->add_option("--precision", m->precision, "fp32 or fp64 (default: the inputs' own)");
+  matmul->add_option(
+      "--precision", m->precision,
+      "fp32, fp64 or int8: the inputs' own (default); bf16, fp16: fp32 inputs rounded to that");
   matmul->add_option("--algorithm", m->algorithm, "auto or classical");
   matmul->add_option("--transport", m->transport, "auto or elastic");
   matmul->add_option("--workers", m->workers, "The most workers to use (default: all that fit)");

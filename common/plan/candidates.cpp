@@ -46,7 +46,8 @@ Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t in
                     Precision precision) {
   const WorkerOffer& worker = offer.workers[place];
   const DeviceInfo& device = worker.devices[index].device;
-  const bool single = precision == Precision::kFp32;
+  // What is narrower is at least as fast as fp32; how much faster no worker has told.
+  const bool single = precision != Precision::kFp64;
   const double measured = (single ? device.gflops_fp32 : device.gflops_fp64) * 1e9;
   const std::uint32_t threads = std::max<std::uint32_t>(device.threads, 1);
   const double assumed = (single ? kFlopsPerThreadFp32 : kFlopsPerThreadFp64) * threads;

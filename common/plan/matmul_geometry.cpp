@@ -1,5 +1,6 @@
 #include "common/plan/matmul_geometry.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 
@@ -13,14 +14,17 @@ constexpr std::uint64_t kBytesMax = std::numeric_limits<std::int64_t>::max();
 Status check_sizes(const MatmulGeometry& g) {
   if (g.tile_rows == 0 || g.tile_columns == 0 || g.panel_depth == 0 || g.group_rows == 0)
     return error(Code::kInvalidArgument, "A tile, a panel or a group has a side of zero.", "plan");
-  const std::uint64_t size = element_bytes(g.precision);
+  const std::uint64_t size = std::max(factor_bytes(g.precision), result_bytes(g.precision));
   const auto bytes = [&](std::uint64_t a, std::uint64_t b) {
     return saturating_product(saturating_product(a, b), size);
   };
   if (bytes(g.m, g.k) > kBytesMax || bytes(g.k, g.n) > kBytesMax || bytes(g.m, g.n) > kBytesMax)
     return error(Code::kInvalidArgument, "A matrix has more bytes than 63 bits can count.", "plan");
-  if (bytes(g.rows(), g.columns()) > kTileBytesMax)
-    return error(Code::kInvalidArgument, "A tile is larger than 64 MiB.", "plan");
+  if (saturating_product(saturating_product(g.rows(), g.columns()), result_bytes(g.precision)) >
+      tile_bytes_max(g.precision))
+    return error(Code::kInvalidArgument, "A tile is larger than 64 MiB (int8: 32 MiB).", "plan");
+  if (g.precision == Precision::kInt8 && g.k > kInt8DepthMax)
+    return error(Code::kInvalidArgument, "A sum of int8 may pass what int32 holds.", "plan");
   return Status::success();
 }
 
@@ -33,14 +37,29 @@ std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b) {
 }
 
 std::string_view precision_name(Precision p) {
-  return p == Precision::kFp32 ? "fp32" : "fp64";
+  switch (p) {
+    case Precision::kFp32:
+      return "fp32";
+    case Precision::kFp64:
+      return "fp64";
+    case Precision::kBf16:
+      return "bf16";
+    case Precision::kFp16:
+      return "fp16";
+    case Precision::kInt8:
+      return "int8";
+  }
+  return "";
 }
 
 Result<Precision> parse_precision(std::string_view name) {
-  if (name == "fp32") return Precision::kFp32;
-  if (name == "fp64") return Precision::kFp64;
+  for (const Precision p :
+       {Precision::kFp32, Precision::kFp64, Precision::kBf16, Precision::kFp16, Precision::kInt8}) {
+    if (name == precision_name(p)) return p;
+  }
   return fail(Code::kInvalidArgument,
-              "Precision \"" + std::string(name) + "\" is not fp32 or fp64.", "precision");
+              "Precision \"" + std::string(name) + "\" is not fp32, fp64, bf16, fp16 or int8.",
+              "precision");
 }
 
 Result<MatmulGeometry> geometry_of(const v1::MatmulPlan& plan) {

@@ -14,19 +14,34 @@ class MatmulPlan;
 
 namespace overwinter::plan {
 
-enum class Precision : std::uint8_t {
-  kFp32 = 4,
-  kFp64 = 8
-};  // the value is the bytes of an element
+// How it is multiplied, from which follows what is stored. bf16, fp16: factors of fp32 are rounded
+// to that by who multiplies, sums and C are fp32 (fp16: above 65,504 is infinity). int8: factors of
+// int8, sums and C are int32 and exact.
+enum class Precision : std::uint8_t { kFp32, kFp64, kBf16, kFp16, kInt8 };
 
-[[nodiscard]] constexpr std::uint64_t element_bytes(Precision p) {
-  return static_cast<std::uint64_t>(p);
+// Of an element of A and B, as it is stored and sent.
+[[nodiscard]] constexpr std::uint64_t factor_bytes(Precision p) {
+  return p == Precision::kFp64 ? 8 : p == Precision::kInt8 ? 1 : 4;
 }
-[[nodiscard]] std::string_view precision_name(Precision p);  // "fp32", "fp64"
+// Of an element of C.
+[[nodiscard]] constexpr std::uint64_t result_bytes(Precision p) {
+  return p == Precision::kFp64 ? 8 : 4;
+}
+// Factors are rounded before they are multiplied.
+[[nodiscard]] constexpr bool rounds_factors(Precision p) {
+  return p == Precision::kBf16 || p == Precision::kFp16;
+}
+[[nodiscard]] std::string_view precision_name(Precision p);  // "fp32" … "int8"
 [[nodiscard]] Result<Precision> parse_precision(std::string_view name);
 
 // No tile of C is larger: it bounds what a landing holds in memory.
 inline constexpr std::uint64_t kTileBytesMax = 64ULL << 20;
+// int8: half of it, since who checks a tile of int32 widens it to fp64.
+[[nodiscard]] constexpr std::uint64_t tile_bytes_max(Precision p) {
+  return p == Precision::kInt8 ? kTileBytesMax / 2 : kTileBytesMax;
+}
+// int8: (-128)^2 so many times is below 2^31.
+inline constexpr std::uint64_t kInt8DepthMax = 131'071;
 
 // C (m x n) = A (m x k) x B (k x n).
 //
@@ -65,8 +80,8 @@ struct MatmulGeometry {
 };
 
 // From the message of a plan. Refuses (INVALID_ARGUMENT) a side of zero, a tile above
-// kTileBytesMax, an unknown precision, and sizes whose bytes overflow 63 bits: a worker trusts no
-// plan blindly.
+// tile_bytes_max, int8 over more than kInt8DepthMax, an unknown precision, and sizes whose bytes
+// overflow 63 bits: a worker trusts no plan blindly.
 [[nodiscard]] Result<MatmulGeometry> geometry_of(const v1::MatmulPlan& plan);
 // Fills sizes, precision and grid of the message; digests, orders and algorithm are the caller's.
 void set_geometry(const MatmulGeometry& geometry, v1::MatmulPlan& plan);

@@ -30,9 +30,10 @@ struct MatmulProblem {
   std::string b_digest;
 };
 
-// precision: of the specification; empty: the factors' own. INVALID_ARGUMENT with the field
-// (workload.matmul.a, .b, .precision) when the inner sizes differ, the kinds are mixed or not
-// fp32/fp64, the stated precision is not the factors' own, or a size overflows.
+// precision: of the specification; empty: the factors' own. fp32 factors may be multiplied in bf16
+// and fp16 too. INVALID_ARGUMENT with the field (workload.matmul.a, .b, .precision) when the inner
+// sizes differ, the kinds are mixed or not fp32, fp64 or int8, the stated precision does not fit
+// them, or a size (int8: a sum) overflows.
 [[nodiscard]] Result<MatmulProblem> matmul_problem(const Factor& a, const Factor& b,
                                                    std::string_view precision);
 

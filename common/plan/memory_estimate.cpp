@@ -29,7 +29,7 @@ std::uint64_t MatmulMemory::panels_bytes() const {
 }
 
 std::uint64_t MatmulMemory::total_bytes() const {
-  return saturating_sum(panels_bytes(), workspace_bytes);
+  return saturating_sum(saturating_sum(panels_bytes(), rounded_bytes), workspace_bytes);
 }
 
 std::uint64_t blas_workspace_bytes(std::uint64_t rows, std::uint64_t columns, std::uint64_t depth,
@@ -42,20 +42,23 @@ std::uint64_t blas_workspace_bytes(std::uint64_t rows, std::uint64_t columns, st
       saturating_sum(std::min({rows, columns, kBlasBlockRows}), std::max(rows, columns)),
       block_depth);
   const std::uint64_t per_thread =
-      saturating_sum(saturating_product(elements, element_bytes(precision)), kBlasMargin);
+      saturating_sum(saturating_product(elements, result_bytes(precision)), kBlasMargin);
   return saturating_product(per_thread, std::max<std::uint32_t>(threads, 1));
 }
 
 MatmulMemory matmul_memory(const MatmulGeometry& g, std::uint32_t threads) {
   MatmulMemory memory;
   if (g.m == 0 || g.n == 0) return memory;
-  const std::uint64_t size = element_bytes(g.precision);
-  const auto bytes = [&](std::uint64_t a, std::uint64_t b) {
+  const auto bytes = [](std::uint64_t a, std::uint64_t b, std::uint64_t size) {
     return saturating_product(saturating_product(a, b), size);
   };
-  memory.a_block_bytes = bytes(g.rows(), g.depth());
-  memory.b_block_bytes = bytes(g.depth(), g.columns());
-  memory.c_tile_bytes = bytes(g.rows(), g.columns());
+  memory.a_block_bytes = bytes(g.rows(), g.depth(), factor_bytes(g.precision));
+  memory.b_block_bytes = bytes(g.depth(), g.columns(), factor_bytes(g.precision));
+  memory.c_tile_bytes = bytes(g.rows(), g.columns(), result_bytes(g.precision));
+  if (rounds_factors(g.precision)) {
+    memory.rounded_bytes =
+        bytes(saturating_sum(g.rows(), g.columns()), std::min(g.depth(), kRoundedDepth), 2);
+  }
   const std::uint64_t panels_of_a = std::min(g.group_rows, g.grid().grid_rows());
   // A group is bounded by what fits a device, so its number of panels fits 32 bits.
   memory.a_blocks = g.whole_panels() ? static_cast<std::uint32_t>(std::min<std::uint64_t>(
@@ -65,6 +68,9 @@ MatmulMemory matmul_memory(const MatmulGeometry& g, std::uint32_t threads) {
   memory.c_tiles = 2;
   memory.workspace_bytes =
       blas_workspace_bytes(g.rows(), g.columns(), g.depth(), g.precision, threads);
+  if (g.k != 0 && g.precision != Precision::kFp32 && g.precision != Precision::kFp64) {
+    memory.workspace_bytes = saturating_sum(memory.workspace_bytes, kWideningBytes);
+  }
   return memory;
 }
 

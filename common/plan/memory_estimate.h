@@ -16,11 +16,18 @@ struct MatmulMemory {
   std::uint32_t a_blocks = 0;         // whole panels: those of a group; streamed: in use and next
   std::uint32_t b_blocks = 0;         // in use and next
   std::uint32_t c_tiles = 0;          // being computed, and being sent
-  std::uint64_t workspace_bytes = 0;  // of the BLAS library, over all threads
+  std::uint64_t rounded_bytes = 0;    // parts of both panels, rounded to 16 bits
+  std::uint64_t workspace_bytes = 0;  // of the BLAS library, over all threads, and of widening
 
   [[nodiscard]] std::uint64_t panels_bytes() const;
   [[nodiscard]] std::uint64_t total_bytes() const;  // saturates
 };
+
+// Factors that are rounded are so over this depth at once.
+inline constexpr std::uint64_t kRoundedDepth = 1024;
+// What a processor without instructions for bf16, fp16 or int8 widens them into: three blocks of
+// 1,024 x 1,024 in fp32 (worker/kernels/widened_gemm.h).
+inline constexpr std::uint64_t kWideningBytes = 12ULL << 20;
 
 // threads: those of the device, at least 1.
 [[nodiscard]] MatmulMemory matmul_memory(const MatmulGeometry& geometry, std::uint32_t threads);

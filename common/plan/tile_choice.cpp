@@ -158,9 +158,9 @@ std::optional<MatmulGeometry> choose_tiles(std::uint64_t m, std::uint64_t k, std
       g.tile_rows = *rows;
       g.tile_columns = *columns;
       const std::uint64_t tile_bytes =
-          saturating_product(saturating_product(*rows, *columns), element_bytes(precision));
+          saturating_product(saturating_product(*rows, *columns), result_bytes(precision));
       const std::uint64_t units = saturating_product((m - 1) / *rows + 1, (n - 1) / *columns + 1);
-      if (tile_bytes > kTileBytesMax || units > kUnitsMax) continue;
+      if (tile_bytes > tile_bytes_max(precision) || units > kUnitsMax) continue;
       consider_depths(g, chooser);
     }
   }

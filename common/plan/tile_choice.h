@@ -27,7 +27,7 @@ struct TimeModel {
 [[nodiscard]] TimeModel predict_time(const MatmulGeometry& geometry, const SeatModel& seats);
 
 // The geometry with the least predicted time (weighed a little for traffic and for long units)
-// among tiles that fit `memory_bytes` (matmul_memory) and kTileBytesMax; nothing when none fits.
+// among tiles that fit `memory_bytes` (matmul_memory) and tile_bytes_max; nothing when none fits.
 // Sides of 0 give tiles of side 1 and no units. Deterministic.
 [[nodiscard]] std::optional<MatmulGeometry> choose_tiles(std::uint64_t m, std::uint64_t k,
                                                          std::uint64_t n, Precision precision,

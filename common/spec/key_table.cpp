@@ -22,7 +22,7 @@ constexpr Key kKeys[] = {
     {"workload.matmul.a", kText, "left factor: a .npy file or artifact://SHA256"},
     {"workload.matmul.b", kText, "right factor"},
     {"workload.matmul.algorithm", kChoice, "default: auto", "auto|classical"},
-    {"workload.matmul.precision", kChoice, "default: the inputs' own", "fp32|fp64"},
+    {"workload.matmul.precision", kChoice, "default: the inputs' own", "fp32|fp64|bf16|fp16|int8"},
 
     {"workload.train", kSection, "trains a model"},
     {"workload.train.model", kOneOf, "exactly one of gpt, mlp, linear, logistic"},

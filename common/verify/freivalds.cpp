@@ -44,7 +44,7 @@ double weight(const SketchSeed& seed, std::uint64_t column) {
 }
 
 double unit_roundoff(plan::Precision p) {
-  return p == plan::Precision::kFp32 ? 0x1p-24 : 0x1p-53;
+  return checked_in_fp64(p) ? 0x1p-53 : 0x1p-24;
 }
 
 std::vector<ColumnBlock> cut(const plan::MatmulGeometry& g) {
@@ -66,7 +66,7 @@ std::uint64_t block_count(const plan::MatmulGeometry& g) {
 
 template <class T>
 constexpr bool is_precision(plan::Precision p) {
-  return (p == plan::Precision::kFp32) == std::is_same_v<T, float>;
+  return checked_in_fp64(p) == std::is_same_v<T, double>;
 }
 
 }  // namespace
@@ -137,7 +137,7 @@ void SketchBuilder::restart_b() {
   odd_found_ = false;
   window_norm2_ = 0;
   sketch_.b_norm2_.assign(sketch_.blocks_.size(), 0);
-  if (sketch_.geometry_.precision == plan::Precision::kFp32) {
+  if (!checked_in_fp64(sketch_.geometry_.precision)) {
     wide_.assign(elements, 0);
     rounded32_.assign(elements, 0);
   } else {
@@ -259,7 +259,7 @@ double SketchBuilder::calibration_ratio(std::size_t row) const {
   double error2 = 0;
   double c_norm2 = 0;
   for (std::size_t c = row * width; c < (row + 1) * width; ++c) {
-    const bool single = g.precision == plan::Precision::kFp32;
+    const bool single = !checked_in_fp64(g.precision);
     const double value = single ? wide_[c] : static_cast<double>(exact_[c]);
     const double error = single ? static_cast<double>(rounded32_[c]) - wide_[c]
                                 : static_cast<double>(rounded64_[c] - exact_[c]);

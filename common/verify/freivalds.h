@@ -6,9 +6,10 @@
 // (B[:,J] x_j). A tile with rows R and block j is right when C[R,J] x_j = s_j[R], row by row,
 // within
 //     tau_i = alpha * u * sqrt(|A_i|^2 |B_J|_F^2 + k |C_i,J|^2)
-// with u = 2^-24 (fp32) or 2^-53 (fp64). The first term is the rounding of sums whose terms have
-// mixed signs, the second that of sums that drift; both are bounded by sqrt(k+1) |A_i| |B_J|. alpha
-// is set from a few rows that the coordinator multiplies itself. All sums here are in fp64.
+// with u = 2^-24 (fp32, bf16, fp16) or 2^-53 (fp64, int8). The first term is the rounding of sums
+// whose terms have mixed signs, the second that of sums that drift; both are bounded by sqrt(k+1)
+// |A_i| |B_J|. alpha is set from a few rows that the coordinator multiplies itself. All sums here
+// are in fp64.
 //
 // A row above its tau, a row with a value that is not finite, and a column of B that holds one, are
 // multiplied again (in a wider type) and compared element by element, as IEEE 754 says: see
@@ -27,6 +28,13 @@ namespace overwinter::verify {
 // 256 secret random bits, drawn by the caller from the system's generator. Workers never see it,
 // nor any residual.
 using SketchSeed = std::array<std::uint64_t, 4>;
+
+// bf16, fp16: who feeds the factors and hands them out to be multiplied again rounds them as the
+// worker does; then sums of fp32 are checked like any others. int8: factors and C are fed as fp64,
+// which holds them; their sums have no rounding, and a difference of 1 is far above tau.
+[[nodiscard]] constexpr bool checked_in_fp64(plan::Precision p) {
+  return p == plan::Precision::kFp64 || p == plan::Precision::kInt8;
+}
 
 inline constexpr std::uint64_t kBlockColumnsMax = 2048;
 inline constexpr std::uint32_t kCalibrationRows = 4;
@@ -81,7 +89,7 @@ class FreivaldsSketch {
 //   elements do { for blocks of rows of B from the top: builder.add_b_rows(data); } while
 //   (!builder.finish_b()); for blocks of rows of A from the top: builder.add_a_rows(data);
 //   FreivaldsSketch sketch = std::move(builder).finish();
-// Data is row-major, whole rows, of the geometry's precision: T is float or double accordingly. B
+// Data is row-major, whole rows; T is double where checked_in_fp64, else float. B
 // is asked for a second time only when it holds values that are not finite. Memory: (k + m) x
 // blocks doubles, where there are n / min(tile_columns, 2048) blocks. Not synchronised.
 class SketchBuilder {

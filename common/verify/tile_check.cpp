@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <type_traits>
 
 #include "common/verify/row_check.h"
 #include "common/verify/row_kernels.h"
@@ -179,7 +180,7 @@ template <class T>
 Result<TileVerdict> check_tile(const FreivaldsSketch& sketch, const plan::Tile& tile,
                                std::span<const T> c, const FactorSource<T>& source) {
   const plan::MatmulGeometry& g = sketch.geometry();
-  if (plan::element_bytes(g.precision) != sizeof(T) || !is_tile_of(g, tile))
+  if (checked_in_fp64(g.precision) != std::is_same_v<T, double> || !is_tile_of(g, tile))
     return fail(Code::kInvalidArgument, "The tile is not one of this product.");
   if (c.size() != tile.elements())
     return fail(Code::kInvalidArgument, "The tile has " + std::to_string(tile.elements()) +

@@ -162,7 +162,7 @@ Result<plan::PlanOutcome> Planner::plan(const Principal& caller, const v1::JobSp
   if (!outcome) return outcome;
   rule_out_large_sketches(*outcome);
   const std::uint64_t result_bytes =
-      problem->m * problem->n * plan::element_bytes(problem->precision);
+      problem->m * problem->n * plan::result_bytes(problem->precision);
   if (Status status = results_.room_for(result_bytes); !status.ok()) {
     return fail(std::move(status));
   }

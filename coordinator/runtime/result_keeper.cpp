@@ -12,8 +12,9 @@ namespace {
 
 artifacts::ResultSpec result_spec(const plan::MatmulGeometry& geometry) {
   artifacts::ResultSpec spec;
-  spec.dtype = geometry.precision == plan::Precision::kFp32 ? formats::Dtype::kFloat32
-                                                            : formats::Dtype::kFloat64;
+  spec.dtype = geometry.precision == plan::Precision::kFp64   ? formats::Dtype::kFloat64
+               : geometry.precision == plan::Precision::kInt8 ? formats::Dtype::kInt32
+                                                              : formats::Dtype::kFloat32;
   spec.rows = geometry.m;
   spec.columns = geometry.n;
   spec.tile_rows = geometry.tile_rows;

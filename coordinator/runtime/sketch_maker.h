@@ -17,11 +17,13 @@ struct Factors {
 };
 
 // Reads A and B once (B twice when it holds values that are not finite). Memory: the sketch and 8
-// MiB. Blocks for as long as that takes. The seed is 256 bits of the system's random source.
+// MiB, half as much again where factors are rounded or widened. Blocks for as long as that takes.
+// The seed is 256 bits of the system's random source.
 [[nodiscard]] Result<std::shared_ptr<const verify::FreivaldsSketch>> make_sketch(
     const plan::MatmulGeometry& geometry, const Factors& factors);
 
-// The verdict on a tile of C; `data` is dense rows of the geometry's precision.
+// The verdict on a tile of C; `data` is dense rows, as plan::result_bytes has it. Memory: for int8
+// twice the tile, at most 64 MiB.
 [[nodiscard]] Result<artifacts::TileVerdict> check_tile(const verify::FreivaldsSketch& sketch,
                                                         const Factors& factors,
                                                         const plan::Tile& tile,

@@ -79,6 +79,11 @@ class BadInput(unittest.TestCase):
         with self.subTest("integers"):
             whole = self.cluster.save("whole.npy", np.ones((4, 4), np.int32))
             self.refused(2, "matmul", whole, whole, "-o", self.cluster.path("C.npy"))
+        with self.subTest("a precision that the matrices do not fit"):
+            self.refused(2, "matmul", self.good, self.good, "-o", self.cluster.path("C.npy"), "--precision", "int8",
+                         says=["int8", "fp32"])
+            self.refused(2, "matmul", self.good, self.good, "-o", self.cluster.path("C.npy"), "--precision", "fp8",
+                         says=["bf16"])
 
     def test_job_files(self):
         cases = {

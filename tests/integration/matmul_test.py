@@ -14,6 +14,12 @@ def matrix(rows, columns, dtype=np.float32):
     return RNG.standard_normal((rows, columns)).astype(dtype)
 
 
+def to_bf16(x):
+    """fp32 numbers whose lower 16 bits are zero: to nearest, ties to even."""
+    bits = x.view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
+
+
 class Matmul(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -77,6 +83,29 @@ class Matmul(unittest.TestCase):
         self.assertTrue(np.array_equal(np.isneginf(c), np.isneginf(expected)))
         finite = np.isfinite(expected)
         self.assertLessEqual(np.max(np.abs(c[finite] - expected[finite])), 1e-3)
+
+    def test_factors_are_rounded_to_the_precision_that_is_asked_for(self):
+        a, b = matrix(700, 900), matrix(900, 520)
+        for precision, round_to in (("bf16", to_bf16), ("fp16", lambda x: x.astype(np.float16))):
+            for fortran in (False, True):
+                with self.subTest(precision=precision, fortran=fortran):
+                    c = self.multiply(a, b, fortran, not fortran, "--precision", precision)
+                    self.assertEqual(c.dtype, np.float32)
+                    rounded_a, rounded_b = (round_to(x).astype(np.float64) for x in (a, b))
+                    # Sums are of fp32: as near to the product of the rounded factors as fp32 is to its own.
+                    self.assertLessEqual(relative_error(c, rounded_a, rounded_b), 1e-5)
+                    self.assertGreater(relative_error(c, a, b), 1e-4)
+                    self.assertEqual(self.cluster.job()["plan"]["matmul"]["precision"], precision)
+
+    def test_int8_is_exact_in_int32(self):
+        a = RNG.integers(-128, 128, (500, 1300), dtype=np.int8)
+        b = RNG.integers(-128, 128, (1300, 410), dtype=np.int8)
+        a[0], b[:, 0] = -128, -128
+        for fortran, options in ((False, ()), (True, ("--precision", "int8"))):
+            with self.subTest(fortran=fortran):
+                c = self.multiply(a, b, fortran, fortran, *options)
+                self.assertEqual(c.dtype, np.int32)
+                self.assertTrue(np.array_equal(c, a.astype(np.int64) @ b.astype(np.int64)))
 
     def test_nothing_is_left_behind(self):
         a, b = matrix(50, 60), matrix(60, 70)

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/plan/memory_estimate.h"
 #include "worker/kernels/gemm.h"
 #include "worker/kernels/packed_weights.h"
 #include "worker/kernels/thread_team.h"
@@ -18,6 +19,7 @@ namespace overwinter::worker {
 inline constexpr std::size_t kWidenedSide = 1024;
 // A block of A, one of B, and for int8 one of their product; taken at the first product, kept.
 inline constexpr std::uint64_t kWidenedBytes = 3ULL * kWidenedSide * kWidenedSide * sizeof(float);
+static_assert(kWidenedBytes <= plan::kWideningBytes, "what a seat is charged");
 
 class WidenedGemm final : public GemmBackend {
  public:

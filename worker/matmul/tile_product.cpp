@@ -4,9 +4,11 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <type_traits>
 
 #include "common/base/check.h"
 #include "common/plan/memory_estimate.h"
+#include "worker/kernels/convert.h"
 
 namespace overwinter::worker {
 namespace {
@@ -17,6 +19,13 @@ constexpr std::size_t kLookAhead = 16;
 constexpr double kFlopsBetweenLooks = 2e9;
 // A product over less depth than this wastes the kernel.
 constexpr std::uint64_t kDepthMin = 256;
+
+// `lines` lines of `count` numbers, packed.
+template <class To>
+void round_lines(const float* from, std::uint64_t stride, std::uint64_t lines, std::uint64_t count,
+                 To* to) {
+  for (std::uint64_t i = 0; i < lines; ++i) narrow(from + i * stride, count, to + i * count);
+}
 
 }  // namespace
 
@@ -43,6 +52,9 @@ Result<std::unique_ptr<TileProduct>> TileProduct::make(const plan::MatmulGeometr
   std::unique_ptr<TileProduct> product(new TileProduct(geometry, source, backend));
   if (geometry.k == 0 || product->grid_.units() == 0) return product;
   const plan::MatmulMemory sizes = plan::matmul_memory(geometry, 1);
+  auto rounded = Buffer::make(memory, sizes.rounded_bytes);
+  if (!rounded) return fail(rounded.error());
+  product->rounded_ = std::move(*rounded);
   for (const Operand operand : {Operand::kA, Operand::kB}) {
     if (const MappedMatrix* mapped = source.mapped(operand)) {
       const bool a = operand == Operand::kA;
@@ -54,7 +66,7 @@ Result<std::unique_ptr<TileProduct>> TileProduct::make(const plan::MatmulGeometr
     }
     if (product->in_place(operand) != nullptr) continue;
     const bool a = operand == Operand::kA;
-    const std::uint64_t size = plan::element_bytes(geometry.precision);
+    const std::uint64_t size = plan::factor_bytes(geometry.precision);
     auto load = [self = product.get(), operand, size](const PanelKey& key, std::byte* out,
                                                       const std::stop_token& stop) {
       const Block wanted = self->block(operand, key);
@@ -128,7 +140,7 @@ void TileProduct::plan_loaders() {
 }
 
 std::uint64_t TileProduct::tile_bytes(UnitNumber unit) const {
-  return grid_.tile(unit).elements() * plan::element_bytes(geometry_.precision);
+  return grid_.tile(unit).elements() * plan::result_bytes(geometry_.precision);
 }
 
 std::uint64_t TileProduct::blocks_loaded() const {
@@ -169,25 +181,47 @@ void TileProduct::release(const Panel<T>& panel) {
   if (panel.loader != nullptr) panel.loader->release(panel.key);
 }
 
-template <class T>
-Status TileProduct::multiply_panel(const plan::Tile& tile, const Panel<T>& a, const Panel<T>& b,
-                                   T* c, bool first, const std::stop_token& stop) {
+template <class Stored, class Factor>
+void TileProduct::take_factors(const Panel<Stored>& a, const Panel<Stored>& b, std::uint64_t begin,
+                               Gemm<Factor>& p) {
+  p.transpose_a = a.transposed;
+  p.transpose_b = b.transposed;
+  p.lda = a.stride;
+  p.ldb = b.stride;
+  const Stored* from_a = a.transposed ? a.data + begin * a.stride : a.data + begin;
+  const Stored* from_b = b.transposed ? b.data + begin : b.data + begin * b.stride;
+  if constexpr (std::is_same_v<Stored, Factor>) {
+    p.a = from_a;
+    p.b = from_b;
+  } else {
+    auto* to_a = rounded_.template as<Factor>();
+    Factor* to_b = to_a + p.m * p.k;
+    p.lda = a.transposed ? p.m : p.k;
+    p.ldb = b.transposed ? p.k : p.n;
+    round_lines(from_a, a.stride, a.transposed ? p.k : p.m, p.lda, to_a);
+    round_lines(from_b, b.stride, b.transposed ? p.n : p.k, p.ldb, to_b);
+    p.a = to_a;
+    p.b = to_b;
+  }
+}
+
+template <class Stored, class Factor>
+Status TileProduct::multiply_panel(const plan::Tile& tile, const Panel<Stored>& a,
+                                   const Panel<Stored>& b, typename Gemm<Factor>::Sum* c,
+                                   bool first, const std::stop_token& stop) {
+  using Sum = typename Gemm<Factor>::Sum;
   const double flops_per_depth = 2.0 * static_cast<double>(tile.elements());
-  const auto depth = std::max<std::uint64_t>(
+  auto depth = std::max<std::uint64_t>(
       kDepthMin, static_cast<std::uint64_t>(kFlopsBetweenLooks / flops_per_depth));
+  if (!std::is_same_v<Stored, Factor>) depth = std::min(depth, plan::kRoundedDepth);
   for (std::uint64_t begin = 0; begin < a.depth; begin += depth) {
     if (stop.stop_requested()) return error(Code::kCancelled, "the work was given up");
-    Gemm<T> p;
-    p.transpose_a = a.transposed;
-    p.transpose_b = b.transposed;
+    Gemm<Factor> p;
     p.m = tile.rows();
     p.n = tile.columns();
     p.k = std::min(depth, a.depth - begin);
-    p.a = a.transposed ? a.data + begin * a.stride : a.data + begin;
-    p.lda = a.stride;
-    p.b = b.transposed ? b.data + begin : b.data + begin * b.stride;
-    p.ldb = b.stride;
-    p.beta = first && begin == 0 ? T(0) : T(1);
+    take_factors(a, b, begin, p);
+    p.beta = first && begin == 0 ? Sum(0) : Sum(1);
     p.c = c;
     p.ldc = tile.columns();
     if (Status done = backend_.gemm(p); !done.ok()) return done;
@@ -195,21 +229,23 @@ Status TileProduct::multiply_panel(const plan::Tile& tile, const Panel<T>& a, co
   return Status::success();
 }
 
-template <class T>
-Status TileProduct::compute_as(UnitNumber unit, T* c, const std::stop_token& stop,
+template <class Stored, class Factor>
+Status TileProduct::compute_as(UnitNumber unit, std::byte* bytes, const std::stop_token& stop,
                                const std::function<void(double)>& fraction) {
+  using Sum = typename Gemm<Factor>::Sum;
+  auto* c = reinterpret_cast<Sum*>(bytes);
   const plan::Tile tile = grid_.tile(unit);
   if (geometry_.k == 0) {
-    std::memset(c, 0, tile.elements() * sizeof(T));
+    std::memset(c, 0, tile.elements() * sizeof(Sum));
     return Status::success();
   }
   for (std::uint64_t index = 0; index < panels(); ++index) {
     panel_in_work_ = index;
     if (panels() > 1) plan_loaders();
-    auto a = panel<T>(Operand::kA, tile, index, stop);
+    auto a = panel<Stored>(Operand::kA, tile, index, stop);
     if (!a) return a.error();
-    auto b = panel<T>(Operand::kB, tile, index, stop);
-    Status done = b ? multiply_panel<T>(tile, *a, *b, c, index == 0, stop) : b.error();
+    auto b = panel<Stored>(Operand::kB, tile, index, stop);
+    Status done = b ? multiply_panel<Stored, Factor>(tile, *a, *b, c, index == 0, stop) : b.error();
     release(*a);
     if (b) release(*b);
     if (!done.ok()) return done;
@@ -222,9 +258,27 @@ Status TileProduct::compute(UnitNumber unit, std::byte* c, const std::stop_token
                             const std::function<void(double)>& fraction) {
   check(unit < grid_.units(), "the unit is of this product");
   panel_in_work_ = 0;
-  Status done = geometry_.precision == plan::Precision::kFp32
-                    ? compute_as(unit, reinterpret_cast<float*>(c), stop, fraction)
-                    : compute_as(unit, reinterpret_cast<double*>(c), stop, fraction);
+  const auto by = [&]<class Stored, class Factor>(Stored /*of*/, Factor /*of*/) {
+    return compute_as<Stored, Factor>(unit, c, stop, fraction);
+  };
+  Status done;
+  switch (geometry_.precision) {
+    case plan::Precision::kFp32:
+      done = by(float(), float());
+      break;
+    case plan::Precision::kFp64:
+      done = by(double(), double());
+      break;
+    case plan::Precision::kBf16:
+      done = by(float(), BFloat16());
+      break;
+    case plan::Precision::kFp16:
+      done = by(float(), Float16());
+      break;
+    case plan::Precision::kInt8:
+      done = by(std::int8_t(), std::int8_t());
+      break;
+  }
   panel_in_work_ = 0;
   return done;
 }

@@ -40,14 +40,19 @@ class TileProduct {
 
  private:
   TileProduct(const plan::MatmulGeometry& geometry, BlockSource& source, GemmBackend& backend);
-  template <class T>
-  Status compute_as(UnitNumber unit, T* c, const std::stop_token& stop,
+  // Stored: what A and B lie in; Factor: what is multiplied, as which Stored is or is rounded to.
+  template <class Stored, class Factor>
+  Status compute_as(UnitNumber unit, std::byte* c, const std::stop_token& stop,
                     const std::function<void(double)>& fraction);
   template <class T>
   struct Panel;
-  template <class T>
-  Status multiply_panel(const plan::Tile& tile, const Panel<T>& a, const Panel<T>& b, T* c,
-                        bool first, const std::stop_token& stop);
+  template <class Stored, class Factor>
+  Status multiply_panel(const plan::Tile& tile, const Panel<Stored>& a, const Panel<Stored>& b,
+                        typename Gemm<Factor>::Sum* c, bool first, const std::stop_token& stop);
+  // p.a and p.b: these parts of the panels, `begin` deep in them; rounded into rounded_.
+  template <class Stored, class Factor>
+  void take_factors(const Panel<Stored>& a, const Panel<Stored>& b, std::uint64_t begin,
+                    Gemm<Factor>& p);
   template <class T>
   [[nodiscard]] Result<Panel<T>> panel(Operand operand, const plan::Tile& tile,
                                        std::uint64_t panel_index, const std::stop_token& stop);
@@ -64,6 +69,7 @@ class TileProduct {
   BlockSource& source_;
   GemmBackend& backend_;
   std::unique_ptr<PanelLoader> loaders_[2];  // null: in place
+  Buffer rounded_;                           // of A, then of B; empty: nothing is rounded
   std::vector<UnitNumber> upcoming_;
   std::uint64_t panel_in_work_ = 0;
   void plan_loaders();

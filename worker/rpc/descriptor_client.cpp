@@ -65,7 +65,10 @@ Result<MatrixFile> matrix_from(const std::string& text, MatrixFile file) {
   } catch (const nlohmann::json::exception&) {
     return fail(Code::kDataLoss, "an answer about a descriptor lacks a part");
   }
-  const std::uint64_t size = file.dtype == "f4" ? 4 : file.dtype == "f8" ? 8 : 0;
+  const std::uint64_t size = file.dtype == "f4"   ? 4
+                             : file.dtype == "f8" ? 8
+                             : file.dtype == "i1" ? 1
+                                                  : 0;
   if (size == 0)
     return fail(Code::kDataLoss, "the matrix of a descriptor has the kind " + file.dtype);
   struct stat info {};

@@ -31,7 +31,7 @@ class MatrixFile {
 
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  std::string dtype;  // f4, f8
+  std::string dtype;  // f4, f8, i1
   bool fortran_order = false;
   std::uint64_t data_offset = 0;
 

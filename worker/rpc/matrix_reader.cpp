@@ -34,7 +34,7 @@ Status read_at(int descriptor, std::byte* out, std::size_t bytes, std::uint64_t 
 }  // namespace
 
 MatrixReader::MatrixReader(MatrixFile file, bool map)
-    : file_(std::move(file)), element_bytes_(file_.dtype == "f8" ? 8 : 4) {
+    : file_(std::move(file)), element_bytes_(element_bytes(file_)) {
   if (!map || bytes(file_) == 0) return;
   map_bytes_ = file_.data_offset + bytes(file_);
   void* memory = ::mmap(nullptr, map_bytes_, PROT_READ, MAP_SHARED, file_.descriptor(), 0);
@@ -48,8 +48,12 @@ MatrixReader::~MatrixReader() {
   if (map_ != nullptr) ::munmap(map_, map_bytes_);
 }
 
+std::uint64_t MatrixReader::element_bytes(const MatrixFile& file) {
+  return file.dtype == "f8" ? 8 : file.dtype == "i1" ? 1 : 4;
+}
+
 std::uint64_t MatrixReader::bytes(const MatrixFile& file) {
-  return file.rows * file.columns * (file.dtype == "f8" ? 8 : 4);
+  return file.rows * file.columns * element_bytes(file);
 }
 
 Status MatrixReader::read(const Block& block, std::span<std::byte> out) const {

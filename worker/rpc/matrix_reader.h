@@ -19,6 +19,7 @@ class MatrixReader {
   [[nodiscard]] const MappedMatrix* mapped() const { return map_ == nullptr ? nullptr : &matrix_; }
   // As BlockSource::read. Thread-safe.
   Status read(const Block& block, std::span<std::byte> out) const;
+  [[nodiscard]] static std::uint64_t element_bytes(const MatrixFile& file);
   [[nodiscard]] static std::uint64_t bytes(const MatrixFile& file);
 
  private:

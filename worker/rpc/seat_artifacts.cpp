@@ -35,7 +35,7 @@ class RemoteSeat final : public SeatArtifacts {
         log_debug("no descriptor of a factor, it is read over TLS: {}", file.error().message);
         continue;
       }
-      if ((file->dtype == "f8" ? 8U : 4U) != access_.element_bytes) continue;
+      if (MatrixReader::element_bytes(*file) != access_.element_bytes) continue;
       // In place while the pages stay inside the seat's memory even when they are counted.
       const std::uint64_t bytes = MatrixReader::bytes(*file);
       const bool map = bytes <= room;

@@ -24,7 +24,7 @@ class CpuDevice final : public Device {
       : pool_(host_, {.keep_bytes = std::min(memory_bytes / kKeptShare, kKeptBytesMax)}),
         memory_(pool_, memory_bytes, "device " + std::to_string(index)),
         team_(threads),
-        gemm_(team_, memory_) {
+        gemm_(team_, host_) {  // a seat is charged for its workspace
     info_.kind = "cpu";
     info_.model = cpu_model();
     info_.memory_bytes = memory_bytes;

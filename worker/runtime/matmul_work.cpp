@@ -39,7 +39,7 @@ Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
   if (!geometry) return geometry.error();
   geometry_ = *geometry;
   const plan::MatmulMemory sizes = plan::matmul_memory(geometry_, device_.info().threads);
-  auto workspace = memory_.charge(sizes.workspace_bytes, "the workspace of OpenBLAS");
+  auto workspace = memory_.charge(sizes.workspace_bytes, "the workspace of products");
   if (!workspace) return workspace.error();
   workspace_ = std::move(*workspace);
   SeatAccess access;
@@ -47,7 +47,7 @@ Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
   access.capability = offer.capability;
   access.a_digest = plan.a_digest();
   access.b_digest = plan.b_digest();
-  access.element_bytes = plan::element_bytes(geometry_.precision);
+  access.element_bytes = plan::factor_bytes(geometry_.precision);
   const std::uint64_t held =
       sizes.workspace_bytes + std::uint64_t{sizes.c_tiles} * sizes.c_tile_bytes;
   access.in_place_bytes_max = offer.memory_bytes > held ? offer.memory_bytes - held : 0;

@@ -33,7 +33,7 @@ double counted_bytes_to_workers(const MatmulGeometry& g, std::uint32_t seats) {
       }
     }
   }
-  return elements * static_cast<double>(element_bytes(g.precision));
+  return elements * static_cast<double>(factor_bytes(g.precision));
 }
 
 TEST(CommVolume, AgreesWithCountingPanels) {
