@@ -137,13 +137,9 @@ struct OneDnnGemm::Impl {
 
   template <class T>
   Status multiply(const Gemm<T>& p, const GemmBackend& self) {
-    if (Status good = check_packed(p, self); !good.ok()) return good;
-    if (Status fit = check_strides(p); !fit.ok()) return fit;
-    if (p.m == 0 || p.n == 0) return Status::success();
-    if (p.k == 0 || p.alpha == typename Gemm<T>::Sum(0)) {
-      scale_c(p);
-      return Status::success();
-    }
+    const Result<bool> begun = begin_product(p, self);
+    if (!begun) return begun.error();
+    if (!*begun) return Status::success();
     constexpr std::size_t kMax = std::numeric_limits<std::int32_t>::max();
     if (std::max({p.m, p.n, p.k, p.lda, p.ldb, p.ldc}) > kMax) {
       return error(Code::kOutOfRange, "a side or stride of the product is above 2,147,483,647");

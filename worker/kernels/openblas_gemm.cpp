@@ -30,12 +30,9 @@ void call(const Gemm<double>& p) {
 template <class T>
 Status multiply_by_openblas(ThreadTeam& team, Gemm<T> p, const GemmBackend& self) {
   if (Status good = use_plain_weights(p, self); !good.ok()) return good;
-  if (Status fit = check_strides(p); !fit.ok()) return fit;
-  if (p.m == 0 || p.n == 0) return Status::success();
-  if (p.k == 0 || p.alpha == T(0)) {
-    scale_c(p);
-    return Status::success();
-  }
+  const Result<bool> begun = begin_product(p, self);
+  if (!begun) return begun.error();
+  if (!*begun) return Status::success();
   constexpr std::size_t kMax = std::numeric_limits<blasint>::max();
   if (std::max({p.m, p.n, p.k, p.lda, p.ldb, p.ldc}) > kMax) {
     return error(Code::kOutOfRange, "a side or stride of the product is above 2,147,483,647");

@@ -57,6 +57,16 @@ Status check_packed(const Gemm<T>& p, const GemmBackend& self) {
 }
 
 template <class T>
+Result<bool> begin_product(const Gemm<T>& p, const GemmBackend& self) {
+  if (Status good = check_packed(p, self); !good.ok()) return fail(std::move(good));
+  if (Status fit = check_strides(p); !fit.ok()) return fail(std::move(fit));
+  if (p.m == 0 || p.n == 0) return false;
+  if (p.k != 0 && p.alpha != typename Gemm<T>::Sum(0)) return true;
+  scale_c(p);
+  return false;
+}
+
+template <class T>
 Status use_plain_weights(Gemm<T>& p, const GemmBackend& self) {
   if (p.packed == nullptr) return Status::success();
   if (Status good = check_packed(p, self); !good.ok()) return good;
@@ -67,8 +77,9 @@ Status use_plain_weights(Gemm<T>& p, const GemmBackend& self) {
   return Status::success();
 }
 
-#define OW_FOR_TYPE(T)                                              \
-  template Status check_packed(const Gemm<T>&, const GemmBackend&); \
+#define OW_FOR_TYPE(T)                                                     \
+  template Status check_packed(const Gemm<T>&, const GemmBackend&);        \
+  template Result<bool> begin_product(const Gemm<T>&, const GemmBackend&); \
   template Status use_plain_weights(Gemm<T>&, const GemmBackend&);
 OW_FOR_TYPE(float)
 OW_FOR_TYPE(double)

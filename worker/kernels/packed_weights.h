@@ -52,6 +52,11 @@ class PackedWeights {
 template <class T>
 Status check_packed(const Gemm<T>& p, const GemmBackend& self);
 
+// What a product begins with: its weights and strides are checked, and one that has no term (a size
+// of 0, an alpha of 0) is done at once. False: nothing is left to multiply.
+template <class T>
+Result<bool> begin_product(const Gemm<T>& p, const GemmBackend& self);
+
 // op(B) row by row, for libraries that pack in each call.
 class PlainWeights final : public PackedWeights {
  public:

@@ -153,13 +153,9 @@ class Blocks {
 template <class T>
 Status multiply_widened(const Gemm<T>& p, const GemmBackend& self, GemmBackend& wide,
                         ThreadTeam& team, MemoryResource& memory, Buffer& room) {
-  if (Status good = check_packed(p, self); !good.ok()) return good;
-  if (Status fit = check_strides(p); !fit.ok()) return fit;
-  if (p.m == 0 || p.n == 0) return Status::success();
-  if (p.k == 0 || p.alpha == typename Gemm<T>::Sum(0)) {
-    scale_c(p);
-    return Status::success();
-  }
+  const Result<bool> begun = begin_product(p, self);
+  if (!begun) return begun.error();
+  if (!*begun) return Status::success();
   if (room.size() == 0) {
     auto taken = Buffer::make(memory, kWidenedBytes);
     if (!taken) return taken.error();
