@@ -19,8 +19,7 @@ namespace {
 void print_plan(const v1::Plan& plan) {
   if (plan.has_matmul()) {
     const v1::MatmulPlan& m = plan.matmul();
-    print_line(fmt::format("product      {} x {} x {}  {}, {}", m.m(), m.k(), m.n(), m.precision(),
-                           m.algorithm()));
+    print_line("product      " + product_text(m));
     print_line(fmt::format("tiles        {} x {} of {} x {}", m.grid_rows(), m.grid_columns(),
                            m.tile_rows(), m.tile_columns()));
   }

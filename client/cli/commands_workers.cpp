@@ -9,6 +9,19 @@
 namespace overwinter::cli {
 namespace {
 
+// ", GFLOP/s: 94 fp32, 47 fp64, 210 bf16": what was measured.
+std::string speeds_text(const v1::Device& device) {
+  std::string text;
+  for (const auto& [gflops, name] :
+       {std::pair(device.gflops_fp32(), "fp32"), std::pair(device.gflops_fp64(), "fp64"),
+        std::pair(device.gflops_bf16(), "bf16"), std::pair(device.gflops_fp16(), "fp16"),
+        std::pair(device.gflops_int8(), "int8")}) {
+    if (gflops > 0)
+      text += fmt::format("{} {:.0f} {}", text.empty() ? ", GFLOP/s:" : ",", gflops, name);
+  }
+  return text;
+}
+
 std::string full_name(const std::string& text) {
   return text.rfind("workers/", 0) == 0 ? text : "workers/" + text;
 }
@@ -46,9 +59,7 @@ void print_worker(const v1::Worker& worker) {
     const v1::Device& device = worker.devices(i);
     const v1::DeviceUse use = i < worker.uses_size() ? worker.uses(i) : v1::DeviceUse();
     print_line(fmt::format("device {}     {}, {}{}", i, device.kind(), device_use_text(device, use),
-                           device.gflops_fp32() > 0
-                               ? fmt::format(", {:.0f} GFLOP/s fp32", device.gflops_fp32())
-                               : std::string()));
+                           speeds_text(device)));
     if (!device.uuid().empty())
       print_line(fmt::format("             {}, {}, {} in all; with {} of the machine",
                              printable(device.model()), printable(device.uuid()),

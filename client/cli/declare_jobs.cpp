@@ -87,7 +87,8 @@ void declare_submit(CLI::App& root, Parsed& p) {
   matmul->add_option("--set", m->settings, "Change one value of the job");
   examples(matmul,
            "  overwinter matmul A.npy B.npy -o C.npy\n"
-           "  overwinter matmul A.npy B.npy -o C.npy --workers 2 --cap 0.10\n");
+           "  overwinter matmul A.npy B.npy -o C.npy --workers 2 --cap 0.10\n"
+           "  overwinter matmul A.npy B.npy -o C.npy --precision bf16\n");
   matmul->callback([&p, m] { p.run = [&p, m] { return run_matmul(p.globals, *m); }; });
 }
 

@@ -175,6 +175,11 @@ std::string memory_text(const v1::Plan& plan) {
   return plan.memory_bytes() == 0 ? "all memory" : format_bytes(plan.memory_bytes());
 }
 
+std::string product_text(const v1::MatmulPlan& plan) {
+  return fmt::format("{} x {} x {}  {}, {}", plan.m(), plan.k(), plan.n(), plan.precision(),
+                     plan.algorithm());
+}
+
 std::string money_text(const v1::Money& money) {
   const std::string& currency = money.currency_code();
   return amount_text(money) + (currency.empty() ? "" : " " + currency);

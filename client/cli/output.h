@@ -56,6 +56,8 @@ int report(const Status& status);
 
 // Of a plan, on a device: "1.5 GiB"; "all memory" where a seat has whatever its device has.
 [[nodiscard]] std::string memory_text(const v1::Plan& plan);
+// "3000 x 2000 x 2500  bf16, classical"
+[[nodiscard]] std::string product_text(const v1::MatmulPlan& plan);
 [[nodiscard]] std::string money_text(const v1::Money& money);   // "0.0203 USD"
 [[nodiscard]] std::string amount_text(const v1::Money& money);  // "0.0203"
 // Local time with its zone, to the second: "2026-11-24 15:04:26 CET".

@@ -33,6 +33,11 @@ struct Float16 {
   return {static_cast<std::uint16_t>((u + 0x7fffU + ((u >> 16U) & 1U)) >> 16U)};
 }
 
+// A subnormal becomes a 0 of its sign: as which processors that multiply bf16 take it.
+[[nodiscard]] constexpr BFloat16 without_subnormal(BFloat16 x) {
+  return (x.bits & 0x7f80U) != 0 ? x : BFloat16{static_cast<std::uint16_t>(x.bits & 0x8000U)};
+}
+
 [[nodiscard]] constexpr float to_float(Float16 x) {
   const std::uint32_t sign = (x.bits & 0x8000U) << 16U;
   const std::uint32_t exponent = (x.bits >> 10U) & 0x1fU;

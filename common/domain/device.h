@@ -23,6 +23,10 @@ struct DeviceInfo {
   std::string uuid = {};                 // as its driver names it: "GPU-…"
   std::uint64_t memory_total_bytes = 0;  // all that it has; 0: not told
   std::uint64_t host_memory_bytes = 0;   // of its machine, for programs that have all of the GPU
+  // Measured too; 0 where fp32 was: it has no instructions for them, they are multiplied as fp32.
+  double gflops_bf16 = 0;
+  double gflops_fp16 = 0;
+  double gflops_int8 = 0;
   friend bool operator==(const DeviceInfo&, const DeviceInfo&) = default;
 };
 

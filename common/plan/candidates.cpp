@@ -42,25 +42,43 @@ std::string unsuitable(const WorkerOffer& worker, const DeviceInfo& device,
   return {};
 }
 
+double measured_gflops(const DeviceInfo& device, Precision precision) {
+  switch (precision) {
+    case Precision::kFp32:
+      return device.gflops_fp32;
+    case Precision::kFp64:
+      return device.gflops_fp64;
+    case Precision::kBf16:
+      return device.gflops_bf16;
+    case Precision::kFp16:
+      return device.gflops_fp16;
+    case Precision::kInt8:
+      return device.gflops_int8;
+  }
+  return 0;
+}
+
 Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t index,
                     Precision precision) {
   const WorkerOffer& worker = offer.workers[place];
   const DeviceInfo& device = worker.devices[index].device;
-  // What is narrower is at least as fast as fp32; how much faster no worker has told.
-  const bool single = precision != Precision::kFp64;
-  const double measured = (single ? device.gflops_fp32 : device.gflops_fp64) * 1e9;
+  double gflops = measured_gflops(device, precision);
+  const bool widens = is_narrow(precision) && gflops == 0 && device.gflops_fp32 > 0;
+  if (widens) gflops = device.gflops_fp32;
   const std::uint32_t threads = std::max<std::uint32_t>(device.threads, 1);
-  const double assumed = (single ? kFlopsPerThreadFp32 : kFlopsPerThreadFp64) * threads;
+  const double assumed =
+      (precision == Precision::kFp64 ? kFlopsPerThreadFp64 : kFlopsPerThreadFp32) * threads;
   double link = worker.link_bytes_per_second > 0 ? worker.link_bytes_per_second : kBytesPerSecond;
   if (worker.same_host_as_coordinator) link = kSameHostBytesPerSecond;
   return {.name = device_name(worker, index),
           .worker = place,
           .memory_bytes = device.memory_bytes,
           .threads = threads,
-          .flops_per_second = measured > 0 ? measured : assumed,
+          .flops_per_second = gflops > 0 ? gflops * 1e9 : assumed,
           .bytes_per_second = link,
           .price_per_hour = worker.devices[index].price_per_hour,
-          .gpu = is_gpu(device)};
+          .gpu = is_gpu(device),
+          .widens = widens};
 }
 
 void sort_by_speed(std::vector<Candidate>& devices) {

@@ -25,6 +25,7 @@ struct Candidate {
   double bytes_per_second = 0;
   Money price_per_hour;
   bool gpu = false;
+  bool widens = false;  // it has no instructions for the precision: fp32's speed
 };
 
 struct CandidateFilter {

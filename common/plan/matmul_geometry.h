@@ -15,8 +15,9 @@ class MatmulPlan;
 namespace overwinter::plan {
 
 // How it is multiplied, from which follows what is stored. bf16, fp16: factors of fp32 are rounded
-// to that by who multiplies, sums and C are fp32 (fp16: above 65,504 is infinity). int8: factors of
-// int8, sums and C are int32 and exact.
+// to that by who multiplies, sums and C are fp32 (fp16: above 65,504 is infinity; bf16: below
+// 2^-126 is 0, in sums too where the processor multiplies bf16). int8: factors of int8, sums and C
+// are int32 and exact.
 enum class Precision : std::uint8_t { kFp32, kFp64, kBf16, kFp16, kInt8 };
 
 // Of an element of A and B, as it is stored and sent.
@@ -26,6 +27,10 @@ enum class Precision : std::uint8_t { kFp32, kFp64, kBf16, kFp16, kInt8 };
 // Of an element of C.
 [[nodiscard]] constexpr std::uint64_t result_bytes(Precision p) {
   return p == Precision::kFp64 ? 8 : 4;
+}
+// A processor may lack instructions for it; then it is multiplied as fp32 (int8: exactly too).
+[[nodiscard]] constexpr bool is_narrow(Precision p) {
+  return p != Precision::kFp32 && p != Precision::kFp64;
 }
 // Factors are rounded before they are multiplied.
 [[nodiscard]] constexpr bool rounds_factors(Precision p) {

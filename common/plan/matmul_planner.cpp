@@ -146,6 +146,7 @@ class MatmulPlanner {
     const TimeModel time = predict_time(geometry, seats);
     set_prediction(limits_, time.total_seconds(), price_per_hour, known, offer_.currency_code, out);
     out.plan.set_why(why(geometry, seats, time));
+    warn_of_widening(out.plan);
     outcome_.alternatives.push_back(std::move(out));
   }
 
@@ -158,6 +159,17 @@ class MatmulPlanner {
     plan.set_algorithm("classical");
   }
 
+  // The work is handed out as it goes, so a device that is slower takes less of it.
+  void warn_of_widening(v1::Plan& plan) const {
+    const auto widen = std::count_if(found_.devices.begin(), found_.devices.end(),
+                                     [](const Candidate& device) { return device.widens; });
+    if (widen == 0) return;
+    const std::string name(precision_name(problem_.precision));
+    plan.add_warnings(std::to_string(widen) + " of " + std::to_string(found_.devices.size()) +
+                      " devices that suit it have no instructions for " + name + ": there " + name +
+                      " is multiplied as fp32, with the same result, at fp32's speed.");
+  }
+
   [[nodiscard]] std::string why(const MatmulGeometry& g, const SeatModel& seats,
                                 const TimeModel& time) const {
     const TileGrid grid = g.grid();
@@ -165,7 +177,8 @@ class MatmulPlanner {
                                                       : "Elastic, the transport of this release: ";
     if (grid.units() == 0) return text + "the product has no elements.";
     text += std::to_string(grid.grid_rows()) + " x " + std::to_string(grid.grid_columns()) +
-            " tiles of " + std::to_string(g.rows()) + " x " + std::to_string(g.columns());
+            " tiles of " + std::to_string(g.rows()) + " x " + std::to_string(g.columns()) + " in " +
+            std::string(precision_name(g.precision));
     text += g.whole_panels()
                 ? " with whole panels"
                 : " with panels streamed in depths of " + std::to_string(g.panel_depth);

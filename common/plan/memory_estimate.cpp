@@ -68,7 +68,7 @@ MatmulMemory matmul_memory(const MatmulGeometry& g, std::uint32_t threads) {
   memory.c_tiles = 2;
   memory.workspace_bytes =
       blas_workspace_bytes(g.rows(), g.columns(), g.depth(), g.precision, threads);
-  if (g.k != 0 && g.precision != Precision::kFp32 && g.precision != Precision::kFp64) {
+  if (g.k != 0 && is_narrow(g.precision)) {
     memory.workspace_bytes = saturating_sum(memory.workspace_bytes, kWideningBytes);
   }
   return memory;

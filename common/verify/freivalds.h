@@ -8,8 +8,9 @@
 //     tau_i = alpha * u * sqrt(|A_i|^2 |B_J|_F^2 + k |C_i,J|^2)
 // with u = 2^-24 (fp32, bf16, fp16) or 2^-53 (fp64, int8). The first term is the rounding of sums
 // whose terms have mixed signs, the second that of sums that drift; both are bounded by sqrt(k+1)
-// |A_i| |B_J|. alpha is set from a few rows that the coordinator multiplies itself. All sums here
-// are in fp64.
+// |A_i| |B_J| (that they grow with the root: Higham and Mary, A new approach to probabilistic
+// rounding error analysis, SIAM J. Sci. Comput. 41, 2019). alpha is set from a few rows that the
+// coordinator multiplies itself. All sums here are in fp64.
 //
 // A row above its tau, a row with a value that is not finite, and a column of B that holds one, are
 // multiplied again (in a wider type) and compared element by element, as IEEE 754 says: see
@@ -34,6 +35,14 @@ using SketchSeed = std::array<std::uint64_t, 4>;
 // which holds them; their sums have no rounding, and a difference of 1 is far above tau.
 [[nodiscard]] constexpr bool checked_in_fp64(plan::Precision p) {
   return p == plan::Precision::kFp64 || p == plan::Precision::kInt8;
+}
+
+// The most that a term of a sum loses by underflow: the smallest number of the type of sums. The
+// instructions for bf16 know no subnormal numbers (Intel's manual, VDPBF16PS: inputs and outputs
+// below 2^-126 are 0), so with them it is the smallest normal one, with room for a product and a
+// sum.
+[[nodiscard]] constexpr double lost_per_term(plan::Precision p) {
+  return p == plan::Precision::kBf16 ? 0x1p-125 : checked_in_fp64(p) ? 0x1p-1074 : 0x1p-149;
 }
 
 inline constexpr std::uint64_t kBlockColumnsMax = 2048;

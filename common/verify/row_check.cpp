@@ -80,17 +80,17 @@ bool odd_is_right(T c, const Element<T>& e) {
 }
 
 template <class T>
-bool element_is_right(T c, const Element<T>& e, double error, std::uint64_t k) {
+bool element_is_right(T c, const Element<T>& e, double error, const plan::MatmulGeometry& g) {
   if (e.flags != 0 || !std::isfinite(c)) return odd_is_right(c, e);
   const double u = roundoff<T>();
-  const auto depth = static_cast<double>(k);
+  const auto depth = static_cast<double>(g.k);
   const double size = std::abs(static_cast<double>(e.value));
   double tolerance = kErrorsMax * std::max(u, error) * std::sqrt(e.squares) + 4 * u * size;
   // Where plain summation itself overflowed, or squares did: the bound that holds for every order.
   if (!std::isfinite(e.rounded) || !std::isfinite(tolerance))
     tolerance = (depth + 2) * u * static_cast<double>(e.positive + e.negative);
   // Products below the smallest number may be lost, each by at most that number.
-  tolerance += depth * static_cast<double>(std::numeric_limits<T>::denorm_min());
+  tolerance += depth * lost_per_term(g.precision);
   const auto off = static_cast<double>(std::abs(static_cast<Wide<T>>(c) - e.value));
   return off <= tolerance;
 }
@@ -100,16 +100,16 @@ template <class T>
 class Chunk {
  public:
   Chunk(std::span<const std::uint64_t> rows, std::uint64_t column_begin, std::uint64_t column_end,
-        std::uint64_t k, const FactorSource<T>& source)
-      : rows_(rows), begin_(column_begin), end_(column_end), k_(k), source_(source) {}
+        const plan::MatmulGeometry& geometry, const FactorSource<T>& source)
+      : rows_(rows), begin_(column_begin), end_(column_end), g_(geometry), source_(source) {}
 
   Status multiply() {
     const std::uint64_t width = end_ - begin_;
     elements_.assign(rows_.size() * width, {});
     const std::uint64_t widest = std::max<std::uint64_t>(width, rows_.size());
     const std::uint64_t slice = std::clamp<std::uint64_t>(kSliceElementsMax / widest, 1, 4096);
-    for (std::uint64_t from = 0; from < k_; from += slice) {
-      const std::uint64_t to = std::min(k_, from + slice);
+    for (std::uint64_t from = 0; from < g_.k; from += slice) {
+      const std::uint64_t to = std::min(g_.k, from + slice);
       b_.resize((to - from) * width);
       if (Status read = source_.read_b(from, to, begin_, end_, b_); !read.ok()) return read;
       if (Status read = read_a(from, to); !read.ok()) return read;
@@ -129,7 +129,7 @@ class Chunk {
       const T* c_row =
           c.data() + (rows_[i] - tile.row_begin) * tile.columns() + (begin_ - tile.column_begin);
       for (std::uint64_t j = 0; j < width; ++j)
-        if (!element_is_right(c_row[j], row[j], error, k_)) return false;
+        if (!element_is_right(c_row[j], row[j], error, g_)) return false;
     }
     return true;
   }
@@ -152,7 +152,7 @@ class Chunk {
   std::span<const std::uint64_t> rows_;
   std::uint64_t begin_;
   std::uint64_t end_;
-  std::uint64_t k_;
+  const plan::MatmulGeometry& g_;
   const FactorSource<T>& source_;
   std::vector<Element<T>> elements_;
   std::vector<T> a_;
@@ -171,7 +171,7 @@ Result<bool> elements_are_right(const plan::MatmulGeometry& geometry, const plan
     const std::size_t rows_at_once = std::max<std::size_t>(1, kElementsMax / (end - begin));
     for (std::size_t i = 0; i < rows.size(); i += rows_at_once) {
       const std::size_t count = std::min(rows_at_once, rows.size() - i);
-      Chunk<T> chunk(rows.subspan(i, count), begin, end, geometry.k, source);
+      Chunk<T> chunk(rows.subspan(i, count), begin, end, geometry, source);
       if (Status done = chunk.multiply(); !done.ok()) return fail(done);
       if (!chunk.is_right(tile, c)) return false;
     }

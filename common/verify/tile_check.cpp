@@ -62,8 +62,8 @@ class Checker {
     const auto k = static_cast<double>(g.k);
     const ColumnBlock block = sketch_.blocks()[j];
     const double scale2 = sketch_.a_norm2(row) * sketch_.b_norm2(j) + k * sums.norm2;
-    const double lost = k * std::sqrt(static_cast<double>(block.end - block.begin)) *
-                        static_cast<double>(std::numeric_limits<T>::denorm_min());
+    const double lost =
+        k * std::sqrt(static_cast<double>(block.end - block.begin)) * lost_per_term(g.precision);
     const double tau = sketch_.alpha() * u * std::sqrt(scale2) + lost;
     const double residual = std::abs(sums.dot - sketch_.sums(j)[row]);
     times_tau = residual / tau;

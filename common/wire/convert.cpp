@@ -102,6 +102,9 @@ v1::Device to_proto(const DeviceInfo& device) {
   out.set_uuid(device.uuid);
   out.set_memory_total_bytes(device.memory_total_bytes);
   out.set_host_memory_bytes(device.host_memory_bytes);
+  out.set_gflops_bf16(device.gflops_bf16);
+  out.set_gflops_fp16(device.gflops_fp16);
+  out.set_gflops_int8(device.gflops_int8);
   return out;
 }
 
@@ -114,8 +117,9 @@ Result<DeviceInfo> from_proto(const v1::Device& device) {
   if (device.memory_bytes() == 0 || device.threads() == 0) {
     return fail(Code::kInvalidArgument, "a device has memory and threads", "device.memory_bytes");
   }
-  if (!std::isfinite(device.gflops_fp32()) || !std::isfinite(device.gflops_fp64()) ||
-      device.gflops_fp32() < 0 || device.gflops_fp64() < 0) {
+  for (const double gflops : {device.gflops_fp32(), device.gflops_fp64(), device.gflops_bf16(),
+                              device.gflops_fp16(), device.gflops_int8()}) {
+    if (std::isfinite(gflops) && gflops >= 0) continue;
     return fail(Code::kInvalidArgument, "a device's speed is a number from 0",
                 "device.gflops_fp32");
   }
@@ -133,6 +137,9 @@ Result<DeviceInfo> from_proto(const v1::Device& device) {
   out.uuid = device.uuid();
   out.memory_total_bytes = device.memory_total_bytes();
   out.host_memory_bytes = device.host_memory_bytes();
+  out.gflops_bf16 = device.gflops_bf16();
+  out.gflops_fp16 = device.gflops_fp16();
+  out.gflops_int8 = device.gflops_int8();
   return out;
 }
 

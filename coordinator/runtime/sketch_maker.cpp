@@ -30,7 +30,7 @@ struct Fp64 : CheckedAs<double, double, double> {};
 struct Int8 : CheckedAs<std::int8_t, std::int32_t, double> {};
 // Rounded as the worker does it.
 struct Bf16 : CheckedAs<float, float, float> {
-  static float factor(float x) { return to_float(to_bfloat16(x)); }
+  static float factor(float x) { return to_float(without_subnormal(to_bfloat16(x))); }
 };
 struct Fp16 : CheckedAs<float, float, float> {
   static float factor(float x) { return to_float(to_float16(x)); }

@@ -83,6 +83,9 @@ void put(const MachineInfo& machine, v1::FactMachine* out) {
     added->set_uuid(device.uuid);
     added->set_memory_total_bytes(device.memory_total_bytes);
     added->set_host_memory_bytes(device.host_memory_bytes);
+    added->set_gflops_bf16(device.gflops_bf16);
+    added->set_gflops_fp16(device.gflops_fp16);
+    added->set_gflops_int8(device.gflops_int8);
   }
   out->set_same_host_as_coordinator(machine.same_host_as_coordinator);
   out->set_peer_address(machine.peer_address);
@@ -225,7 +228,8 @@ MachineInfo machine(const v1::FactMachine& in) {
   for (const auto& device : in.devices()) {
     out.devices.push_back({device.kind(), device.model(), device.memory_bytes(), device.threads(),
                            device.gflops_fp32(), device.gflops_fp64(), device.uuid(),
-                           device.memory_total_bytes(), device.host_memory_bytes()});
+                           device.memory_total_bytes(), device.host_memory_bytes(),
+                           device.gflops_bf16(), device.gflops_fp16(), device.gflops_int8()});
   }
   out.same_host_as_coordinator = in.same_host_as_coordinator();
   out.peer_address = in.peer_address();

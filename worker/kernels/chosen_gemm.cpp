@@ -26,6 +26,10 @@ std::vector<GemmLibrary> ChosenGemm::candidates(GemmType type) const {
 
 GemmChoice ChosenGemm::plain_choice() const {
   GemmChoice choice;
+bool ChosenGemm::widens(GemmType type) const {
+  return candidates(type).front() == GemmLibrary::kWidened;
+}
+
   for (std::size_t type = 0; type < kGemmTypes; ++type) {
     const GemmLibrary first = candidates(static_cast<GemmType>(type)).front();
     for (GemmChoice::Best& best : choice.best[type]) best = {first, 0};

@@ -36,6 +36,8 @@ class ChosenGemm final : public GemmBackend {
   void use(const GemmChoice& choice);
   // The libraries that have the type here, the preferred first.
   [[nodiscard]] std::vector<GemmLibrary> candidates(GemmType type) const;
+  // The processor has no instructions for the type (or none with exact sums).
+  [[nodiscard]] bool widens(GemmType type) const override;
   [[nodiscard]] GemmBackend& backend(GemmLibrary library);
 
  private:
@@ -58,6 +60,10 @@ class ChosenGemm final : public GemmBackend {
 // Processor and libraries with their instruction sets; `cpu`: as the system names it (hypervisors
 // give different processors one name). Asked before OpenBLAS's kernels are changed.
 [[nodiscard]] std::string gemm_key(const std::string& cpu);
+// GFLOP/s of one square product, again and again for about `seconds`, small enough to stay in
+// caches; of the fastest turn. 0: the backend lacks the type.
+[[nodiscard]] double measure_gflops(GemmBackend& backend, GemmType type, double seconds);
+
 
 // For the log: what is multiplied how, and which types in another one: "fp32 by onednn (few-rows,
 // small) openblas (…); …; bf16, fp16, int8 in fp32: this processor has no instructions …".

@@ -97,6 +97,8 @@ class GemmBackend {
   virtual ~GemmBackend() = default;
   [[nodiscard]] virtual std::string_view name() const = 0;
   [[nodiscard]] virtual bool supports(GemmType type) const;  // fp32 and fp64, unless overridden
+  // Multiplies the type in fp32, at fp32's speed, for want of instructions: no, unless overridden.
+  [[nodiscard]] virtual bool widens(GemmType /*type*/) const { return false; }
   virtual Status gemm(const Gemm<float>& problem) = 0;
   virtual Status gemm(const Gemm<double>& problem) = 0;
   virtual Status gemm(const Gemm<BFloat16>& problem);

@@ -26,6 +26,9 @@ constexpr std::array<MeasuredShape, kGemmClasses> kMeasured{
 float half(float /*of*/) {
   return 0.5F;
 }
+double half(double /*of*/) {
+  return 0.5;
+}
 BFloat16 half(BFloat16 /*of*/) {
   return to_bfloat16(0.5F);
 }
@@ -135,7 +138,46 @@ void measure_type(ChosenGemm& gemm, double seconds, GemmChoice& choice) {
   }
 }
 
+template <class T>
+double measure_square(GemmBackend& backend, double seconds) {
+  constexpr std::size_t kSide = 512;
+  const std::vector<T> a(kSide * kSide, half(T()));
+  std::vector<typename Gemm<T>::Sum> c(kSide * kSide);
+  Gemm<T> p;
+  p.m = p.n = p.k = p.lda = p.ldb = p.ldc = kSide;
+  p.a = p.b = a.data();
+  p.c = c.data();
+  if (!backend.gemm(p).ok()) return 0;  // and warm
+  const auto begin = MeasureClock::now();
+  double best = 0;
+  double spent = 0;
+  double last = 0;
+  do {
+    if (!backend.gemm(p).ok()) return 0;
+    spent = seconds_since(begin);
+    best = std::max(best, 2e-9 * kSide * kSide * kSide / (spent - last));
+    last = spent;
+  } while (spent < seconds);
+  return best;
+}
+
 }  // namespace
+
+double measure_gflops(GemmBackend& backend, GemmType type, double seconds) {
+  switch (type) {
+    case GemmType::kFp32:
+      return measure_square<float>(backend, seconds);
+    case GemmType::kFp64:
+      return measure_square<double>(backend, seconds);
+    case GemmType::kBf16:
+      return measure_square<BFloat16>(backend, seconds);
+    case GemmType::kFp16:
+      return measure_square<Float16>(backend, seconds);
+    case GemmType::kInt8:
+      return measure_square<std::int8_t>(backend, seconds);
+  }
+  return 0;
+}
 
 GemmChoice measure_gemm_choice(ChosenGemm& gemm, double seconds_each) {
   GemmChoice choice = gemm.plain_choice();

@@ -3,9 +3,7 @@
 #include <cblas.h>
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
-#include <vector>
 
 #include "worker/kernels/gemm_split.h"
 #include "worker/kernels/packed_weights.h"
@@ -47,32 +45,6 @@ Status multiply_by_openblas(ThreadTeam& team, Gemm<T> p, const GemmBackend& self
   return Status::success();
 }
 
-template <class T>
-double measure(GemmBackend& backend, double seconds) {
-  constexpr std::size_t kSide = 512;
-  std::vector<T> a(kSide * kSide, T(0.5));
-  std::vector<T> b(kSide * kSide, T(0.25));
-  std::vector<T> c(kSide * kSide);
-  Gemm<T> p;
-  p.m = p.n = p.k = p.lda = p.ldb = p.ldc = kSide;
-  p.a = a.data();
-  p.b = b.data();
-  p.c = c.data();
-  if (!backend.gemm(p).ok()) return 0;  // and warm
-  using Clock = std::chrono::steady_clock;
-  const auto begin = Clock::now();
-  double best = 0;
-  double spent = 0;
-  double last = 0;
-  do {
-    if (!backend.gemm(p).ok()) return 0;
-    spent = std::chrono::duration<double>(Clock::now() - begin).count();
-    best = std::max(best, 2.0 * kSide * kSide * kSide / (spent - last) * 1e-9);
-    last = spent;
-  } while (spent < seconds);
-  return best;
-}
-
 }  // namespace
 
 OpenBlasGemm::OpenBlasGemm(ThreadTeam& team) : team_(team) {
@@ -89,14 +61,6 @@ Status OpenBlasGemm::gemm(const Gemm<double>& problem) {
 
 std::string_view OpenBlasGemm::description() {
   return openblas_get_config();
-}
-
-double measure_gflops_fp32(GemmBackend& backend, double seconds) {
-  return measure<float>(backend, seconds);
-}
-
-double measure_gflops_fp64(GemmBackend& backend, double seconds) {
-  return measure<double>(backend, seconds);
 }
 
 }  // namespace overwinter::worker

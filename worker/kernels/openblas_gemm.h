@@ -31,9 +31,4 @@ class OpenBlasGemm final : public GemmBackend {
   ThreadTeam& team_;
 };
 
-// GFLOP/s of one square product repeated for about `seconds`. Worker start; n is small enough to
-// stay in caches.
-[[nodiscard]] double measure_gflops_fp32(GemmBackend& backend, double seconds);
-[[nodiscard]] double measure_gflops_fp64(GemmBackend& backend, double seconds);
-
 }  // namespace overwinter::worker

@@ -28,7 +28,8 @@ class WidenedGemm final : public GemmBackend {
   WidenedGemm(GemmBackend& wide, ThreadTeam& team, MemoryResource& memory);
   [[nodiscard]] std::string_view name() const override { return "widened to fp32"; }
   [[nodiscard]] bool supports(GemmType type) const override;  // the three
-  Status gemm(const Gemm<float>& problem) override;           // UNIMPLEMENTED, as is fp64
+  [[nodiscard]] bool widens(GemmType type) const override { return supports(type); }
+  Status gemm(const Gemm<float>& problem) override;  // UNIMPLEMENTED, as is fp64
   Status gemm(const Gemm<double>& problem) override;
   Status gemm(const Gemm<BFloat16>& problem) override;
   Status gemm(const Gemm<Float16>& problem) override;

@@ -20,11 +20,20 @@ constexpr double kFlopsBetweenLooks = 2e9;
 // A product over less depth than this wastes the kernel.
 constexpr std::uint64_t kDepthMin = 256;
 
+void round_line(const float* from, std::uint64_t count, Float16* to) {
+  narrow(from, count, to);
+}
+// Every processor is to give one result.
+void round_line(const float* from, std::uint64_t count, BFloat16* to) {
+  narrow(from, count, to);
+  for (std::uint64_t i = 0; i < count; ++i) to[i] = without_subnormal(to[i]);
+}
+
 // `lines` lines of `count` numbers, packed.
 template <class To>
 void round_lines(const float* from, std::uint64_t stride, std::uint64_t lines, std::uint64_t count,
                  To* to) {
-  for (std::uint64_t i = 0; i < lines; ++i) narrow(from + i * stride, count, to + i * count);
+  for (std::uint64_t i = 0; i < lines; ++i) round_line(from + i * stride, count, to + i * count);
 }
 
 }  // namespace
@@ -39,6 +48,22 @@ struct TileProduct::Panel {
   PanelLoader* loader = nullptr;  // to be released there; null: in place
   PanelKey key;
 };
+
+GemmType gemm_type(plan::Precision precision) {
+  switch (precision) {
+    case plan::Precision::kFp64:
+      return GemmType::kFp64;
+    case plan::Precision::kBf16:
+      return GemmType::kBf16;
+    case plan::Precision::kFp16:
+      return GemmType::kFp16;
+    case plan::Precision::kInt8:
+      return GemmType::kInt8;
+    case plan::Precision::kFp32:
+      break;
+  }
+  return GemmType::kFp32;
+}
 
 TileProduct::TileProduct(const plan::MatmulGeometry& geometry, BlockSource& source,
                          GemmBackend& backend)

@@ -16,6 +16,9 @@
 
 namespace overwinter::worker {
 
+// As what factors are multiplied.
+[[nodiscard]] GemmType gemm_type(plan::Precision precision);
+
 // One thread computes; loading goes on in threads of its own.
 class TileProduct {
  public:

@@ -39,8 +39,14 @@ class CpuDevice final : public Device {
 
   void measure(double seconds) {
     run([&] {
-      info_.gflops_fp32 = measure_gflops_fp32(gemm_, seconds / 2);
-      info_.gflops_fp64 = measure_gflops_fp64(gemm_, seconds / 2);
+      const std::pair<GemmType, double*> speeds[] = {{GemmType::kFp32, &info_.gflops_fp32},
+                                                     {GemmType::kFp64, &info_.gflops_fp64},
+                                                     {GemmType::kBf16, &info_.gflops_bf16},
+                                                     {GemmType::kFp16, &info_.gflops_fp16},
+                                                     {GemmType::kInt8, &info_.gflops_int8}};
+      for (const auto& [type, gflops] : speeds) {
+        if (!gemm_.widens(type)) *gflops = measure_gflops(gemm_, type, seconds / kGemmTypes);
+      }
     });
   }
 

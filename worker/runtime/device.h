@@ -36,8 +36,8 @@ class Device {
                                                       std::uint32_t threads, DeviceIndex index);
 // A GPU, as `info` has it: nothing runs on it but programs of users, by other means (ProgramSite).
 [[nodiscard]] std::unique_ptr<Device> make_gpu_device(DeviceInfo info, DeviceIndex index);
-// Runs a short product of each precision (about `seconds` together) and notes the speeds in info().
-// Does nothing for a GPU.
+// Runs a short product of each precision that the processor has instructions for (`seconds`
+// together at most, about) and notes the speeds in info(). Does nothing for a GPU.
 void measure(Device& device, double seconds);
 // Multiplies from now on as `known` says for its number of threads; what it does not say is
 // measured, about `seconds_each` for each type of numbers (measure_gemm_choice), and noted there.

@@ -48,8 +48,8 @@ Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
   access.a_digest = plan.a_digest();
   access.b_digest = plan.b_digest();
   access.element_bytes = plan::factor_bytes(geometry_.precision);
-  const std::uint64_t held =
-      sizes.workspace_bytes + std::uint64_t{sizes.c_tiles} * sizes.c_tile_bytes;
+  const std::uint64_t held = sizes.workspace_bytes + sizes.rounded_bytes +
+                             std::uint64_t{sizes.c_tiles} * sizes.c_tile_bytes;
   access.in_place_bytes_max = offer.memory_bytes > held ? offer.memory_bytes - held : 0;
   auto opened = artifacts.open(access);
   if (!opened) return opened.error();
@@ -58,6 +58,10 @@ Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
   auto product = TileProduct::make(geometry_, *artifacts_, device_.gemm(), memory_);
   if (!product) return product.error();
   product_ = std::move(*product);
+  if (const GemmType type = gemm_type(geometry_.precision); device_.gemm().widens(type)) {
+    log_info("seat {}: {} is multiplied as fp32: this processor has no instructions for it",
+             seat_name(seat_), gemm_type_name(type));
+  }
   const MutexLock lock(mutex_);
   for (std::uint32_t i = 0; i < std::max(sizes.c_tiles, 1U); ++i) {
     auto tile = Buffer::make(memory_, sizes.c_tile_bytes);

@@ -1,7 +1,11 @@
 // What each precision stores, demands and allows.
 #include <gtest/gtest.h>
 
+#include <tuple>
+
+#include "common/plan/candidates.h"
 #include "common/plan/comm_volume.h"
+#include "common/plan/job_planner.h"
 #include "common/plan/matmul_problem.h"
 #include "common/plan/memory_estimate.h"
 #include "common/plan/tile_choice.h"
@@ -88,6 +92,64 @@ TEST(Precision, ATileOfInt8FitsWhoChecksIt) {
   v1::MatmulPlan plan;
   set_geometry(*g, plan);
   EXPECT_EQ(*geometry_of(plan), *g);
+}
+
+// Two devices: one that told its speed of bf16, one that has no instructions for it.
+ClusterOffer unequal_cluster() {
+  ClusterOffer offer;
+  for (const double gflops_bf16 : {400.0, 0.0}) {
+    WorkerOffer& worker = offer.workers.emplace_back();
+    worker.name = gflops_bf16 > 0 ? "narrow" : "wide";
+    worker.same_host_as_coordinator = true;
+    worker.devices.push_back({.device = {.kind = "cpu",
+                                         .memory_bytes = 8ULL << 30U,
+                                         .threads = 1,
+                                         .gflops_fp32 = 100,
+                                         .gflops_fp64 = 50,
+                                         .gflops_bf16 = gflops_bf16},
+                              .price_per_hour = Money{360'000}});
+  }
+  return offer;
+}
+
+TEST(Precision, ADeviceHasTheSpeedItToldOrThatOfFp32) {
+  const ClusterOffer offer = unequal_cluster();
+  for (const auto& [precision, speed, wide_speed] :
+       {std::tuple(Precision::kBf16, 4e11, 1e11), std::tuple(Precision::kFp32, 1e11, 1e11),
+        std::tuple(Precision::kInt8, 1e11, 1e11), std::tuple(Precision::kFp64, 5e10, 5e10)}) {
+    const Candidates found = find_candidates(offer, {.precision = precision});
+    ASSERT_EQ(found.devices.size(), 2U);
+    EXPECT_EQ(found.devices[0].name, "narrow");
+    EXPECT_EQ(found.devices[0].flops_per_second, speed);
+    EXPECT_EQ(found.devices[1].flops_per_second, wide_speed);
+    EXPECT_EQ(found.devices[0].widens, precision == Precision::kInt8);
+    EXPECT_EQ(found.devices[1].widens, is_narrow(precision));
+  }
+}
+
+TEST(Precision, ThePlanNamesItAndWarnsWhereItIsWidened) {
+  v1::JobSpec spec;
+  spec.mutable_matmul()->set_a("A.npy");
+  spec.mutable_matmul()->set_b("B.npy");
+  for (const auto& [precision, widening] :
+       {std::pair(Precision::kBf16, "1 of 2"), std::pair(Precision::kInt8, "2 of 2"),
+        std::pair(Precision::kFp64, "")}) {
+    const MatmulProblem problem{.m = 3000,
+                                .k = 2000,
+                                .n = 2500,
+                                .precision = precision,
+                                .a_digest = "aa",
+                                .b_digest = "bb"};
+    const auto outcome = plan_job(spec, {.matmul = &problem}, unequal_cluster());
+    ASSERT_TRUE(outcome.has_value());
+    const v1::Plan& plan = outcome->alternatives.front().plan;
+    EXPECT_EQ(plan.matmul().precision(), precision_name(precision));
+    EXPECT_NE(plan.why().find(" in " + std::string(precision_name(precision))), std::string::npos);
+    ASSERT_EQ(plan.warnings_size(), *widening == '\0' ? 0 : 1);
+    if (*widening != '\0') {
+      EXPECT_EQ(plan.warnings(0).find(widening), 0U) << plan.warnings(0);
+    }
+  }
 }
 
 }  // namespace

@@ -63,12 +63,20 @@ TEST(Convert, SeatsAndDevicesAreChecked) {
   device.uuid = "GPU-1";
   device.memory_total_bytes = 3;
   device.host_memory_bytes = 4;
+  device.gflops_bf16 = 5;
+  device.gflops_fp16 = 6;
+  device.gflops_int8 = 7;
   EXPECT_EQ(from_proto(to_proto(device)).value(), device);
   device.uuid = std::string(257, 'x');
   EXPECT_EQ(from_proto(to_proto(device)).error().field, "device.uuid");
   device.uuid.clear();
-  device.gflops_fp32 = std::numeric_limits<double>::infinity();
-  EXPECT_FALSE(from_proto(to_proto(device)));
+  for (double DeviceInfo::*speed : {&DeviceInfo::gflops_fp32, &DeviceInfo::gflops_int8}) {
+    DeviceInfo wrong = device;
+    wrong.*speed = std::numeric_limits<double>::infinity();
+    EXPECT_FALSE(from_proto(to_proto(wrong)));
+    wrong.*speed = -1;
+    EXPECT_FALSE(from_proto(to_proto(wrong)));
+  }
 }
 
 TEST(StatusGrpc, FieldHintAndRetryTravel) {

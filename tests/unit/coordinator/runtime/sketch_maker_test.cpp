@@ -10,6 +10,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "common/base/narrow.h"
@@ -71,7 +72,7 @@ plan::MatmulGeometry geometry_of(Precision precision) {
 }
 
 float rounded(float x, Precision p) {
-  return p == Precision::kBf16   ? to_float(to_bfloat16(x))
+  return p == Precision::kBf16   ? to_float(without_subnormal(to_bfloat16(x)))
          : p == Precision::kFp16 ? to_float(to_float16(x))
                                  : x;
 }
@@ -135,6 +136,24 @@ TEST_F(SketchMaker, AFactorThatFp16CannotHoldIsInfinity) {
   EXPECT_EQ(c[5 * kColumns], std::numeric_limits<float>::infinity());
   EXPECT_TRUE(accepted(**sketch, factors, c));
   EXPECT_FALSE(accepted(**sketch, factors, product(a, b, Precision::kFp32)));
+}
+
+// A processor with instructions for bf16 takes subnormal factors, products and sums for 0.
+TEST_F(SketchMaker, Bf16ThatKnowsNoSubnormalNumbersIsNoLie) {
+  for (const auto& [a, b, expected] :
+       {std::tuple(1e-39F, 1e30F, 0.0F), std::tuple(1e-20F, 1e-19F, 0.0F)}) {
+    const Factors factors{
+        store(formats::Dtype::kFloat32, kRows, kDepth, std::vector<float>(kRows * kDepth, a)),
+        store(formats::Dtype::kFloat32, kDepth, kColumns,
+              std::vector<float>(kDepth * kColumns, b))};
+    const auto bf16 = make_sketch(geometry_of(Precision::kBf16), factors);
+    const auto fp32 = make_sketch(geometry_of(Precision::kFp32), factors);
+    ASSERT_TRUE(bf16.has_value() && fp32.has_value());
+    const std::vector<float> flushed(kRows * kColumns, expected);
+    EXPECT_TRUE(accepted(**bf16, factors, flushed)) << a;
+    EXPECT_FALSE(accepted(**fp32, factors, flushed)) << a;
+    EXPECT_FALSE(accepted(**bf16, factors, std::vector<float>(kRows * kColumns, 1e-30F))) << a;
+  }
 }
 
 TEST_F(SketchMaker, AnInt8TileThatIsOffByOneIsRefused) {

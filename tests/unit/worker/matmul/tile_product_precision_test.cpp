@@ -53,6 +53,7 @@ class StoredFactors final : public BlockSource {
         v = static_cast<T>(std::uniform_int_distribution<int>(-128, 127)(random_));
       } else {
         v = std::normal_distribution<T>()(random_);
+        if (random_() % 64 == 0) v *= 0x1p-127F;  // subnormal
       }
     }
     matrices_[i] = {reinterpret_cast<const std::byte*>(values_[i].data()), rows, columns, fortran};
@@ -64,7 +65,7 @@ class StoredFactors final : public BlockSource {
 };
 
 double factor(float x, Precision p) {
-  return static_cast<double>(p == Precision::kBf16 ? to_float(to_bfloat16(x))
+  return static_cast<double>(p == Precision::kBf16 ? to_float(without_subnormal(to_bfloat16(x)))
                                                    : to_float(to_float16(x)));
 }
 double factor(std::int8_t x, Precision /*p*/) {

@@ -42,5 +42,16 @@ TEST(CpuDevice, ItsWholeBudgetCanBeHadWhateverIsWarm) {
             "out of the memory of device 0: 64.0 MiB asked, 0 B held, 64.0 MiB allowed");
 }
 
+TEST(CpuDevice, TellsTheSpeedOfWhatItHasInstructionsFor) {
+  const auto device = make_cpu_device(64 * kMiB, 1, 0);
+  measure(*device, 0.01);
+  const DeviceInfo& info = device->info();
+  EXPECT_GT(info.gflops_fp32, 0);
+  EXPECT_GT(info.gflops_fp64, 0);
+  EXPECT_EQ(info.gflops_bf16 > 0, !device->gemm().widens(GemmType::kBf16));
+  EXPECT_EQ(info.gflops_fp16 > 0, !device->gemm().widens(GemmType::kFp16));
+  EXPECT_EQ(info.gflops_int8 > 0, !device->gemm().widens(GemmType::kInt8));
+}
+
 }  // namespace
 }  // namespace overwinter::worker
