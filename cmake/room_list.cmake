@@ -49,6 +49,10 @@ room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConf
 # Loops over arrays: -O2 of GCC 12 leaves most of them scalar. psabi: their vectors never cross a call.
 file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp)
 set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi")
+room(worker/compress USES worker/kernels worker/memory common/base)
+# As above; and every instruction set gives the bits of the slow twin.
+file(GLOB compress_kernels ${CMAKE_SOURCE_DIR}/worker/compress/compress_kernels_*.cpp)
+set_source_files_properties(${compress_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi;-ffp-contract=off")
 room(worker/matmul JOIN USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
 room(worker/train JOIN USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
      overwinter/proto)

@@ -57,6 +57,8 @@ MAY_USE = {
     "worker/core": {BASE, DOMAIN},
     "worker/memory": {BASE},
     "worker/kernels": {"worker/memory", PLAN, BASE},
+    # A room that the table of rooms does not have: compressing is no part of a training and needs nothing of train.
+    "worker/compress": {"worker/kernels", "worker/memory", BASE},
     "worker/collective": {"worker/memory", BASE},
     "worker/matmul": {"worker/kernels", "worker/collective", "worker/memory", PLAN, FORMATS, BASE,
                       DOMAIN, "proto"},
