@@ -13,6 +13,7 @@ constexpr std::size_t kRowsWhenUnknown = 512;
 ChosenGemm::ChosenGemm(ThreadTeam& team, MemoryResource& memory)
     : openblas_(team),
       onednn_(team, memory),
+      int16_(team, memory),
       widened_(*this, team, memory),
       choice_(plain_choice()) {}
 
@@ -20,16 +21,17 @@ std::vector<GemmLibrary> ChosenGemm::candidates(GemmType type) const {
   std::vector<GemmLibrary> all;
   if (openblas_.supports(type)) all.push_back(GemmLibrary::kOpenBlas);
   if (onednn_.supports(type)) all.push_back(GemmLibrary::kOneDnn);
+  if (int16_.supports(type)) all.push_back(GemmLibrary::kInt16);
   if (widened_.supports(type)) all.push_back(GemmLibrary::kWidened);
   return all;
 }
 
-GemmChoice ChosenGemm::plain_choice() const {
-  GemmChoice choice;
 bool ChosenGemm::widens(GemmType type) const {
   return candidates(type).front() == GemmLibrary::kWidened;
 }
 
+GemmChoice ChosenGemm::plain_choice() const {
+  GemmChoice choice;
   for (std::size_t type = 0; type < kGemmTypes; ++type) {
     const GemmLibrary first = candidates(static_cast<GemmType>(type)).front();
     for (GemmChoice::Best& best : choice.best[type]) best = {first, 0};
@@ -52,6 +54,8 @@ GemmBackend& ChosenGemm::backend(GemmLibrary library) {
   switch (library) {
     case GemmLibrary::kOneDnn:
       return onednn_;
+    case GemmLibrary::kInt16:
+      return int16_;
     case GemmLibrary::kWidened:
       return widened_;
     case GemmLibrary::kOpenBlas:
@@ -63,8 +67,8 @@ GemmBackend& ChosenGemm::backend(GemmLibrary library) {
 template <class T>
 Status ChosenGemm::dispatch(const Gemm<T>& p) {
   if (p.packed != nullptr) {  // by the one that has packed
-    for (const GemmLibrary library :
-         {GemmLibrary::kOpenBlas, GemmLibrary::kOneDnn, GemmLibrary::kWidened}) {
+    for (const GemmLibrary library : {GemmLibrary::kOpenBlas, GemmLibrary::kOneDnn,
+                                      GemmLibrary::kInt16, GemmLibrary::kWidened}) {
       GemmBackend& one = backend(library);
       if (&p.packed->owner() == &one) return one.gemm(p);
     }

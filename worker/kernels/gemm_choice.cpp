@@ -30,6 +30,8 @@ bool may_have(GemmLibrary library, GemmType type) {
       return wide;
     case GemmLibrary::kOneDnn:
       return type != GemmType::kFp64;
+    case GemmLibrary::kInt16:
+      return type == GemmType::kInt8;
     case GemmLibrary::kWidened:
       return !wide;
   }
@@ -148,6 +150,8 @@ std::string_view gemm_library_name(GemmLibrary library) {
       return "openblas";
     case GemmLibrary::kOneDnn:
       return "onednn";
+    case GemmLibrary::kInt16:
+      return "int16";
     case GemmLibrary::kWidened:
       return "widened";
   }

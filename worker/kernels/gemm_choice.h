@@ -12,8 +12,8 @@
 
 namespace overwinter::worker {
 
-enum class GemmLibrary : std::uint8_t { kOpenBlas, kOneDnn, kWidened };
-inline constexpr std::size_t kGemmLibraries = 3;
+enum class GemmLibrary : std::uint8_t { kOpenBlas, kOneDnn, kInt16, kWidened };
+inline constexpr std::size_t kGemmLibraries = 4;
 
 // Shapes that a library is about as fast on: at most 128 rows or columns of C; else by the
 // multiplications m n k: up to 2^28 (645 x 645 x 645), up to 2^30 (1,024), above.
@@ -21,7 +21,7 @@ enum class GemmClass : std::uint8_t { kFewRows, kFewColumns, kSmall, kMiddle, kL
 inline constexpr std::size_t kGemmClasses = 5;
 [[nodiscard]] GemmClass gemm_class(std::size_t m, std::size_t n, std::size_t k);
 
-// "few-rows" …; "openblas", "onednn", "widened".
+// "few-rows" …; "openblas", "onednn", "int16", "widened".
 [[nodiscard]] std::string_view gemm_class_name(GemmClass c);
 [[nodiscard]] std::string_view gemm_library_name(GemmLibrary library);
 

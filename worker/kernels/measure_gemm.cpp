@@ -189,8 +189,8 @@ GemmChoice measure_gemm_choice(ChosenGemm& gemm, double seconds_each) {
 }
 
 std::string gemm_key(const std::string& cpu) {
-  std::string key =
-      fmt::format("{}; {}; {}", cpu, OpenBlasGemm::description(), OneDnnGemm::description());
+  std::string key = fmt::format("{}; {}; {}; int16 1", cpu, OpenBlasGemm::description(),
+                                OneDnnGemm::description());
   std::ranges::replace_if(
       key, [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');  // it is one line
   return key;

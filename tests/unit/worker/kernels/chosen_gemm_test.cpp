@@ -29,7 +29,8 @@ class Chosen : public ::testing::Test {
 
 TEST_F(Chosen, EveryTypeAgreesWithTheTwinWhateverIsChosen) {
   for (const GemmLibrary wide : {GemmLibrary::kOpenBlas, GemmLibrary::kOneDnn}) {
-    for (const GemmLibrary narrow : {GemmLibrary::kOneDnn, GemmLibrary::kWidened}) {
+    for (const GemmLibrary narrow :
+         {GemmLibrary::kOneDnn, GemmLibrary::kInt16, GemmLibrary::kWidened}) {
       chosen_.use(all_by(wide, narrow));
       for (const GemmShape& s : {GemmShape{5, 200, 40}, GemmShape{200, 140, 33}}) {
         agree<float>(chosen_, s, 1);
@@ -69,7 +70,8 @@ void kept_by_whoever(ChosenGemm& chosen, MemoryResource& memory) {
 
 TEST_F(Chosen, KeptWeightsGoToTheOneThatKeptThem) {
   for (const GemmLibrary wide : {GemmLibrary::kOpenBlas, GemmLibrary::kOneDnn}) {
-    chosen_.use(all_by(wide, GemmLibrary::kWidened));
+    chosen_.use(
+        all_by(wide, wide == GemmLibrary::kOneDnn ? GemmLibrary::kInt16 : GemmLibrary::kWidened));
     kept_by_whoever<float>(chosen_, memory_);
     kept_by_whoever<double>(chosen_, memory_);
     kept_by_whoever<BFloat16>(chosen_, memory_);
@@ -101,8 +103,9 @@ TEST_F(Chosen, AMeasuredChoiceIsOfLibrariesThatAreThere) {
 TEST_F(Chosen, TheLogSaysWhichTypesAreMultipliedInAnother) {
   const std::string said = describe(chosen_);
   EXPECT_NE(said.find("fp32 by openblas; fp64 by openblas"), std::string::npos) << said;
-  const bool lacks = chosen_.candidates(GemmType::kInt8).front() == GemmLibrary::kWidened;
-  EXPECT_EQ(said.find("int8 in fp32") != std::string::npos, lacks) << said;
+  EXPECT_EQ(said.find("fp16 in fp32") != std::string::npos, chosen_.widens(GemmType::kFp16))
+      << said;
+  EXPECT_EQ(said.find("int8 by ") != std::string::npos, !chosen_.widens(GemmType::kInt8)) << said;
 }
 
 TEST(OpenBlasCore, OthersAreUsedAndUnknownOnesChangeNothing) {
