@@ -53,6 +53,9 @@ room(worker/compress USES worker/kernels worker/memory common/base)
 # As above; and every instruction set gives the bits of the slow twin.
 file(GLOB compress_kernels ${CMAKE_SOURCE_DIR}/worker/compress/compress_kernels_*.cpp)
 set_source_files_properties(${compress_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi;-ffp-contract=off")
+# Kernels of GPUs and their twins.
+room(worker/cuda USES worker/kernels worker/memory common/base)
+cuda_files(worker/cuda)
 room(worker/matmul JOIN USES worker/kernels worker/memory common/plan common/formats common/base common/domain overwinter/proto)
 room(worker/train JOIN USES worker/kernels worker/collective worker/memory common/plan common/formats common/base common/domain
      overwinter/proto)

@@ -1,5 +1,5 @@
 # A room is one folder and one target: coordinator/core becomes coordinator_core. Its files are whatever
-# lies in the folder (main.cpp, *_main.cpp and mpi_*.cpp excepted), so that adding a file touches no CMake.
+# lies in the folder (main.cpp, *_main.cpp, mpi_*.cpp and cuda_*.cpp excepted), so that adding a file touches no CMake.
 #
 #   room(coordinator/core USES common/base common/domain LIBRARIES SQLite::SQLite3 [PCH messages] [JOIN])
 #   room_program(coordinator/app overwinter-coordinator)           main.cpp of a room becomes a program
@@ -20,7 +20,7 @@ function(room path)
   cmake_parse_arguments(ROOM "JOIN" "PCH" "USES;LIBRARIES" ${ARGN})
   string(REPLACE "/" "_" target ${path})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${path}/*.cpp ${CMAKE_SOURCE_DIR}/${path}/*.S)
-  list(FILTER sources EXCLUDE REGEX "/(main|[a-z_]+_main|mpi_[a-z_]+)\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/(main|[a-z_]+_main|mpi_[a-z_]+|cuda_[a-z_]+)\\.cpp$")
   string(REPLACE "/" "_" uses "${ROOM_USES}")
   if(sources)
     add_library(${target} STATIC ${sources})

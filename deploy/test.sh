@@ -80,7 +80,7 @@ check_page() {
 check_format() {
   local tool=clang-format-14
   command -v "$tool" >/dev/null || tool=clang-format
-  git ls-files -z -- '*.h' '*.cpp' | xargs -0 -r -P "$jobs" -n 20 "$tool" --dry-run -Werror ||
+  git ls-files -z -- '*.h' '*.cpp' '*.cu' '*.cuh' | xargs -0 -r -P "$jobs" -n 20 "$tool" --dry-run -Werror ||
     failures+=('format (clang-format -i mends it)')
 }
 

@@ -10,7 +10,7 @@ import unnamed
 TOP_FOLDERS = ("proto", "common", "coordinator", "worker", "client", "tests", "deploy", "cmake")
 PROGRAMS = ("common", "coordinator", "worker", "client")
 SKIPPED_FOLDERS = {"node_modules", "dist", "build", "__pycache__", "data"}
-CODE = (".h", ".cpp")
+CODE = (".h", ".cpp", ".cu", ".cuh")
 TEXT = CODE + (".py", ".sh", ".cmake", ".txt", ".proto", ".S", ".md", ".ts", ".tsx", ".css",
                ".html", ".yaml", ".yml")
 
@@ -269,7 +269,7 @@ def check_names(tree):
     for path in tree.files:
         folder, name = os.path.split(path)
         stem, extension = os.path.splitext(name)
-        if extension not in (".h", ".cpp", ".py", ".cmake", ".proto", ".S", ".sh"):
+        if extension not in (".h", ".cpp", ".cu", ".cuh", ".py", ".cmake", ".proto", ".S", ".sh"):
             continue
         separator = "[_-]" if extension == ".sh" else "_"
         if not re.fullmatch(rf"[a-z][a-z0-9]*({separator}[a-z0-9]+)*", stem):
@@ -280,7 +280,7 @@ def check_names(tree):
 
 def check_pragma_once(tree):
     for path in tree.code:
-        if path.endswith(".h") and not re.search(r"^#pragma once$", tree.text[path], re.M):
+        if path.endswith((".h", ".cuh")) and not re.search(r"^#pragma once$", tree.text[path], re.M):
             yield path, 1, "has no #pragma once"
 
 

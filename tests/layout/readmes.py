@@ -7,7 +7,7 @@ from source_text import rooms_used
 
 _QUOTED = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _FENCED = re.compile(r"^```.*?^```", re.M | re.S)
-_FILE = re.compile(r"[\w./-]*\w\.(?:cpp|h|py|S|proto|cmake|ts|tsx|mjs)")
+_FILE = re.compile(r"[\w./-]*\w\.(?:cpp|h|cuh?|py|S|proto|cmake|ts|tsx|mjs)")
 _NAME = re.compile(r"(?:\w+::)*([A-Za-z_]\w*)(?:\(\))?")
 _MAY_USE = re.compile(r"\b(?:May use|Uses)\b:?(.*?)(?:\.(?=\s|$)|\n\s*\n|\Z)", re.S)
 _ROOM = re.compile(r"\b(?:(?:common|coordinator|worker|client)/)?[a-z]+\b")

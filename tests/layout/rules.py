@@ -59,6 +59,9 @@ MAY_USE = {
     "worker/kernels": {"worker/memory", PLAN, BASE},
     # A room that the table of rooms does not have: compressing is no part of a training and needs nothing of train.
     "worker/compress": {"worker/kernels", "worker/memory", BASE},
+    # A room that the table of rooms does not have (there CUDA is part of kernels and memory): what needs CUDA to be built lies
+    # in one place, and the rooms that every machine runs stay as they are without it.
+    "worker/cuda": {"worker/kernels", "worker/memory", BASE},
     "worker/collective": {"worker/memory", BASE},
     "worker/matmul": {"worker/kernels", "worker/collective", "worker/memory", PLAN, FORMATS, BASE,
                       DOMAIN, "proto"},
@@ -127,6 +130,7 @@ LIBRARIES = {
     "cblas": ("cblas.h",),
     "openblas": ("openblas_config.h",),
     "onednn": ("oneapi/dnnl/",),
+    "cuda": ("cuda_runtime_api.h", "cuda_runtime.h", "cublasLt.h"),
     "xxhash": ("xxhash.h",),
     "seccomp": ("seccomp.h",),
     "json": ("nlohmann/",),
@@ -167,6 +171,7 @@ MAY_INCLUDE = {
     "cblas": {"worker/kernels"},
     "openblas": {"worker/kernels"},
     "onednn": {"worker/kernels"},
+    "cuda": {"worker/cuda"},
     "xxhash": {"worker/kernels", "coordinator/store", "coordinator/artifacts", FORMATS, RPC,
                # Checksums of records in segments.
                "coordinator/telemetry"},
