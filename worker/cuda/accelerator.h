@@ -4,12 +4,22 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
+#include "common/base/bytes.h"
 #include "common/base/result.h"
+#include "worker/kernels/gemm.h"
 #include "worker/memory/memory_resource.h"
 
 namespace overwinter::worker::cuda {
+
+struct DeviceGemmOptions {
+  // fp32 factors are rounded to 11 bits of significand (TF32), sums stay in fp32: several times as
+  // fast, and within tensor_gemm_error_factor (device_gemm.h) instead of gemm_error_factor.
+  bool tf32 = false;
+  std::size_t workspace_bytes = 32 * kMiB;  // held for as long as the backend is
+};
 
 // `rows` rows of `row_bytes` each, their begins so far apart as the strides say.
 struct RowCopy {
@@ -45,6 +55,12 @@ class Accelerator {
   virtual Status clear(void* memory, std::size_t bytes) = 0;
   // Returns when all work is done.
   virtual Status wait() = 0;
+
+  // What works on its memory; both end before it. A GemmBackend whose pointers are the device's
+  // (those of packed weights too); its workspace is of `memory`, which is the device's. UNAVAILABLE
+  // where the library for it is missing.
+  [[nodiscard]] virtual Result<std::unique_ptr<GemmBackend>> make_gemm(
+      MemoryResource& memory, const DeviceGemmOptions& options) = 0;
 };
 
 // One stretch of bytes.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "common/base/bytes.h"
+#include "worker/cuda/cuda_gemm.h"
 
 namespace overwinter::worker::cuda {
 namespace {
@@ -136,6 +137,13 @@ Status CudaDevice::clear(void* memory, std::size_t bytes) {
 Status CudaDevice::wait() {
   if (Status used = use(); !used.ok()) return used;
   return status_of(cudaStreamSynchronize(stream_), "to finish its work");
+}
+
+Result<std::unique_ptr<GemmBackend>> CudaDevice::make_gemm(MemoryResource& memory,
+                                                           const DeviceGemmOptions& options) {
+  auto steps = make_cuda_gemm_steps(*this, memory, options);
+  if (!steps) return fail(steps.error());
+  return std::make_unique<DeviceGemm>(*this, memory, *std::move(steps));
 }
 
 }  // namespace overwinter::worker::cuda

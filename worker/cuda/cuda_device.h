@@ -30,6 +30,8 @@ class CudaDevice final : public Accelerator {
   Status copy(const RowCopy& copy) override;
   Status clear(void* memory, std::size_t bytes) override;
   Status wait() override;
+  [[nodiscard]] Result<std::unique_ptr<GemmBackend>> make_gemm(
+      MemoryResource& memory, const DeviceGemmOptions& options) override;
 
   // All work goes here. The calling thread's device is this one after use().
   [[nodiscard]] cudaStream_t stream() const { return stream_; }

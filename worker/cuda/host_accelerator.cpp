@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "worker/cuda/host_gemm.h"
+
 namespace overwinter::worker::cuda {
 
 std::size_t HostAccelerator::memory_bytes() const {
@@ -33,6 +35,11 @@ Status HostAccelerator::download(const RowCopy& copy) {
 Status HostAccelerator::clear(void* memory, std::size_t bytes) {
   if (bytes != 0) std::memset(memory, 0, bytes);
   return Status::success();
+}
+
+Result<std::unique_ptr<GemmBackend>> HostAccelerator::make_gemm(MemoryResource& memory,
+                                                                const DeviceGemmOptions& /*o*/) {
+  return std::make_unique<DeviceGemm>(*this, memory, make_host_gemm_steps());
 }
 
 }  // namespace overwinter::worker::cuda
