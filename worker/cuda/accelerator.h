@@ -14,6 +14,8 @@
 
 namespace overwinter::worker::cuda {
 
+class DeviceKernels;  // device_kernels.h
+
 struct DeviceGemmOptions {
   // fp32 factors are rounded to 11 bits of significand (TF32), sums stay in fp32: several times as
   // fast, and within tensor_gemm_error_factor (device_gemm.h) instead of gemm_error_factor.
@@ -61,6 +63,7 @@ class Accelerator {
   // where the library for it is missing.
   [[nodiscard]] virtual Result<std::unique_ptr<GemmBackend>> make_gemm(
       MemoryResource& memory, const DeviceGemmOptions& options) = 0;
+  [[nodiscard]] virtual std::unique_ptr<DeviceKernels> make_kernels() = 0;
 };
 
 // One stretch of bytes.

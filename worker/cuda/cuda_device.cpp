@@ -6,6 +6,8 @@
 
 #include "common/base/bytes.h"
 #include "worker/cuda/cuda_gemm.h"
+#include "worker/cuda/cuda_launch.h"
+#include "worker/cuda/device_kernels.h"
 
 namespace overwinter::worker::cuda {
 namespace {
@@ -144,6 +146,10 @@ Result<std::unique_ptr<GemmBackend>> CudaDevice::make_gemm(MemoryResource& memor
   auto steps = make_cuda_gemm_steps(*this, memory, options);
   if (!steps) return fail(steps.error());
   return std::make_unique<DeviceGemm>(*this, memory, *std::move(steps));
+}
+
+std::unique_ptr<DeviceKernels> CudaDevice::make_kernels() {
+  return make_cuda_kernels(*this);
 }
 
 }  // namespace overwinter::worker::cuda

@@ -32,6 +32,7 @@ class CudaDevice final : public Accelerator {
   Status wait() override;
   [[nodiscard]] Result<std::unique_ptr<GemmBackend>> make_gemm(
       MemoryResource& memory, const DeviceGemmOptions& options) override;
+  [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels() override;
 
   // All work goes here. The calling thread's device is this one after use().
   [[nodiscard]] cudaStream_t stream() const { return stream_; }

@@ -3,11 +3,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "worker/cuda/cuda_device.h"
+#include "worker/cuda/device_kernels.h"
 #include "worker/cuda/element_ops.h"
 
 namespace overwinter::worker::cuda {
+
+// The device outlives it.
+[[nodiscard]] std::unique_ptr<DeviceKernels> make_cuda_kernels(CudaDevice& device);
 
 // Elements of element_ops.h on the device.
 Status launch(const CudaDevice& device, std::size_t n, const ScaleElement<float>& op);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "worker/cuda/host_gemm.h"
+#include "worker/cuda/host_kernels.h"
 
 namespace overwinter::worker::cuda {
 
@@ -40,6 +41,10 @@ Status HostAccelerator::clear(void* memory, std::size_t bytes) {
 Result<std::unique_ptr<GemmBackend>> HostAccelerator::make_gemm(MemoryResource& memory,
                                                                 const DeviceGemmOptions& /*o*/) {
   return std::make_unique<DeviceGemm>(*this, memory, make_host_gemm_steps());
+}
+
+std::unique_ptr<DeviceKernels> HostAccelerator::make_kernels() {
+  return make_host_kernels();
 }
 
 }  // namespace overwinter::worker::cuda

@@ -17,9 +17,10 @@ class HostAccelerator final : public Accelerator {
   Status copy(const RowCopy& copy) override;
   Status clear(void* memory, std::size_t bytes) override;
   Status wait() override { return Status::success(); }
-  // host_gemm.h.
+  // host_gemm.h and host_kernels.h.
   [[nodiscard]] Result<std::unique_ptr<GemmBackend>> make_gemm(
       MemoryResource& memory, const DeviceGemmOptions& options) override;
+  [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels() override;
 
  private:
   const std::string name_ = "the host's memory";
