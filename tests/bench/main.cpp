@@ -22,7 +22,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 11> kSuites{{
+constexpr std::array<Suite, 12> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",
@@ -31,6 +31,7 @@ constexpr std::array<Suite, 11> kSuites{{
     {"idle", "commits, CPU and memory of a coordinator with 2 workers and no job", run_idle},
     {"gemm", "what a worker multiplies by beside OpenBLAS and oneDNN on their own threads",
      run_gemm},
+    {"gpu", "products and steps of a GPT on a GPU beside PyTorch on the same one", run_gpu},
     {"verify", "sketches and checks of tiles as a share of the product", run_verify},
     {"train", "steps of a small GPT by 2 ranks beside PyTorch DDP, start of a gang, checkpoints",
      run_train},
@@ -69,7 +70,7 @@ std::optional<int> parse(int argc, char** argv, Options& out) {
          "--runs", out.settings.runs,
          "runs of each side (latency: jobs, store: commits, idle, page: windows of 30 s or 20 s)")
       ->check(CLI::Range(1, 1'000'000));
-  app.add_option("--n", out.settings.side, "side of square matrices: matmul, gemm, verify")
+  app.add_option("--n", out.settings.side, "side of square matrices: matmul, gemm, gpu, verify")
       ->check(CLI::Range(1, 65'536));
   try {
     app.parse(argc, argv);

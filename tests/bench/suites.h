@@ -26,6 +26,7 @@ struct Suite {
 
 [[nodiscard]] Result<SuiteReport> run_exec(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_gemm(const Settings& settings);
+[[nodiscard]] Result<SuiteReport> run_gpu(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_idle(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_latency(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_matmul(const Settings& settings);

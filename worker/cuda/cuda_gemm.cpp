@@ -43,12 +43,14 @@ struct LtTypes {
   cudaDataType_t scale, factor, sum;
 };
 
+// Pedantic: the environment (CUBLAS_EMULATE_SINGLE_PRECISION, …) may otherwise have fp32 made of
+// bf16 and fp64 of whole numbers.
 LtTypes types_of(GemmType type, bool tf32) {
   switch (type) {
     case GemmType::kFp32:
       break;
     case GemmType::kFp64:
-      return {CUBLAS_COMPUTE_64F, CUDA_R_64F, CUDA_R_64F, CUDA_R_64F};
+      return {CUBLAS_COMPUTE_64F_PEDANTIC, CUDA_R_64F, CUDA_R_64F, CUDA_R_64F};
     case GemmType::kBf16:
       return {CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_16BF, CUDA_R_32F};
     case GemmType::kFp16:
@@ -56,7 +58,6 @@ LtTypes types_of(GemmType type, bool tf32) {
     case GemmType::kInt8:
       return {CUBLAS_COMPUTE_32I, CUDA_R_32I, CUDA_R_8I, CUDA_R_32I};
   }
-  // Pedantic: the environment may otherwise have fp32 made of bf16.
   const auto compute = tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F_PEDANTIC;
   return {compute, CUDA_R_32F, CUDA_R_32F, CUDA_R_32F};
 }
