@@ -6,8 +6,6 @@
 namespace overwinter::plan {
 namespace {
 
-constexpr std::uint64_t kByteVocabulary = 256;
-
 Status refuse(std::string message, const std::string& field, std::string hint = {}) {
   return error(Code::kInvalidArgument, std::move(message),
                "workload.train.model" + (field.empty() ? "" : "." + field), std::move(hint));
@@ -46,12 +44,13 @@ Result<TrainShape> gpt_shape(const v1::GptSpec& spec, const DataFacts& data) {
   shape.heads = spec.heads();
   shape.width = spec.width();
   shape.context = spec.context();
-  shape.vocabulary = kByteVocabulary;
+  shape.vocabulary = data.vocabulary;
   for (const Status& status :
        {check_size(shape.layers, kTrainLayersMax, "layers", "gpt.layers"),
         check_size(shape.heads, kTrainWidthMax, "heads", "gpt.heads"),
         check_size(shape.width, kTrainWidthMax, "width", "gpt.width"),
-        check_size(shape.context, kTrainWidthMax, "context", "gpt.context")}) {
+        check_size(shape.context, kTrainWidthMax, "context", "gpt.context"),
+        check_size(shape.vocabulary, kTrainWidthMax, "vocabulary", "gpt.vocabulary")}) {
     if (!status.ok()) return fail(status);
   }
   if (shape.width % shape.heads != 0)

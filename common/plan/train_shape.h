@@ -18,6 +18,7 @@ inline constexpr std::uint64_t kTrainWidthMax = 1U << 20;  // of a layer, a cont
 inline constexpr std::uint64_t kTrainParametersMax = std::uint64_t{1} << 40;
 inline constexpr std::uint64_t kTrainBatchMax = 1U << 24;
 inline constexpr std::uint64_t kTrainClassesMax = 65536;
+inline constexpr std::uint64_t kByteVocabulary = 256;  // a token is a byte
 
 // What the data say of themselves.
 struct DataFacts {
@@ -26,6 +27,7 @@ struct DataFacts {
   std::uint64_t outputs = 0;  // classes, or columns of y; 0 for text
   bool classes = false;       // targets are classes
   bool text = false;
+  std::uint64_t vocabulary = kByteVocabulary;  // of text: how many kinds of tokens
   std::uint64_t table_bytes =
       0;  // what a worker holds of the data in memory (CSV); 0: read in place
 };

@@ -1,4 +1,4 @@
-"""The GPT of `overwinter`'s training in PyTorch: what ddp_gpt.py and licence_gpt.py measure against."""
+"""The GPT of `overwinter`'s training in PyTorch: what ddp_train.py and licence_gpt.py measure against."""
 import math
 
 import torch
@@ -25,11 +25,11 @@ class Block(nn.Module):
 
 
 class Gpt(nn.Module):
-    """Bytes in, the mean loss of the next ones out. Begins with GPT-2's random numbers."""
+    """Tokens in (bytes, unless told), the mean loss of the next ones out. Begins with GPT-2's random numbers."""
 
-    def __init__(self, layers, width, heads, context):
+    def __init__(self, layers, width, heads, context, vocabulary=256):
         super().__init__()
-        self.wte, self.wpe = nn.Embedding(256, width), nn.Embedding(context, width)
+        self.wte, self.wpe = nn.Embedding(vocabulary, width), nn.Embedding(context, width)
         self.h = nn.ModuleList(Block(width, heads, context) for _ in range(layers))
         self.ln_f = nn.LayerNorm(width)
         for name, p in self.named_parameters():
@@ -43,4 +43,4 @@ class Gpt(nn.Module):
         x = self.wte(tokens) + self.wpe.weight
         for block in self.h:
             x = block(x)
-        return F.cross_entropy(F.linear(self.ln_f(x), self.wte.weight).flatten(0, 1), targets.reshape(-1))
+        return F.cross_entropy(F.linear(self.ln_f(x), self.wte.weight).float().flatten(0, 1), targets.reshape(-1))

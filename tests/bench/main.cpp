@@ -14,6 +14,7 @@
 #include "tests/bench/matrices.h"
 #include "tests/bench/suites.h"
 #include "tests/bench/trace_side.h"
+#include "tests/bench/train_side.h"
 
 namespace overwinter::bench {
 namespace {
@@ -33,8 +34,10 @@ constexpr std::array<Suite, 12> kSuites{{
      run_gemm},
     {"gpu", "products and steps of a GPT on a GPU beside PyTorch on the same one", run_gpu},
     {"verify", "sketches and checks of tiles as a share of the product", run_verify},
-    {"train", "steps of a small GPT by 2 ranks beside PyTorch DDP, start of a gang, checkpoints",
+    {"train", "the training engine, 2 threads of one process, beside PyTorch DDP and its products",
      run_train},
+    {"gang", "steps of a small GPT by 2 ranks beside PyTorch DDP, start of a gang, checkpoints",
+     run_gang},
     {"exec", "start of a program of the user's, and its memory limit", run_exec},
     {"page", "what open pages cost the coordinator, and a submit while many look", run_page},
     {"memory", "the memory pool beside glibc's malloc and jemalloc on a training's trace",
@@ -72,6 +75,7 @@ std::optional<int> parse(int argc, char** argv, Options& out) {
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--n", out.settings.side, "side of square matrices: matmul, gemm, gpu, verify")
       ->check(CLI::Range(1, 65'536));
+  app.add_flag("--large", out.settings.large, "train: GPT-2 with 124 M parameters too");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& wrong) {
@@ -129,6 +133,9 @@ int main(int argc, char** argv) {
   if (argc == 5 && std::strcmp(argv[1], "--play-trace") == 0) {
     return bench::play_trace(argv[2], argv[3],
                              static_cast<std::uint32_t>(std::strtoul(argv[4], nullptr, 10)));
+  }
+  if (argc > 2 && std::strcmp(argv[1], "--train-side") == 0) {
+    return bench::train_side({argv + 2, argv + argc});
   }
   if (const Status ready = require_tls13(); !ready.ok()) {
     std::fprintf(stderr, "overwinter-bench: %s\n", ready.message.c_str());

@@ -16,6 +16,7 @@ struct Settings {
   std::optional<std::size_t> runs;    // --runs; else the number of the suite
   std::optional<std::uint64_t> side;  // --n: of square matrices, where a suite has such
   std::string bin;                    // the folder of the shipped programs
+  bool large = false;                 // --large: what takes many minutes too
 };
 
 struct Suite {
@@ -25,6 +26,7 @@ struct Suite {
 };
 
 [[nodiscard]] Result<SuiteReport> run_exec(const Settings& settings);
+[[nodiscard]] Result<SuiteReport> run_gang(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_gemm(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_gpu(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_idle(const Settings& settings);
