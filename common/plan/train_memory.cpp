@@ -12,6 +12,7 @@ namespace overwinter::plan {
 namespace {
 
 constexpr std::uint64_t kFloat = 4;
+constexpr std::uint64_t kNarrow = 2;
 
 std::uint64_t sum(std::uint64_t a, std::uint64_t b) {
   return a > std::numeric_limits<std::uint64_t>::max() - b
@@ -35,38 +36,72 @@ class Pieces {
   std::vector<std::uint64_t> bytes_;
 };
 
+bool is_narrow(const TrainRank& rank) {
+  return rank.precision != TrainPrecision::kFp32;
+}
+
+// Bytes of an element that is kept for products.
+std::uint64_t kept(const TrainRank& rank) {
+  return is_narrow(rank) ? kNarrow : kFloat;
+}
+
 void parameters(const TrainRank& rank, Pieces& p) {
   for (const TrainTensor& tensor : rank.tensors) {
     const std::uint64_t bytes = train_aligned(product({tensor.elements(), kFloat}));
     p[TrainPiece::kWeights] = sum(p[TrainPiece::kWeights], bytes);
     if (tensor.trainable) p[TrainPiece::kGradients] = sum(p[TrainPiece::kGradients], bytes);
+    if (is_narrow(rank) && tensor.shape.size() == 2)
+      p[TrainPiece::kWeightCopies] =
+          sum(p[TrainPiece::kWeightCopies], train_aligned(product({tensor.elements(), kNarrow})));
   }
   p[TrainPiece::kMoments] = product({p[TrainPiece::kGradients], rank.optimizer_slots});
 }
 
+std::uint64_t row_blocks(std::uint64_t rows) {
+  return rows / kRowBlock + (rows % kRowBlock == 0 ? 0 : 1);
+}
+
+void row_scratch(const TrainRank& rank, std::uint64_t rows, std::uint64_t widest, Pieces& p) {
+  if (is_narrow(rank))
+    p[TrainPiece::kRowScratch] = product(
+        {rank.threads, 2, train_aligned(product({std::min(rows, kScratchRows), widest, kFloat}))});
+}
+
 void gpt(const TrainRank& rank, Pieces& p) {
   const TrainShape& s = rank.shape;
+  const bool narrow = is_narrow(rank);
   const std::uint64_t r = product({rank.micro_batch, s.context});
   const std::uint64_t rc = product({r, s.width, kFloat});
-  const std::uint64_t norms = 2 * s.layers + 1;
+  const std::uint64_t e = product({r, s.width, kept(rank)});
+  const std::uint64_t layers = rank.recompute ? 1 : s.layers;
+  const std::uint64_t norms = rank.recompute ? 3 : 2 * s.layers + 1;
   p[TrainPiece::kInputs] = product({r, 4});
   p[TrainPiece::kTargets] = product({r, 4});
-  p[TrainPiece::kPartials] = product({rank.threads, 2, train_aligned(product({s.width, kFloat}))});
-  p[TrainPiece::kResiduals] = product({norms, rc});
-  p[TrainPiece::kNorms] = product({norms, rc});
+  p[TrainPiece::kLosses] = product({row_blocks(r), sizeof(double)});
+  p[TrainPiece::kPartials] = product({row_blocks(r), 2, train_aligned(product({s.width, kFloat}))});
+  p[TrainPiece::kResiduals] = product({rank.recompute ? s.layers + 2 : norms, rc});
+  p[TrainPiece::kNorms] = product({norms, e});
   p[TrainPiece::kNormStatistics] = product({norms, r, 2, kFloat});
-  p[TrainPiece::kQueryKeyValues] = product({s.layers, 3, rc});
-  p[TrainPiece::kAttentions] = product({s.layers, rc});
-  p[TrainPiece::kLogSums] = product({s.layers, r, s.heads, kFloat});
-  p[TrainPiece::kHiddens] = product({s.layers, 4, rc});
-  p[TrainPiece::kActivated] = product({s.layers, 4, rc});
-  p[TrainPiece::kLogits] = product({r, s.vocabulary, kFloat});
+  p[TrainPiece::kQueryKeyValues] = product({layers, 3, e});
+  p[TrainPiece::kAttentions] = product({layers, e});
+  p[TrainPiece::kLogSums] = product({layers, r, s.heads, kFloat});
+  p[TrainPiece::kHiddens] = product({layers, 4, e});
+  p[TrainPiece::kActivated] = product({layers, 4, e});
+  p[TrainPiece::kLogits] = product({head_rows(rank), s.vocabulary, kFloat});
   p[TrainPiece::kResidualGradients] = product({3, rc});
   p[TrainPiece::kNormGradients] = rc;
-  p[TrainPiece::kQueryKeyValueGradients] = product({3, rc});
-  p[TrainPiece::kHiddenGradients] = product({4, rc});
+  p[TrainPiece::kQueryKeyValueGradients] = product({3, e});
+  p[TrainPiece::kHiddenGradients] = product({4, e});
+  std::uint64_t scratch =
+      product({2, s.context, sum(s.width / s.heads, std::min(kAttentionRows, s.context))});
+  if (narrow) {
+    p[TrainPiece::kLogitCopies] = product({head_rows(rank), s.vocabulary, kNarrow});
+    p[TrainPiece::kResidualGradientCopies] = product({2, e});
+    scratch = sum(scratch, product({7, s.context, s.width / s.heads}));
+  }
   p[TrainPiece::kAttentionScratch] =
-      product({rank.threads, 2, std::min(kAttentionRows, s.context), s.context, kFloat});
+      product({rank.threads, train_aligned(product({scratch, kFloat}))});
+  row_scratch(rank, r, product({4, s.width}), p);
 }
 
 void dense(const TrainRank& rank, Pieces& p) {
@@ -75,14 +110,20 @@ void dense(const TrainRank& rank, Pieces& p) {
   std::uint64_t outputs = 0;
   std::uint64_t widest = 0;
   for (std::size_t i = 1; i < widths.size(); ++i) {
-    outputs = sum(outputs, train_aligned(product({r, widths[i], kFloat})));
+    outputs = sum(outputs, train_aligned(product({r, widths[i], kept(rank)})));
     widest = std::max(widest, widths[i]);
   }
   p[TrainPiece::kInputs] = product({r, widths.front(), kFloat});
   p[TrainPiece::kTargets] =
       rank.shape.classes ? product({r, 4}) : product({r, widths.back(), kFloat});
+  p[TrainPiece::kLosses] = product({row_blocks(r), sizeof(double)});
   p[TrainPiece::kOutputs] = outputs;
-  p[TrainPiece::kOutputGradients] = product({2, train_aligned(product({r, widest, kFloat}))});
+  p[TrainPiece::kOutputGradients] = product({2, train_aligned(product({r, widest, kept(rank)}))});
+  if (is_narrow(rank)) {
+    p[TrainPiece::kInputCopies] = product({r, widths.front(), kNarrow});
+    p[TrainPiece::kLastOutputs] = product({r, widths.back(), kFloat});
+  }
+  row_scratch(rank, r, widest, p);
 }
 
 // The largest product of a step, for what OpenBLAS holds.
@@ -97,14 +138,17 @@ std::uint64_t workspace(const TrainRank& rank) {
     widest = *std::ranges::max_element(s.widths);
   }
   const std::uint64_t depth = std::max(rows, widest);
-  return blas_workspace_bytes(std::min<std::uint64_t>(std::max(rows, widest), 1024), widest, depth,
-                              Precision::kFp32, rank.threads);
+  const std::uint64_t wide =
+      blas_workspace_bytes(std::min<std::uint64_t>(std::max(rows, widest), 1024), widest, depth,
+                           Precision::kFp32, rank.threads);
+  return is_narrow(rank) ? sum(wide, product({rank.threads, kNarrowWorkspaceBytes})) : wide;
 }
 
 bool is_activation(TrainPiece piece) {
-  return piece == TrainPiece::kInputs || piece == TrainPiece::kTargets ||
-         piece == TrainPiece::kOutputs ||
-         (piece >= TrainPiece::kResiduals && piece <= TrainPiece::kLogits);
+  return piece == TrainPiece::kInputs || piece == TrainPiece::kInputCopies ||
+         piece == TrainPiece::kTargets || piece == TrainPiece::kOutputs ||
+         piece == TrainPiece::kLastOutputs ||
+         (piece >= TrainPiece::kResiduals && piece <= TrainPiece::kLogitCopies);
 }
 
 }  // namespace
@@ -135,7 +179,26 @@ Result<TrainRank> train_rank(const v1::TrainSpec& spec, const DataFacts& data, s
   rank.threads = std::max<std::uint32_t>(threads, 1);
   rank.optimizer_slots = optimizer_slots(spec.optimizer());
   rank.table_bytes = data.table_bytes;
+  const auto precision = train_precision(spec.precision());
+  if (!precision) return fail(precision.error());
+  rank.precision = *precision;
+  rank.recompute = spec.activations() == "recomputed" && rank.shape.kind == TrainKind::kGpt;
   return rank;
+}
+
+Result<TrainPrecision> train_precision(const std::string& name) {
+  if (name.empty() || name == "auto" || name == "fp32") return TrainPrecision::kFp32;
+  if (name == "bf16") return TrainPrecision::kBf16;
+  if (name == "fp16") return TrainPrecision::kFp16;
+  return fail(Code::kInvalidArgument,
+              "The precision " + name + " is unknown; there are: auto, fp32, bf16, fp16.",
+              "workload.train.precision");
+}
+
+std::uint64_t head_rows(const TrainRank& rank) {
+  const std::uint64_t rows = product({rank.micro_batch, rank.shape.context});
+  const std::uint64_t fit = kLogitBytes / product({rank.shape.vocabulary, kFloat});
+  return std::min(rows, std::max(fit / kRowBlock * kRowBlock, kRowBlock));
 }
 
 std::uint32_t optimizer_slots(const v1::OptimizerSpec& optimizer) {
@@ -146,7 +209,6 @@ std::uint32_t optimizer_slots(const v1::OptimizerSpec& optimizer) {
 std::vector<std::uint64_t> train_pieces(const TrainRank& rank) {
   Pieces p;
   parameters(rank, p);
-  p[TrainPiece::kLosses] = product({rank.threads, kTrainAlignment});
   if (rank.shape.kind == TrainKind::kGpt) {
     gpt(rank, p);
   } else {

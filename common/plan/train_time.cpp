@@ -27,8 +27,9 @@ double train_step_seconds(const TrainRank& rank, std::uint64_t ranks, std::uint6
                           const GangModel& model) {
   const std::uint64_t samples = (batch + ranks - 1) / ranks;
   const auto parameters = static_cast<double>(train_parameters(rank.tensors));
-  const double compute =
-      train_flops(rank.shape, samples) / (model.flops_per_second * kTrainEfficiency);
+  // Forward is a third of it; with recomputation it is done twice.
+  const double compute = train_flops(rank.shape, samples) * (rank.recompute ? 4.0 / 3 : 1) /
+                         (model.flops_per_second * kTrainEfficiency);
   const double update = parameters * (12 + 8.0 * rank.optimizer_slots) / kMemoryBytesPerSecond;
   double exchange = 0;
   if (ranks > 1) {

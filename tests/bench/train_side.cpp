@@ -123,6 +123,7 @@ TrainKernels no_kernels() {
   k.layer_norm_backward = [](auto...) {};
   k.add_bias = [](auto...) {};
   k.add_bias_residual = [](auto...) {};
+  k.residual_norm = [](auto...) {};
   k.bias_gelu = [](auto...) {};
   k.gelu_backward = [](auto...) {};
   k.bias_relu = [](auto...) {};
@@ -130,6 +131,8 @@ TrainKernels no_kernels() {
   k.causal_softmax = [](auto...) {};
   k.causal_probabilities = [](auto...) {};
   k.causal_softmax_backward = [](auto...) {};
+  k.small_product = train_kernels(best_kernel_level()).small_product;
+  k.transpose = [](auto...) {};
   k.cross_entropy = [](auto...) { return 0.0; };
   k.squared_error = [](auto...) { return 0.0; };
   k.column_sums = [](auto...) {};

@@ -3,6 +3,7 @@
 Needs Debian's python3-torch with an OpenMP OpenBLAS (libopenblas0-openmp); without torch: skipped, with the reason.
 """
 
+import contextlib
 import json
 import os
 import subprocess
@@ -65,7 +66,7 @@ class Gpt(nn.Module):
         x = self.wte(tokens) + self.wpe.weight[:tokens.shape[1]]
         for block in self.h:
             x = block(x)
-        logits = F.linear(self.ln_f(x), self.wte.weight)
+        logits = F.linear(self.ln_f(x), self.wte.weight).float()
         return F.cross_entropy(logits.flatten(0, 1), targets.reshape(-1))
 
     def tensors(self):
@@ -116,10 +117,11 @@ class TrainPeer(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)["losses"]
 
-    def theirs(self, model, optimizer, batch, clip=0.0):
+    def theirs(self, model, optimizer, batch, clip=0.0, narrow=False):
         losses = []
         for i in range(STEPS):
-            loss = model(*batch(i))
+            with torch.autocast("cpu", dtype=torch.bfloat16) if narrow else contextlib.nullcontext():
+                loss = model(*batch(i))
             optimizer.zero_grad()
             loss.backward()
             if clip:
@@ -159,6 +161,20 @@ class TrainPeer(unittest.TestCase):
         self.assertLess(theirs[-1], theirs[0] - 1)
         for losses in runs:
             self.assert_close(losses, theirs)
+
+    def test_gpt_in_bf16_kept_and_recomputed(self):
+        text = some_text(40000)
+        with open(self.path("text"), "wb") as file:
+            file.write(text)
+        model = Gpt(layers=2, heads=4, width=64, context=48)
+        spec = {"model": {"gpt": {"layers": 2, "heads": 4, "width": 64, "context": 48}},
+                "data": {"text": [self.path("text")]}, "batchSize": 6, "precision": "bf16",
+                "optimizer": {"adamw": {"learningRate": 1e-4}}}
+        kept = self.ours(model, spec)
+        self.assertEqual(self.ours(model, dict(spec, activations="recomputed")), kept)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0)
+        theirs = self.theirs(model, optimizer, self.gpt_batch(text, 6, 48), narrow=True)
+        self.assert_close(kept, theirs, bound=2e-3)
 
     def test_mlp_with_momentum(self):
         random = np.random.RandomState(7)

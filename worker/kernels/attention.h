@@ -6,29 +6,35 @@
 
 #include <cstddef>
 
-#include "worker/kernels/gemm.h"
 #include "worker/kernels/train_kernels.h"
 
 namespace overwinter::worker {
 
-// qkv: tokens x 3 width (queries, keys, values, heads side by side in each), of one sequence;
-// log_sums: tokens x heads. `scratch` has two blocks of block_rows x tokens floats. What is written
-// is the head's part alone, so heads may run on threads of their own, each with a backend and a
-// scratch of its own.
+// Where one head of one sequence lies: row t of its queries at q + t * stride, of its keys at
+// q + part + t * stride, of its values at q + 2 part + t * stride, each of `size` numbers. Of
+// queries, keys and values side by side for all heads `part` is the model's width and `stride`
+// three times that. `y_stride`: of what attention gives, and of its gradient.
 struct AttentionHead {
   std::size_t tokens = 0;
-  std::size_t heads = 0;
-  std::size_t width = 0;
-  std::size_t head = 0;
-  std::size_t block_rows = 64;
+  std::size_t size = 0;
+  std::size_t part = 0;
+  std::size_t stride = 0;
+  std::size_t y_stride = 0;
+  std::size_t block_rows = 32;
 };
 
-// y: tokens x width.
-Status attention_forward(GemmBackend& gemm, const TrainKernels& kernels, const AttentionHead& head,
-                         const float* qkv, float* y, float* log_sums, float* scratch);
-// dy: tokens x width; dqkv: tokens x 3 width, the head's part is written.
-Status attention_backward(GemmBackend& gemm, const TrainKernels& kernels, const AttentionHead& head,
-                          const float* dy, const float* qkv, const float* log_sums, float* dqkv,
-                          float* scratch);
+// What `scratch` below has.
+[[nodiscard]] constexpr std::size_t attention_scratch_floats(std::size_t tokens, std::size_t size,
+                                                             std::size_t block_rows) {
+  return 2 * tokens * (size + block_rows);
+}
+
+// y: tokens x size; log_sums: tokens. What is written is the head's part alone, so heads may run on
+// threads of their own, each with a scratch of its own.
+void attention_forward(const TrainKernels& kernels, const AttentionHead& head, const float* q,
+                       float* y, float* log_sums, float* scratch);
+// dy lies as y does, dq as q.
+void attention_backward(const TrainKernels& kernels, const AttentionHead& head, const float* dy,
+                        const float* q, const float* log_sums, float* dq, float* scratch);
 
 }  // namespace overwinter::worker

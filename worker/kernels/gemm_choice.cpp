@@ -187,4 +187,24 @@ Result<GemmChoices> read_gemm_choices(std::string_view text) {
   return choices;
 }
 
+GemmChoice one_library(const GemmChoice& choice) {
+  GemmChoice one = choice;
+  for (std::size_t type = 0; type < kGemmTypes; ++type) {
+    // A class names its fastest library alone, so the library that is named for more speed wins.
+    std::array<double, kGemmLibraries> speed{};
+    const auto& best = choice.best[type];
+    for (const GemmClass c : {GemmClass::kSmall, GemmClass::kMiddle, GemmClass::kLarge}) {
+      const GemmChoice::Best& fastest = best[static_cast<std::size_t>(c)];
+      speed[static_cast<std::size_t>(fastest.library)] += fastest.gflops;
+    }
+    GemmChoice::Best most = best[static_cast<std::size_t>(GemmClass::kSmall)];
+    for (std::size_t library = 0; library < kGemmLibraries; ++library) {
+      if (speed[library] > speed[static_cast<std::size_t>(most.library)])
+        most = {static_cast<GemmLibrary>(library), 0};
+    }
+    one.best[type].fill(most);
+  }
+  return one;
+}
+
 }  // namespace overwinter::worker

@@ -43,6 +43,11 @@ struct GemmChoice {
   friend bool operator==(const GemmChoice&, const GemmChoice&) = default;
 };
 
+// For a user whose bits may not depend on how a product is cut (a training): each type by one
+// library, the one that is the fastest of most of the classes of squares (small, middle, large),
+// weighed by their speeds.
+[[nodiscard]] GemmChoice one_library(const GemmChoice& choice);
+
 // All that was measured on a machine.
 struct GemmChoices {
   std::string key;   // processor and libraries (gemm_key): with others it is measured again

@@ -53,6 +53,10 @@ struct TrainKernels {
   // y += residual + bias.
   void (*add_bias_residual)(float* y, const float* bias, const float* residual, std::size_t rows,
                             std::size_t width);
+  // y += residual + bias, and the norm of that: layer_norm's x is y.
+  void (*residual_norm)(float* y, const float* bias, const float* residual, const float* gain,
+                        const float* norm_bias, std::size_t rows, std::size_t width, float* norm,
+                        float* statistics);
   // hidden += bias; y = gelu(hidden), the form with tanh.
   void (*bias_gelu)(float* hidden, const float* bias, std::size_t rows, std::size_t width,
                     float* y);
@@ -65,17 +69,25 @@ struct TrainKernels {
 
   // A block of attention scores: row i is query first + i, its keys are 0 … first + i, `stride`
   // apart from the next row. In place scores become probabilities softmax(scale * score), 0 for
-  // keys behind the query up to first + rows; log_sums[i * log_stride] is the logarithm of the
-  // denominators.
+  // keys behind the query up to first + rows; log_sums[i] is the logarithm of the denominators.
   void (*causal_softmax)(float* scores, std::size_t rows, std::size_t first, std::size_t stride,
-                         float scale, float* log_sums, std::size_t log_stride);
+                         float scale, float* log_sums);
   // The same probabilities again from scores and the logarithms.
   void (*causal_probabilities)(float* scores, std::size_t rows, std::size_t first,
-                               std::size_t stride, float scale, const float* log_sums,
-                               std::size_t log_stride);
+                               std::size_t stride, float scale, const float* log_sums);
   // From probabilities and the gradients of them, in place: gradients of scores.
   void (*causal_softmax_backward)(const float* probabilities, float* d, std::size_t rows,
                                   std::size_t first, std::size_t stride, float scale);
+
+  // c (m x n) = a b, or c += a b, for products that a call of a library would cost more than it
+  // brings: nothing is packed, so b's rows (k of them) should lie in a core's cache. Element (i, l)
+  // of a is a[i * a_row + l * a_column].
+  void (*small_product)(std::size_t m, std::size_t n, std::size_t k, const float* a,
+                        std::size_t a_row, std::size_t a_column, const float* b, std::size_t b_row,
+                        float* c, std::size_t c_row, bool add);
+  // to[j * to_row + i] = from[i * from_row + j].
+  void (*transpose)(const float* from, std::size_t rows, std::size_t columns, std::size_t from_row,
+                    float* to, std::size_t to_row);
 
   // The sum over rows of -log softmax(logits)[target]. With `weight` above 0 logits become
   // weight * the gradient of that sum. Targets lie in [0, classes).

@@ -1,5 +1,6 @@
 #define OW_KERNEL_LEVEL baseline_kernels
 #define OW_KERNEL
+#define OW_REGISTER_BYTES 16
 #include "worker/kernels/train_kernels_body.h"
 #include "worker/kernels/train_kernels_levels.h"
 

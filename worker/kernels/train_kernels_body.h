@@ -1,5 +1,6 @@
 // The operations of train_kernels.h, compiled once for each instruction set: the including file
-// sets OW_KERNEL_LEVEL (a namespace) and OW_KERNEL (a target attribute, or nothing) before.
+// sets OW_KERNEL_LEVEL (a namespace), OW_KERNEL (a target attribute, or nothing) and
+// OW_REGISTER_BYTES before.
 // Included by train_kernels_LEVEL.cpp alone.
 //
 // Sums run over 16 lanes whatever the registers' width; a function that is to be inlined here needs
@@ -9,31 +10,45 @@
 #include <cmath>
 
 #include "worker/kernels/train_kernels.h"
+#include "worker/kernels/train_kernels_attention.h"
 #include "worker/kernels/train_kernels_lanes.h"
 
 namespace overwinter::worker::OW_KERNEL_LEVEL {
 
-OW_KERNEL void layer_norm(const float* x, const float* gain, const float* bias, std::size_t rows,
-                          std::size_t width, float* y, float* statistics) {
+OW_INLINE void norm_row(const float* x, const float* gain, const float* bias, std::size_t width,
+                        float* y, float* statistics) {
   const float n = static_cast<float>(width);
   const std::size_t whole = width / kLanes * kLanes;
-  for (std::size_t r = 0; r < rows; ++r, x += width, y += width, statistics += 2) {
-    Lanes sums{};
-    for (std::size_t j = 0; j < whole; j += kLanes) sums += load(x + j);
-    float mean = sum_of(sums);
-    for (std::size_t j = whole; j < width; ++j) mean += x[j];
-    mean /= n;
-    Lanes squares{};
-    for (std::size_t j = 0; j < whole; j += kLanes) {
-      const Lanes d = load(x + j) - mean;
-      squares += d * d;
-    }
-    float variance = sum_of(squares);
-    for (std::size_t j = whole; j < width; ++j) variance += (x[j] - mean) * (x[j] - mean);
-    const float inverse = 1.0F / std::sqrt(variance / n + 1e-5F);
-    for (std::size_t j = 0; j < width; ++j) y[j] = (x[j] - mean) * inverse * gain[j] + bias[j];
-    statistics[0] = mean;
-    statistics[1] = inverse;
+  Lanes sums{};
+  for (std::size_t j = 0; j < whole; j += kLanes) sums += load(x + j);
+  float mean = sum_of(sums);
+  for (std::size_t j = whole; j < width; ++j) mean += x[j];
+  mean /= n;
+  Lanes squares{};
+  for (std::size_t j = 0; j < whole; j += kLanes) {
+    const Lanes d = load(x + j) - mean;
+    squares += d * d;
+  }
+  float variance = sum_of(squares);
+  for (std::size_t j = whole; j < width; ++j) variance += (x[j] - mean) * (x[j] - mean);
+  const float inverse = 1.0F / std::sqrt(variance / n + 1e-5F);
+  for (std::size_t j = 0; j < width; ++j) y[j] = (x[j] - mean) * inverse * gain[j] + bias[j];
+  statistics[0] = mean;
+  statistics[1] = inverse;
+}
+
+OW_KERNEL void layer_norm(const float* x, const float* gain, const float* bias, std::size_t rows,
+                          std::size_t width, float* y, float* statistics) {
+  for (std::size_t r = 0; r < rows; ++r)
+    norm_row(x + r * width, gain, bias, width, y + r * width, statistics + 2 * r);
+}
+
+OW_KERNEL void residual_norm(float* y, const float* bias, const float* residual, const float* gain,
+                             const float* norm_bias, std::size_t rows, std::size_t width,
+                             float* norm, float* statistics) {
+  for (std::size_t r = 0; r < rows; ++r, y += width, residual += width) {
+    for (std::size_t j = 0; j < width; ++j) y[j] += residual[j] + bias[j];
+    norm_row(y, gain, norm_bias, width, norm + r * width, statistics + 2 * r);
   }
 }
 
@@ -144,79 +159,6 @@ OW_KERNEL void relu_backward(const float* y, float* d, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) d[i] = y[i] == 0.0F ? 0.0F : d[i];
 }
 
-// row[0, n) becomes e^(scale * row - shift); the sum of them comes back.
-OW_INLINE float exp_row(float* row, std::size_t n, float scale, float shift) {
-  const std::size_t whole = n / kLanes * kLanes;
-  Lanes sums{};
-  for (std::size_t j = 0; j < whole; j += kLanes) {
-    const Lanes e = exp_of(load(row + j) * scale - shift);
-    store(row + j, e);
-    sums += e;
-  }
-  float total = sum_of(sums);
-  if (whole < n) {
-    float rest[kLanes];
-    store(rest, exp_of(load_part(row + whole, n - whole, 0) * scale - shift));
-    for (std::size_t j = whole; j < n; ++j) {
-      row[j] = rest[j - whole];
-      total += row[j];
-    }
-  }
-  return total;
-}
-OW_INLINE float largest_in(const float* row, std::size_t n) {
-  const std::size_t whole = n / kLanes * kLanes;
-  float most = row[0];
-  if (whole > 0) {
-    Lanes lanes = load(row);
-    for (std::size_t j = kLanes; j < whole; j += kLanes) {
-      const Lanes v = load(row + j);
-      lanes = v > lanes ? v : lanes;
-    }
-    most = largest_of(lanes);
-  }
-  for (std::size_t j = whole; j < n; ++j) most = row[j] > most ? row[j] : most;
-  return most;
-}
-
-OW_KERNEL void causal_softmax(float* scores, std::size_t rows, std::size_t first,
-                              std::size_t stride, float scale, float* log_sums,
-                              std::size_t log_stride) {
-  for (std::size_t i = 0; i < rows; ++i, scores += stride) {
-    const std::size_t n = first + i + 1;
-    const float shift = largest_in(scores, n) * scale;
-    const float sum = exp_row(scores, n, scale, shift);
-    const float inverse = 1.0F / sum;
-    for (std::size_t j = 0; j < n; ++j) scores[j] *= inverse;
-    for (std::size_t j = n; j < first + rows; ++j) scores[j] = 0;
-    log_sums[i * log_stride] = shift + std::log(sum);
-  }
-}
-
-OW_KERNEL void causal_probabilities(float* scores, std::size_t rows, std::size_t first,
-                                    std::size_t stride, float scale, const float* log_sums,
-                                    std::size_t log_stride) {
-  for (std::size_t i = 0; i < rows; ++i, scores += stride) {
-    const std::size_t n = first + i + 1;
-    exp_row(scores, n, scale, log_sums[i * log_stride]);
-    for (std::size_t j = n; j < first + rows; ++j) scores[j] = 0;
-  }
-}
-
-OW_KERNEL void causal_softmax_backward(const float* probabilities, float* d, std::size_t rows,
-                                       std::size_t first, std::size_t stride, float scale) {
-  for (std::size_t i = 0; i < rows; ++i, probabilities += stride, d += stride) {
-    const std::size_t n = first + i + 1;
-    const std::size_t whole = n / kLanes * kLanes;
-    Lanes sums{};
-    for (std::size_t j = 0; j < whole; j += kLanes) sums += load(probabilities + j) * load(d + j);
-    float mean = sum_of(sums);
-    for (std::size_t j = whole; j < n; ++j) mean += probabilities[j] * d[j];
-    for (std::size_t j = 0; j < n; ++j) d[j] = probabilities[j] * (d[j] - mean) * scale;
-    for (std::size_t j = n; j < first + rows; ++j) d[j] = 0;
-  }
-}
-
 OW_KERNEL double cross_entropy(float* logits, const std::int32_t* targets, std::size_t rows,
                                std::size_t classes, float weight) {
   double loss = 0;
@@ -280,7 +222,9 @@ OW_KERNEL double sum_of_squares(const float* values, std::size_t count) {
   const std::size_t whole = count / kLanes * kLanes;
   DoubleLanes sums{};
   for (std::size_t i = 0; i < whole; i += kLanes) {
-    const DoubleLanes v = __builtin_convertvector(load(values + i), DoubleLanes);
+    WholeLanes narrow_values;
+    std::memcpy(&narrow_values, values + i, sizeof(narrow_values));
+    const DoubleLanes v = __builtin_convertvector(narrow_values, DoubleLanes);
     sums += v * v;
   }
   double total = 0;
@@ -334,6 +278,7 @@ constexpr TrainKernels table_of(std::string_view name) {
           layer_norm_backward,
           add_bias,
           add_bias_residual,
+          residual_norm,
           bias_gelu,
           gelu_backward,
           bias_relu,
@@ -341,6 +286,8 @@ constexpr TrainKernels table_of(std::string_view name) {
           causal_softmax,
           causal_probabilities,
           causal_softmax_backward,
+          small_product,
+          transpose,
           cross_entropy,
           squared_error,
           column_sums,

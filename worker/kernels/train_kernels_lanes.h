@@ -1,5 +1,7 @@
 // Sixteen values at a time, for train_kernels_body.h, which alone includes it: loads, stores, sums
-// and an exponential, compiled once for each instruction set as the body is.
+// and an exponential, compiled once for each instruction set as the body is. The including file
+// sets OW_REGISTER_BYTES too: lanes are an array of vectors as wide as its registers, since GCC 12
+// takes comparisons of wider ones apart into scalars.
 #pragma once
 
 #include <cstdint>
@@ -10,17 +12,62 @@ namespace overwinter::worker::OW_KERNEL_LEVEL {
 #define OW_INLINE OW_KERNEL inline __attribute__((always_inline))
 
 constexpr std::size_t kLanes = 16;
-using Lanes = float __attribute__((vector_size(64)));
-using IntLanes = std::int32_t __attribute__((vector_size(64)));
+constexpr std::size_t kParts = kLanes * sizeof(float) / OW_REGISTER_BYTES;
+using Part = float __attribute__((vector_size(OW_REGISTER_BYTES)));
+using IntPart = std::int32_t __attribute__((vector_size(OW_REGISTER_BYTES)));
+struct Lanes {
+  Part part[kParts];
+};
 using DoubleLanes = double __attribute__((vector_size(128)));
+using WholeLanes = float __attribute__((vector_size(64)));
 
 OW_INLINE Lanes load(const float* p) {
   Lanes v;
-  std::memcpy(&v, p, sizeof(v));
+  for (std::size_t i = 0; i < kParts; ++i)
+    std::memcpy(&v.part[i], p + i * kLanes / kParts, sizeof(Part));
   return v;
 }
 OW_INLINE void store(float* p, const Lanes& v) {
-  std::memcpy(p, &v, sizeof(v));
+  for (std::size_t i = 0; i < kParts; ++i)
+    std::memcpy(p + i * kLanes / kParts, &v.part[i], sizeof(Part));
+}
+OW_INLINE Lanes all_lanes(float x) {
+  Lanes v;
+  for (std::size_t i = 0; i < kParts; ++i) v.part[i] = x - Part{};  // nothing is left of the 0
+  return v;
+}
+#define OW_LANES_OPERATOR(op)                                                    \
+  OW_INLINE Lanes operator op(const Lanes& a, const Lanes& b) {                  \
+    Lanes v;                                                                     \
+    for (std::size_t i = 0; i < kParts; ++i) v.part[i] = a.part[i] op b.part[i]; \
+    return v;                                                                    \
+  }                                                                              \
+  OW_INLINE Lanes operator op(const Lanes& a, float b) {                         \
+    return a op all_lanes(b);                                                    \
+  }                                                                              \
+  OW_INLINE Lanes operator op(float a, const Lanes& b) {                         \
+    return all_lanes(a) op b;                                                    \
+  }
+OW_LANES_OPERATOR(+)
+OW_LANES_OPERATOR(-)
+OW_LANES_OPERATOR(*)
+OW_LANES_OPERATOR(/)
+#undef OW_LANES_OPERATOR
+OW_INLINE void operator+=(Lanes& a, const Lanes& b) {
+  a = a + b;
+}
+// Of two equal or unordered values the second, as the processor's own instructions do.
+OW_INLINE Lanes larger(const Lanes& a, const Lanes& b) {
+  Lanes v;
+  for (std::size_t i = 0; i < kParts; ++i)
+    v.part[i] = a.part[i] > b.part[i] ? a.part[i] : b.part[i];
+  return v;
+}
+OW_INLINE Lanes smaller(const Lanes& a, const Lanes& b) {
+  Lanes v;
+  for (std::size_t i = 0; i < kParts; ++i)
+    v.part[i] = a.part[i] < b.part[i] ? a.part[i] : b.part[i];
+  return v;
 }
 OW_INLINE Lanes load_part(const float* p, std::size_t n, float rest) {
   float all[kLanes];
@@ -52,10 +99,8 @@ OW_INLINE float largest_of(const Lanes& v) {
 // expf); below -87 it stays at e^-87, a NaN stays one.
 OW_INLINE Lanes exp_of(Lanes x) {
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to a whole number
-  const Lanes least = Lanes{} - 87.0F;
-  const Lanes most = Lanes{} + 88.0F;
-  x = x < least ? least : x;
-  x = x > most ? most : x;
+  x = larger(all_lanes(-87.0F), x);
+  x = smaller(all_lanes(88.0F), x);
   const Lanes shifted = x * 1.44269504F + kRound;
   const Lanes n = shifted - kRound;
   const Lanes r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
@@ -65,12 +110,15 @@ OW_INLINE Lanes exp_of(Lanes x) {
   p = p * r + 1.6666665459e-1F;
   p = p * r + 5.0000001201e-1F;
   p = p * (r * r) + r + 1.0F;
-  IntLanes bits;
-  std::memcpy(&bits, &shifted, sizeof(bits));
-  bits = (bits - 0x4B400000 + 127) << 23;
-  Lanes power;
-  std::memcpy(&power, &bits, sizeof(power));
-  return p * power;
+  for (std::size_t i = 0; i < kParts; ++i) {
+    IntPart bits;
+    std::memcpy(&bits, &shifted.part[i], sizeof(bits));
+    bits = (bits - 0x4B400000 + 127) << 23;
+    Part power;
+    std::memcpy(&power, &bits, sizeof(power));
+    p.part[i] *= power;
+  }
+  return p;
 }
 
 }  // namespace overwinter::worker::OW_KERNEL_LEVEL

@@ -1,32 +1,47 @@
 #include "worker/train/model.h"
 
-#include "common/base/check.h"
 #include "worker/train/dense.h"
 #include "worker/train/gpt.h"
 
 namespace overwinter::worker {
 
-ComputeTeam::ComputeTeam(std::uint32_t threads, const TrainKernels& kernels)
+ComputeTeam::ComputeTeam(std::uint32_t threads, const TrainKernels& kernels,
+                         const std::optional<GemmChoice>& choice)
     : team_(threads), kernels_(kernels) {
   // Each has a team of one, which runs on whoever calls.
-  for (std::uint32_t i = 0; i < team_.size(); ++i)
-    gemms_.push_back(std::make_unique<OpenBlasGemm>(alone_));
-}
-
-void ComputeTeam::multiply(std::uint32_t thread, const Gemm<float>& problem) {
-  check(gemms_[thread]->gemm(problem).ok(), "a product of a model is well formed");
-  pause(thread);
+  for (std::uint32_t i = 0; i < team_.size(); ++i) {
+    gemms_.push_back(std::make_unique<ChosenGemm>(alone_, workspaces_));
+    if (choice) gemms_.back()->use(one_library(*choice));
+  }
 }
 
 void ComputeTeam::pause(std::uint32_t thread) {
   if (thread == 0 && between_) between_();
 }
 
+namespace {
+
+template <class T>
+std::unique_ptr<Model> model_of(const plan::TrainRank& rank, Arena& arena, Parameters& parameters,
+                                ComputeTeam& team) {
+  if (rank.shape.kind == plan::TrainKind::kGpt)
+    return std::make_unique<Gpt<T>>(rank, arena, parameters, team);
+  return std::make_unique<Dense<T>>(rank, arena, parameters, team);
+}
+
+}  // namespace
+
 std::unique_ptr<Model> make_model(const plan::TrainRank& rank, Arena& arena, Parameters& parameters,
                                   ComputeTeam& team) {
-  if (rank.shape.kind == plan::TrainKind::kGpt)
-    return std::make_unique<Gpt>(rank, arena, parameters, team);
-  return std::make_unique<Dense>(rank, arena, parameters, team);
+  switch (rank.precision) {
+    case plan::TrainPrecision::kBf16:
+      return model_of<BFloat16>(rank, arena, parameters, team);
+    case plan::TrainPrecision::kFp16:
+      return model_of<Float16>(rank, arena, parameters, team);
+    case plan::TrainPrecision::kFp32:
+      break;
+  }
+  return model_of<float>(rank, arena, parameters, team);
 }
 
 }  // namespace overwinter::worker

@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "common/base/check.h"
 #include "common/plan/train_memory.h"
-#include "worker/kernels/openblas_gemm.h"
+#include "worker/kernels/chosen_gemm.h"
 #include "worker/kernels/thread_team.h"
 #include "worker/kernels/train_kernels.h"
+#include "worker/memory/host_resource.h"
 #include "worker/train/arena.h"
 #include "worker/train/data_source.h"
 #include "worker/train/parameters.h"
@@ -17,10 +20,14 @@
 namespace overwinter::worker {
 
 // The threads of a rank, each with single-threaded products of its own. Work is cut so that one
-// thread writes each number: bits depend on how many threads there are, never on which is faster.
+// thread writes each number, and one library makes all products of a type, so that a number does
+// not depend on where its rows were cut: neither on how many threads there are nor on which is
+// faster.
 class ComputeTeam {
  public:
-  ComputeTeam(std::uint32_t threads, const TrainKernels& kernels);
+  // `choice`: which library is the fastest for single-threaded products, where that was measured.
+  ComputeTeam(std::uint32_t threads, const TrainKernels& kernels,
+              const std::optional<GemmChoice>& choice = std::nullopt);
 
   [[nodiscard]] std::uint32_t size() const { return team_.size(); }
   // By reference, so that what the work captures is copied nowhere: a step asks the heap for
@@ -30,10 +37,13 @@ class ComputeTeam {
     team_.run(std::cref(work));
   }
   [[nodiscard]] const TrainKernels& kernels() const { return kernels_; }
-  [[nodiscard]] GemmBackend& gemm(std::uint32_t thread) { return *gemms_[thread]; }
   // On `thread` of a run; what is wrong with a product is a broken invariant. The first thread,
   // which is the caller's, then calls `between`: a chance to move messages on.
-  void multiply(std::uint32_t thread, const Gemm<float>& problem);
+  template <class T>
+  void multiply(std::uint32_t thread, const Gemm<T>& problem) {
+    check(gemms_[thread]->gemm(problem).ok(), "a product of a model is well formed");
+    pause(thread);
+  }
   void call_between(std::function<void()> between) { between_ = std::move(between); }
   void pause(std::uint32_t thread);
 
@@ -41,12 +51,12 @@ class ComputeTeam {
   ThreadTeam team_;
   ThreadTeam alone_{1};
   const TrainKernels& kernels_;
-  std::vector<std::unique_ptr<OpenBlasGemm>> gemms_;
+  // Libraries' workspaces: planned and charged with what they allocate themselves
+  // (plan::TrainMemory::workspace_bytes).
+  HostResource workspaces_;
+  std::vector<std::unique_ptr<ChosenGemm>> gemms_;
   std::function<void()> between_;
 };
-
-// From the sum of one thread to that of the next, in doubles: no two on one line of the cache.
-inline constexpr std::size_t kLossStride = plan::kTrainAlignment / sizeof(double);
 
 // Parameters, arena and team outlive the model. One caller at a time.
 class Model {
@@ -63,6 +73,9 @@ class Model {
   // have got this micro-batch's part.
   virtual double gradients(std::uint64_t samples, float weight,
                            const std::function<void(std::size_t)>& final_from) = 0;
+  // The weights are others from now on: those that train, or all. What is kept of them for products
+  // is made anew at the next call, so once a step.
+  virtual void weights_changed(bool all) = 0;
 };
 
 [[nodiscard]] std::unique_ptr<Model> make_model(const plan::TrainRank& rank, Arena& arena,

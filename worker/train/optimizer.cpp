@@ -58,6 +58,14 @@ std::span<NormRecord> norm_records(const Parameters& parameters, std::span<std::
   return {records, count};
 }
 
+// A thread's share of a tensor in whole lines of the cache: what is left over of a vector register
+// may be rounded otherwise, and is at the tensor's end then, whatever the number of threads.
+plan::SampleRange whole_lines(std::size_t count, std::uint32_t threads, std::uint32_t thread) {
+  constexpr std::size_t kLine = plan::kTrainAlignment / sizeof(float);
+  const plan::SampleRange lines = plan::share_of((count + kLine - 1) / kLine, threads, thread);
+  return {std::min(count, lines.begin * kLine), std::min(count, lines.end * kLine)};
+}
+
 }  // namespace
 
 Result<OptimizerSettings> optimizer_settings(const v1::OptimizerSpec& spec) {
@@ -130,8 +138,8 @@ GradientNorm gradient_norm(ComputeTeam& team, Parameters& parameters,
 }
 
 void optimizer_step(ComputeTeam& team, Parameters& parameters, const OptimizerSettings& s,
-                    std::uint64_t step, double learning_rate, double norm) {
-  const double scale = s.clip_norm > 0 && norm > s.clip_norm ? s.clip_norm / norm : 1;
+                    std::uint64_t step, double learning_rate, double norm, double scale) {
+  if (s.clip_norm > 0 && norm > s.clip_norm) scale *= s.clip_norm / norm;
   const double t = static_cast<double>(step) + 1;
   AdamwStep adamw;
   adamw.learning_rate = static_cast<float>(learning_rate);
@@ -152,7 +160,7 @@ void optimizer_step(ComputeTeam& team, Parameters& parameters, const OptimizerSe
     SgdStep own_sgd = sgd;
     for (const Parameter& p : parameters.all()) {
       if (p.gradients == nullptr) continue;
-      const auto own = plan::share_of(p.count, team.size(), thread);
+      const plan::SampleRange own = whole_lines(p.count, team.size(), thread);
       const std::size_t at = own.begin;
       const float decay = p.shape.size() == 2 ? static_cast<float>(s.weight_decay) : 0.0F;
       if (s.adamw) {

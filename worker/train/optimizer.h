@@ -45,9 +45,10 @@ struct GradientNorm {
 [[nodiscard]] GradientNorm gradient_norm(ComputeTeam& team, Parameters& parameters,
                                          std::span<std::byte> scratch);
 
-// One step of all that train; update number `step` from 0. Weight decay is for tensors of two
+// One step of all that train; update number `step` from 0. Gradients are multiplied by `scale`
+// first, and `norm` is that of the product. Weight decay is for tensors of two
 // dimensions alone: norms and biases have none.
 void optimizer_step(ComputeTeam& team, Parameters& parameters, const OptimizerSettings& settings,
-                    std::uint64_t step, double learning_rate, double norm);
+                    std::uint64_t step, double learning_rate, double norm, double scale = 1);
 
 }  // namespace overwinter::worker

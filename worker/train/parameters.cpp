@@ -47,6 +47,8 @@ Parameters::Parameters(Arena& arena, const plan::TrainRank& rank) {
   weights_ = {weights, arena.bytes(TrainPiece::kWeights) / sizeof(float)};
   gradients_ = {gradients, trainable};
   moments_ = {moments, arena.bytes(TrainPiece::kMoments) / sizeof(float)};
+  auto* const copies = arena.piece<std::byte>(TrainPiece::kWeightCopies);
+  std::size_t copy_offset = 0;
   std::size_t weight_offset = 0;
   std::size_t gradient_offset = 0;
   for (const plan::TrainTensor& tensor : rank.tensors) {
@@ -57,6 +59,10 @@ Parameters::Parameters(Arena& arena, const plan::TrainRank& rank) {
     p.weights = weights + weight_offset;
     p.gradient_offset = gradient_offset;
     weight_offset += aligned(p.count);
+    if (copies != nullptr && p.shape.size() == 2) {
+      p.copy = copies + copy_offset;
+      copy_offset += plan::train_aligned(p.count * sizeof(std::uint16_t));
+    }
     if (tensor.trainable) {
       p.gradients = gradients + gradient_offset;
       if (rank.optimizer_slots > 0) p.first = moments + gradient_offset;

@@ -20,6 +20,7 @@ struct Parameter {
   float* gradients = nullptr;  // null from here on: frozen, or no such moment
   float* first = nullptr;      // adamw's first moment, or sgd's velocity
   float* second = nullptr;
+  void* copy = nullptr;  // of a matrix: its weights in the 16 bits that products take; or null
   std::size_t gradient_offset = 0;  // of its gradient, or of the next one's, in the flat stretch
 };
 

@@ -9,6 +9,10 @@
 namespace overwinter::worker {
 namespace {
 
+constexpr float kFirstLossScale = 65536;
+constexpr float kLossScaleMax = 16777216;
+constexpr std::int64_t kUpdatesToGrow = 2000;
+
 std::string number_text(double value) {
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
 }
@@ -17,7 +21,7 @@ std::string number_text(double value) {
 
 Trainer::Trainer(const v1::TrainSpec& spec, const DataSource& data, Collective& collective,
                  plan::TrainRank rank, OptimizerSettings settings, Arena arena,
-                 MemoryResource& memory)
+                 MemoryResource& memory, const std::optional<GemmChoice>& choice)
     : data_(data),
       collective_(collective),
       rank_(std::move(rank)),
@@ -29,11 +33,12 @@ Trainer::Trainer(const v1::TrainSpec& spec, const DataSource& data, Collective& 
       arena_(std::move(arena)),
       scratch_(memory),
       parameters_(arena_, rank_),
-      team_(rank_.threads, train_kernels(best_kernel_level())),
+      team_(rank_.threads, train_kernels(best_kernel_level()), choice),
       buckets_(collective_, parameters_.gradients()) {
   parameters_.initialise(rank_.shape, spec.seed());
   model_ = make_model(rank_, arena_, parameters_, team_);
   counters_[2] = static_cast<std::int64_t>(spec.seed());
+  if (is_scaled()) loss_scale_ = kFirstLossScale;
   if (collective_.size() > 1) team_.call_between([this] { collective_.progress(); });
 }
 
@@ -41,11 +46,8 @@ Trainer::~Trainer() = default;
 
 Result<std::unique_ptr<Trainer>> Trainer::make(const v1::TrainSpec& spec, const DataSource& data,
                                                Collective& collective, MemoryResource& memory,
-                                               std::uint32_t threads) {
-  if (!spec.precision().empty() && spec.precision() != "auto" && spec.precision() != "fp32")
-    return fail(Code::kInvalidArgument,
-                "The precision " + spec.precision() + " is unknown; there are: auto, fp32.",
-                "workload.train.precision");
+                                               std::uint32_t threads,
+                                               const std::optional<GemmChoice>& choice) {
   if (spec.steps() == 0)
     return fail(Code::kInvalidArgument, "A training has at least one step.",
                 "workload.train.steps");
@@ -55,8 +57,8 @@ Result<std::unique_ptr<Trainer>> Trainer::make(const v1::TrainSpec& spec, const 
   if (!settings) return fail(settings.error());
   auto arena = Arena::make(memory, *rank);
   if (!arena) return fail(arena.error());
-  std::unique_ptr<Trainer> trainer(
-      new Trainer(spec, data, collective, std::move(*rank), *settings, std::move(*arena), memory));
+  std::unique_ptr<Trainer> trainer(new Trainer(spec, data, collective, std::move(*rank), *settings,
+                                               std::move(*arena), memory, choice));
   // Its piece stays for all steps: what cannot be had is said now, not in the first of them.
   const auto step = trainer->step_memory();
   if (!step) return fail(step.error());
@@ -82,6 +84,7 @@ Status Trainer::make_equal() {
     if (Status s = collective_.broadcast(std::as_writable_bytes(part), 0); !s.ok()) return s;
   }
   equal_ = true;
+  model_->weights_changed(true);
   return Status::success();
 }
 
@@ -98,7 +101,8 @@ Result<double> Trainer::batch_gradients() {
   buckets_.begin_step();
   const bool alone = collective_.size() == 1;
   const plan::SampleRange own = plan::share_of(batch_size_, collective_.size(), collective_.rank());
-  const float weight = static_cast<float>(1 / static_cast<double>(model_->terms(batch_size_)));
+  const float weight = static_cast<float>(static_cast<double>(loss_scale_) /
+                                          static_cast<double>(model_->terms(batch_size_)));
   const std::uint64_t position = static_cast<std::uint64_t>(counters_[1]);
   double loss = 0;
   Status reduced = Status::success();
@@ -152,19 +156,43 @@ Result<StepReport> Trainer::step() {
   double loss = *own;
   if (Status s = collective_.all_reduce_sum(std::span(&loss, 1)); !s.ok()) return fail(s);
   loss /= static_cast<double>(model_->terms(batch_size_));
-  const GradientNorm norm = gradient_norm(team_, parameters_, {scratch->data(), scratch->size()});
-  if (Status s = check_finite(loss, norm); !s.ok()) return fail(s);
+  GradientNorm norm = gradient_norm(team_, parameters_, {scratch->data(), scratch->size()});
+  norm.norm /= static_cast<double>(loss_scale_);
   StepReport report;
   report.loss = loss;
   report.gradient_norm = norm.norm;
   report.learning_rate = learning_rate_at(settings_, steps_done(), steps_);
-  optimizer_step(team_, parameters_, settings_, steps_done(), report.learning_rate, norm.norm);
+  report.updated =
+      !is_scaled() || loss_scale_ <= 1 || !std::isfinite(loss) || norm.not_finite.empty();
+  if (report.updated) {
+    if (Status s = check_finite(loss, norm); !s.ok()) return fail(s);
+    update(norm, report.learning_rate);
+  } else {
+    loss_scale_ /= 2;
+    updates_[1] = 0;
+  }
   ++counters_[0];
   counters_[1] += static_cast<std::int64_t>(batch_size_);
   report.step = steps_done();
   report.samples = batch_size_;
   report.tokens = rank_.shape.kind == plan::TrainKind::kGpt ? batch_size_ * rank_.shape.context : 0;
   return report;
+}
+
+// An update that is left out does not count for AdamW's corrections either.
+void Trainer::update(const GradientNorm& norm, double learning_rate) {
+  const std::uint64_t number = is_scaled() ? static_cast<std::uint64_t>(updates_[0]) : steps_done();
+  optimizer_step(team_, parameters_, settings_, number, learning_rate, norm.norm,
+                 1 / static_cast<double>(loss_scale_));
+  model_->weights_changed(false);
+  if (is_scaled()) grow_scale();
+}
+
+void Trainer::grow_scale() {
+  ++updates_[0];
+  if (++updates_[1] < kUpdatesToGrow) return;
+  updates_[1] = 0;
+  if (loss_scale_ < kLossScaleMax) loss_scale_ *= 2;
 }
 
 Result<std::optional<double>> Trainer::validation_loss(std::uint64_t samples_max) {

@@ -1,3 +1,4 @@
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -8,6 +9,10 @@ namespace {
 
 constexpr std::array<const char*, 3> kCounters = {"trainer.step", "trainer.position",
                                                   "trainer.seed"};
+
+// Of fp16's scale.
+constexpr const char* kLossScale = "trainer.loss_scale";
+constexpr std::array<const char*, 2> kUpdates = {"trainer.updates", "trainer.good_updates"};
 
 std::string shape_text(std::span<const std::uint64_t> shape) {
   std::string text = "[";
@@ -74,6 +79,10 @@ std::vector<TensorView> Trainer::state() const {
   }
   for (std::size_t i = 0; i < kCounters.size(); ++i)
     views.push_back({kCounters[i], "I64", {1}, std::as_bytes(std::span(&counters_[i], 1))});
+  if (!is_scaled()) return views;
+  views.push_back(view_of(kLossScale, {1}, &loss_scale_, 1));
+  for (std::size_t i = 0; i < kUpdates.size(); ++i)
+    views.push_back({kUpdates[i], "I64", {1}, std::as_bytes(std::span(&updates_[i], 1))});
   return views;
 }
 
@@ -99,8 +108,18 @@ Status Trainer::restore(std::span<const TensorView> state) {
     return error(Code::kInvalidArgument,
                  "The checkpoint was made with the seed " + std::to_string(counters[2]) + ".",
                  "workload.train.seed");
+  if (is_scaled()) {
+    float scale = 0;
+    const auto one = matching(given, view_of(kLossScale, {1}, &scale, 1));
+    if (!one) return one.error();
+    std::memcpy(&scale, (*one)->bytes.data(), sizeof(scale));
+    if (!(scale >= 1 && std::isfinite(scale)))
+      return error(Code::kInvalidArgument, "The checkpoint's scale of the loss is no scale.",
+                   "workload.train.precision");
+  }
   if (Status s = copy_all(this->state(), given); !s.ok()) return s;
   equal_ = false;
+  model_->weights_changed(true);
   return Status::success();
 }
 
@@ -117,6 +136,7 @@ Status Trainer::init_from(std::span<const TensorView> weights) {
     return s;
   }
   equal_ = false;
+  model_->weights_changed(true);
   return Status::success();
 }
 

@@ -126,6 +126,35 @@ TEST(TrainBatch, SharesCoverABatchEvenly) {
   }
 }
 
+TEST(TrainMemory, SixteenBitsAndRecomputationHoldLess) {
+  v1::TrainSpec spec;
+  *spec.mutable_model() = gpt(8, 8, 256, 256);
+  spec.set_batch_size(16);
+  const auto memory = [&] { return train_memory(*train_rank(spec, text(1000000), 1, 2)); };
+  const TrainMemory wide = memory();
+  spec.set_precision("bf16");
+  const TrainMemory narrow = memory();
+  EXPECT_EQ(narrow.weights_bytes, wide.weights_bytes);  // what a checkpoint holds is fp32
+  EXPECT_LT(narrow.activations_bytes, wide.activations_bytes * 2 / 3);
+  spec.set_activations("recomputed");
+  const TrainMemory again = memory();
+  EXPECT_LT(again.activations_bytes, narrow.activations_bytes / 2);
+  spec.set_precision("fp8");
+  EXPECT_EQ(train_rank(spec, text(1000000), 1, 2).error().field, "workload.train.precision");
+}
+
+TEST(TrainMemory, LogitsAreBoundedWhateverTheVocabulary) {
+  TrainRank rank;
+  rank.shape.context = 256;
+  rank.micro_batch = 16;
+  for (const std::uint64_t vocabulary : {2U, 256U, 50257U, 1U << 20U}) {
+    rank.shape.vocabulary = vocabulary;
+    const std::uint64_t rows = head_rows(rank);
+    EXPECT_TRUE(rows == 4096 || rows % kRowBlock == 0);
+    EXPECT_TRUE(rows * vocabulary * 4 <= kLogitBytes || rows == kRowBlock);
+  }
+}
+
 TEST(TrainMemory, AddsUpAndFallsWithRanks) {
   v1::TrainSpec spec;
   *spec.mutable_model() = gpt(4, 8, 256, 256);

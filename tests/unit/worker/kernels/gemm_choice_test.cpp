@@ -37,6 +37,20 @@ TEST(GemmChoice, ClassesFollowTheShape) {
   EXPECT_EQ(gemm_class(0, 0, 0), GemmClass::kFewRows);
 }
 
+TEST(GemmChoice, OneLibraryForATypeIsThatOfMostSpeed) {
+  GemmChoice choice;
+  choice.of(GemmType::kFp32, GemmClass::kFewRows) = {GemmLibrary::kOneDnn, 900};
+  choice.of(GemmType::kFp32, GemmClass::kSmall) = {GemmLibrary::kOneDnn, 70};
+  choice.of(GemmType::kFp32, GemmClass::kMiddle) = {GemmLibrary::kOpenBlas, 80};
+  choice.of(GemmType::kFp32, GemmClass::kLarge) = {GemmLibrary::kOneDnn, 90};
+  for (auto& best : choice.best[2]) best = {GemmLibrary::kWidened, 0};
+  const GemmChoice one = one_library(choice);
+  for (std::size_t c = 0; c < kGemmClasses; ++c) {
+    EXPECT_EQ(one.of(GemmType::kFp32, static_cast<GemmClass>(c)).library, GemmLibrary::kOneDnn);
+    EXPECT_EQ(one.of(GemmType::kBf16, static_cast<GemmClass>(c)).library, GemmLibrary::kWidened);
+  }
+}
+
 TEST(GemmChoice, TheFileGivesBackWhatWasWritten) {
   const GemmChoices all = some_choices();
   const auto read = read_gemm_choices(write_gemm_choices(all));

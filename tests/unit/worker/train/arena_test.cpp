@@ -45,6 +45,8 @@ TEST(Arena, APeakIsAsPredictedOverManyShapes) {
           if (layers == 3) spec.add_freeze("wte.weight");
           if (width == 48) spec.mutable_optimizer()->mutable_sgd()->set_learning_rate(0.1);
           if (context == 100) spec.set_accumulate(2);
+          if (threads == 3) spec.set_precision(width == 16 ? "bf16" : "fp16");
+          if (layers == 3 && width > 16) spec.set_activations("recomputed");
           expect_predicted(
               spec, [&](MemoryResource&) { return text_data(text, spec); }, threads,
               std::to_string(layers) + " " + std::to_string(width) + " " + std::to_string(context) +

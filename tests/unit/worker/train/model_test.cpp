@@ -62,8 +62,9 @@ struct Made {
   }
 };
 
-void check_gpt(std::uint32_t threads, KernelLevel level) {
+void check_gpt(std::uint32_t threads, KernelLevel level, bool recompute = false) {
   plan::TrainRank rank;
+  rank.recompute = recompute;
   rank.shape.layers = 2;
   rank.shape.heads = 2;
   rank.shape.width = 6;
@@ -100,7 +101,49 @@ TEST(Model, GptAtEveryLevelAndNumberOfThreads) {
     if (level <= best_kernel_level()) check_gpt(1, level);
   }
   check_gpt(2, best_kernel_level());
-  check_gpt(5, best_kernel_level());
+  check_gpt(5, best_kernel_level(), true);
+}
+
+// Logits of so many words that they do not exist all at once: the same loss and gradients as in one
+// piece, which is what a smaller vocabulary's are.
+TEST(Model, ALargeVocabularyGoesByPieces) {
+  plan::TrainRank rank;
+  rank.shape.layers = 1;
+  rank.shape.heads = 1;
+  rank.shape.width = 4;
+  rank.shape.context = 50;
+  rank.shape.vocabulary = 400'000;
+  rank.micro_batch = 2;
+  ASSERT_LT(plan::head_rows(rank), 100U);
+  Made made(rank, 2, best_kernel_level());
+  std::vector<std::int32_t> tokens;
+  std::vector<std::int32_t> targets;
+  for (std::size_t s = 0; s < 2; ++s) {
+    const SampleSlot slot = made.model->slot(s);
+    for (std::size_t i = 0; i < 50; ++i) {
+      slot.tokens[i] = static_cast<std::int32_t>((7 * s + 3 * i) % 11);
+      slot.classes[i] = static_cast<std::int32_t>((50 * s + i) * 3999);
+      tokens.push_back(slot.tokens[i]);
+      targets.push_back(slot.classes[i]);
+    }
+  }
+  const double loss = reference_gpt_loss(rank.shape, made.tensors, tokens, targets);
+  const double total = made.model->gradients(2, 1.0F / 100, [](std::size_t) {});
+  EXPECT_NEAR(total / 100, loss, 1e-4);
+  // Slopes of some words of each piece, and of the last norm.
+  const Parameter& words = made.parameters[0];
+  for (const std::size_t row : {std::size_t{3}, std::size_t{3999} * 10, std::size_t{3999} * 90}) {
+    const double kept = made.tensors[0][row * 4 + 1];
+    const double h = 1e-4;
+    made.tensors[0][row * 4 + 1] = kept + h;
+    const double above = reference_gpt_loss(rank.shape, made.tensors, tokens, targets);
+    made.tensors[0][row * 4 + 1] = kept - h;
+    const double below = reference_gpt_loss(rank.shape, made.tensors, tokens, targets);
+    made.tensors[0][row * 4 + 1] = kept;
+    const double slope = (above - below) / (2 * h);
+    EXPECT_NEAR(static_cast<double>(words.gradients[row * 4 + 1]), slope,
+                1e-5 + 1e-3 * std::abs(slope));
+  }
 }
 
 void check_dense(std::vector<std::uint64_t> widths, bool classes, std::uint32_t threads) {
