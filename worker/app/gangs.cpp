@@ -20,6 +20,7 @@
 #include "worker/rpc/join.h"
 #include "worker/runtime/gang_members.h"
 #include "worker/runtime/host_facts.h"
+#include "worker/runtime/products_file.h"
 #include "worker/runtime/rank_work.h"
 
 namespace overwinter::worker {
@@ -124,6 +125,7 @@ Gangs::Gangs(const Options& options, const Settings& settings, const PeerNetwork
              MachineDevices machine, ComputePool& devices, const std::unique_ptr<Session>& session,
              PostInput post)
     : worker_(settings.worker),
+      products_folder_(options.data_dir),
       devices_(devices),
       places_(gang_places(options, settings)),
       network_(network),
@@ -171,6 +173,7 @@ Result<std::shared_ptr<GangWork>> Gangs::make_work(GangLauncher& launcher, const
     parts.places = places_;
     parts.worker = worker_;
     parts.network = network_.network;
+    parts.products = ProductsFile::text_in(products_folder_);
     parts.files = &files_;
     parts.checkpoints = &checkpoints_;
     parts.log = &log_;

@@ -1,6 +1,7 @@
 // What a daemon has for gangs: its port for other daemons, its seats, its calls to others.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 
 #include "worker/app/options.h"
@@ -46,6 +47,7 @@ class Gangs {
                                                             GangWorkObserver& observer);
 
   const WorkerId worker_;
+  const std::filesystem::path products_folder_;
   ComputePool& devices_;
   const GangPlaces places_;
   const PeerNetwork network_;

@@ -3,9 +3,13 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 
+#include "common/base/log.h"
 #include "common/plan/train_memory.h"
 #include "worker/gang/tensor_files.h"
+#include "worker/kernels/gemm_choice.h"
+#include "worker/kernels/openblas_core.h"
 #include "worker/train/sample_order.h"
 
 namespace overwinter::worker {
@@ -65,15 +69,28 @@ Result<std::unique_ptr<DataSource>> source_of(LoadedTraining& training) {
   return make_text_source(bytes, spec.model().gpt().context(), validation, order);
 }
 
-// OpenBLAS holds it in this process and allocates it itself.
+// Libraries hold it in this process and allocate it themselves.
 Status charge_workspace(LoadedTraining& training, std::size_t ranks, std::uint32_t threads) {
   const auto rank = plan::train_rank(training.spec, training.data->facts(), ranks, threads);
   if (!rank) return rank.error();
   const std::uint64_t bytes = plan::train_memory(*rank).workspace_bytes;
-  auto charge = training.memory.charge(bytes, "the workspace of OpenBLAS");
+  auto charge = training.memory.charge(bytes, "the workspace of products");
   if (!charge) return charge.error();
   training.workspace = std::move(*charge);
   return Status::success();
+}
+
+// What the daemon has measured of single-threaded products; OpenBLAS uses the same kernels then.
+std::optional<GemmChoice> products_of(const v1::RankTask& task) {
+  if (task.products().empty()) return std::nullopt;
+  const auto known = read_gemm_choices(task.products());
+  if (!known) {
+    log_warning("the machine's measured products: {}", known.error().message);
+    return std::nullopt;
+  }
+  if (!known->core.empty()) use_openblas_core(known->core);
+  const auto one = known->by_threads.find(1);
+  return one == known->by_threads.end() ? std::nullopt : std::optional(one->second);
 }
 
 // Copies what it needs: the files are closed afterwards.
@@ -130,8 +147,8 @@ Result<std::unique_ptr<LoadedTraining>> load_training(const v1::RankTask& task,
   training->data = std::move(*data);
   const std::uint32_t threads = std::max<std::uint32_t>(task.threads(), 1);
   if (Status s = charge_workspace(*training, collective.size(), threads); !s.ok()) return fail(s);
-  auto trainer =
-      Trainer::make(training->spec, *training->data, collective, training->memory, threads);
+  auto trainer = Trainer::make(training->spec, *training->data, collective, training->memory,
+                               threads, products_of(task));
   if (!trainer) return fail(trainer.error());
   training->trainer = std::move(*trainer);
   if (Status s = set_weights(task, *training->trainer); !s.ok()) return fail(s);

@@ -111,7 +111,8 @@ Status Training::step() {
   if (leads()) {
     progress_.clear_validation_loss();
     progress_.set_loss(report->loss);
-    progress_.set_gradient_norm(report->gradient_norm);
+    progress_.clear_gradient_norm();  // of an update that fp16 left out: no number
+    if (report->updated) progress_.set_gradient_norm(report->gradient_norm);
     progress_.set_learning_rate(report->learning_rate);
     const double seconds = std::chrono::duration<double>(clock_.monotonic() - begin).count();
     if (seconds > 0) {

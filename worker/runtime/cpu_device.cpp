@@ -58,6 +58,11 @@ class CpuDevice final : public Device {
         at = known.by_threads.emplace(team_.size(), measure_gemm_choice(gemm_, seconds_each)).first;
       }
       gemm_.use(at->second);
+      if (!known.by_threads.contains(1)) {
+        ThreadTeam alone(1);
+        ChosenGemm single(alone, memory_);
+        known.by_threads.emplace(1, measure_gemm_choice(single, seconds_each));
+      }
       said = describe(gemm_);
     });
     pool_.trim();  // an idle worker keeps nothing of it

@@ -39,9 +39,9 @@ class Device {
 // Runs a short product of each precision that the processor has instructions for (`seconds`
 // together at most, about) and notes the speeds in info(). Does nothing for a GPU.
 void measure(Device& device, double seconds);
-// Multiplies from now on as `known` says for its number of threads; what it does not say is
-// measured, about `seconds_each` for each type of numbers (measure_gemm_choice), and noted there.
-// The answer is for the log. Does nothing for a GPU.
+// Multiplies from now on as `known` says for its number of threads; what it does not say of that
+// and of one thread is measured, about `seconds_each` for each type of numbers
+// (measure_gemm_choice), and noted there. The answer is for the log. Does nothing for a GPU.
 [[nodiscard]] std::string choose_gemm(Device& device, GemmChoices& known, double seconds_each);
 // The processor's name as the system says it; "cpu" when it does not.
 [[nodiscard]] std::string cpu_model();

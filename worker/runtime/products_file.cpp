@@ -13,6 +13,12 @@ namespace {
 
 // Up to three types have several libraries.
 constexpr double kSecondsEach = 0.3;
+constexpr const char* kFileName = "products.txt";
+
+bool kernels_are_named() {
+  const char* core = std::getenv("OPENBLAS_CORETYPE");
+  return core != nullptr && *core != '\0';
+}
 
 Result<GemmChoices> read_choices_of(const std::filesystem::path& path) {
   const auto text = read_file(path, kGemmChoicesBytesMax);
@@ -22,9 +28,8 @@ Result<GemmChoices> read_choices_of(const std::filesystem::path& path) {
 
 }  // namespace
 
-ProductsFile::ProductsFile(std::filesystem::path folder)
-    : path_(std::move(folder) / "products.txt") {
-  if (const char* core = std::getenv("OPENBLAS_CORETYPE"); core != nullptr && *core != '\0') {
+ProductsFile::ProductsFile(std::filesystem::path folder) : path_(std::move(folder) / kFileName) {
+  if (kernels_are_named()) {
     log_info(
         "OPENBLAS_CORETYPE is set: OpenBLAS multiplies with its {} kernels, nothing is measured",
         openblas_core());
@@ -44,6 +49,11 @@ ProductsFile::ProductsFile(std::filesystem::path folder)
   if (const auto others = other_openblas_cores(); !others.empty()) {
     known_.core = choose_openblas_core(others);
   }
+}
+
+std::string ProductsFile::text_in(const std::filesystem::path& folder) {
+  if (kernels_are_named()) return {};
+  return read_file(folder / kFileName, kGemmChoicesBytesMax).value_or(std::string());
 }
 
 void ProductsFile::choose(Device& device) {

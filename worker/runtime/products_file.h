@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 #include "worker/kernels/gemm_choice.h"
 #include "worker/runtime/device.h"
@@ -16,8 +17,12 @@ class ProductsFile {
   // be read or written is a warning. When the environment names OpenBLAS's kernels
   // (OPENBLAS_CORETYPE) a person has chosen: it multiplies with them and nothing is measured.
   explicit ProductsFile(std::filesystem::path folder);
-  // Tells the device, measures what is not known for its number of threads (a second or less) and
-  // keeps that. Does nothing for a GPU. Says in the log how products are multiplied.
+  // What the file of `folder` says, for programs that multiply on this machine beside the daemon (a
+  // training's ranks); empty: nothing, or the environment names the kernels.
+  [[nodiscard]] static std::string text_in(const std::filesystem::path& folder);
+  // Tells the device, measures what is not known for its number of threads and for one, which is
+  // what a training multiplies by (a second or less each), and keeps that. Does nothing for a GPU.
+  // Says in the log how products are multiplied.
   void choose(Device& device);
 
  private:

@@ -92,6 +92,7 @@ Status RankWork::fetch_inputs(const OfferSeat& offer, const std::stop_token& sto
   folder_.emplace(std::move(*folder));
   task_.set_spec(*offer.spec);
   task_.set_plan(*offer.plan);
+  task_.set_products(parts_.products);
   task_.set_job_directory(folder_->path().string());
   task_.set_steps(spec_.train().steps());
   task_.set_checkpoint_every_steps(spec_.checkpoint().every_steps());
@@ -217,7 +218,7 @@ void RankWork::tell_points(const v1::RankProgress& progress) {
   if (progress.has_loss()) {
     tell("loss", progress.loss());
     tell("learning_rate", progress.learning_rate());
-    tell("gradient_norm", progress.gradient_norm());
+    if (progress.gradient_norm() > 0) tell("gradient_norm", progress.gradient_norm());
     tell("samples_per_second", progress.samples_per_second());
     if (progress.tokens_per_second() > 0) tell("tokens_per_second", progress.tokens_per_second());
   }

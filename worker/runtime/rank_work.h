@@ -22,8 +22,9 @@ namespace overwinter::worker {
 
 struct RankWorkParts {
   GangPlaces places;
-  WorkerId worker;      // this one
-  std::string network;  // of this machine's peer address; empty: it has none
+  WorkerId worker;       // this one
+  std::string network;   // of this machine's peer address; empty: it has none
+  std::string products;  // measured ones, for the ranks; empty: none
   JobFiles* files = nullptr;
   CheckpointPort* checkpoints = nullptr;
   JobLog* log = nullptr;

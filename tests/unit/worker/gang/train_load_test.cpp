@@ -6,6 +6,7 @@
 #include "tests/unit/worker/gang/train_support.h"
 #include "worker/collective/single_collective.h"
 #include "worker/gang/tensor_files.h"
+#include "worker/kernels/gemm_choice.h"
 
 namespace overwinter::worker {
 namespace {
@@ -39,6 +40,30 @@ TEST_F(TrainLoadTest, HoldsWhatThePlanSaysAndNotAByteMore) {
   EXPECT_EQ(refused.code, Code::kResourceExhausted);
   for (const char* word : {"rank 0", "asked", "held", "allowed"})
     EXPECT_NE(refused.message.find(word), std::string::npos) << refused.message;
+}
+
+TEST_F(TrainLoadTest, MultipliesByWhatTheDaemonHasMeasured) {
+  GemmChoices known;
+  known.key = "this machine";
+  GemmChoice& one = known.by_threads[1];
+  for (auto& best : one.best[2]) best.library = GemmLibrary::kWidened;
+  for (auto& best : one.best[3]) best.library = GemmLibrary::kWidened;
+  for (auto& best : one.best[4]) best.library = GemmLibrary::kWidened;
+  for (auto& best : one.best[0]) best = {GemmLibrary::kOneDnn, 50};
+  v1::RankTask measured = task();
+  measured.set_products(write_gemm_choices(known));
+  v1::RankTask damaged = task();
+  damaged.set_products("overwinter products 0");  // is said in the log, and nothing else
+  std::vector<double> losses;
+  for (const v1::RankTask& each : {task(), measured, damaged}) {
+    const auto loaded = load_training(each, single_);
+    ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+    const auto step = (*loaded)->trainer->step();
+    ASSERT_TRUE(step.has_value());
+    losses.push_back(step->loss);
+  }
+  EXPECT_NEAR(losses[1], losses[0], 1e-4);
+  EXPECT_EQ(losses[2], losses[0]);
 }
 
 TEST_F(TrainLoadTest, ATableIsChargedToTheRank) {
