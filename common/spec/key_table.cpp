@@ -86,7 +86,12 @@ constexpr Key kKeys[] = {
      1,
      1e9},
     {"workload.train.steps", kCount, "how many", {}, 1, kStepsMax},
-    {"workload.train.precision", kChoice, "default: auto", "auto|fp32"},
+    {"workload.train.precision", kChoice,
+     "of products and activations; weights stay fp32; default: auto, which is fp32",
+     "auto|fp32|bf16|fp16"},
+    {"workload.train.activations", kChoice,
+     "recomputed: a gpt's in backward, for less memory and a third more work; default: kept",
+     "kept|recomputed"},
     {"workload.train.seed", kCount, "default: 0", {}, 0, 9e18},
 
     {"workload.exec", kSection, "a program of your own"},

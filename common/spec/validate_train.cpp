@@ -30,6 +30,7 @@ void fill_train_defaults(v1::TrainSpec& train) {
   if (train.accumulate() == 0) train.set_accumulate(1);
   if (train.data().order().empty()) train.mutable_data()->set_order("shuffled");
   if (train.precision().empty()) train.set_precision("auto");
+  if (train.activations().empty()) train.set_activations("kept");
 }
 
 void check_model(const v1::TrainSpec& train, Violations& out) {
@@ -116,6 +117,10 @@ void check_steps(const v1::JobSpec& spec, Violations& out) {
     out.refuse("workload.train.batch_size",
                "workload.train.batch_size gives each of workers.min, which is " +
                    std::to_string(spec.workers().min()) + ", less than one sample a micro-batch.");
+  if (train.activations() == "recomputed" &&
+      train.model().model_case() != v1::ModelSpec::MODEL_NOT_SET && !train.model().has_gpt())
+    out.refuse("workload.train.activations",
+               "workload.train.activations is for a gpt; other models keep theirs, leave it out.");
   const bool adamw = train.optimizer().has_adamw();
   const std::uint64_t warmup =
       adamw ? train.optimizer().adamw().warmup_steps() : train.optimizer().sgd().warmup_steps();

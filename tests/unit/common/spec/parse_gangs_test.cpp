@@ -26,7 +26,8 @@ workload:
     accumulate: 2
     batch_size: 16
     steps: 200
-    precision: auto
+    precision: bf16
+    activations: recomputed
     seed: 1234567890123
 workers: { min: 1, max: 2, device: "cpu:2" }
 transport: gang
@@ -197,9 +198,8 @@ TEST(ParseGangs, KeysOfOtherSystemsGetTheirAnswer) {
 }
 
 TEST(ParseGangs, WordsOfLaterReleases) {
-  EXPECT_HAS(train_said("precision: bf16"), "bf16 comes with a later release");
-  EXPECT_HAS(train_said("precision: fp16"), "fp16 comes with a later release");
-  EXPECT_HAS(train_said("precision: fp8"), "must be one of auto, fp32, not \"fp8\"");
+  EXPECT_HAS(train_said("gradient_checkpointing: true"), "it is activations: recomputed here");
+  EXPECT_HAS(train_said("precision: fp8"), "must be one of auto, fp32, bf16, fp16, not \"fp8\"");
   EXPECT_EQ(said("transport: gang\n"), "accepted");
   EXPECT_EQ(said("workers: { device: gpu:2 }\n"), "accepted");
 }

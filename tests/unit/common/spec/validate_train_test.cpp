@@ -58,6 +58,7 @@ TEST(ValidateTrain, FillsDefaults) {
   EXPECT_EQ(spec.train().model().gpt().vocabulary(), "bytes");
   EXPECT_EQ(spec.train().accumulate(), 1u);
   EXPECT_EQ(spec.train().precision(), "auto");
+  EXPECT_EQ(spec.train().activations(), "kept");
   EXPECT_EQ(spec.checkpoint().every_time().seconds(), 300);
   EXPECT_EQ(spec.checkpoint().keep(), 3u);
   EXPECT_EQ(spec.stall_timeout().seconds(), 1800);
@@ -123,6 +124,9 @@ TEST(ValidateTrain, KeysThatContradictEachOther) {
   spec = a_training();
   spec.mutable_train()->mutable_model()->mutable_mlp()->add_layers(3);
   EXPECT_EQ(fields(spec), (Fields{"workload.train.model.mlp.layers", "workload.train.data"}));
+  spec.mutable_train()->set_activations("recomputed");
+  EXPECT_EQ(fields(spec), (Fields{"workload.train.model.mlp.layers", "workload.train.data",
+                                  "workload.train.activations"}));
   spec = a_training();
   spec.mutable_train()->mutable_data()->mutable_npy()->set_x("X.npy");
   EXPECT_EQ(fields(spec), Fields{"workload.train.data"});
