@@ -47,7 +47,7 @@ room(worker/memory JOIN USES common/base)
 room(worker/collective USES worker/memory common/base)
 room(worker/kernels USES worker/memory common/plan common/base LIBRARIES PkgConfig::OPENBLAS onednn PkgConfig::XXHASH)
 # Loops over arrays: -O2 of GCC 12 leaves most of them scalar. psabi: their vectors never cross a call.
-file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp)
+file(GLOB train_kernels ${CMAKE_SOURCE_DIR}/worker/kernels/train_kernels_*.cpp ${CMAKE_SOURCE_DIR}/worker/kernels/strassen_passes_*.cpp)
 set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi")
 room(worker/compress USES worker/kernels worker/memory common/base)
 # As above; and every instruction set gives the bits of the slow twin.

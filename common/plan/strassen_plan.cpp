@@ -1,0 +1,82 @@
+#include "common/plan/strassen_plan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "common/plan/matmul_geometry.h"
+
+namespace overwinter::plan {
+namespace {
+
+constexpr std::uint64_t kLineBytes = 64;
+
+std::uint64_t capped_sum(std::uint64_t a, std::uint64_t b) {
+  return a > std::numeric_limits<std::uint64_t>::max() - b
+             ? std::numeric_limits<std::uint64_t>::max()
+             : a + b;
+}
+
+}  // namespace
+
+std::uint32_t strassen_levels(std::uint64_t m, std::uint64_t k, std::uint64_t n,
+                              const StrassenRule& rule) {
+  if (rule.side == 0) return 0;
+  const std::uint64_t least = std::max<std::uint64_t>(rule.side, 2);
+  const std::uint32_t most = std::min(rule.levels_max, kStrassenLevelsMax);
+  std::uint32_t levels = 0;
+  for (std::uint64_t side = std::min({m, k, n}); levels < most && side >= least; side /= 2) {
+    ++levels;
+  }
+  return levels;
+}
+
+std::uint64_t strassen_stride(std::uint64_t columns, std::uint64_t element_bytes) {
+  const std::uint64_t line = kLineBytes / element_bytes;
+  return (((columns + line - 1) / line) | 1U) * line;
+}
+
+std::uint64_t strassen_temporary(std::uint64_t rows, std::uint64_t columns,
+                                 std::uint64_t element_bytes) {
+  return std::max(saturating_product(rows, strassen_stride(columns, element_bytes)),
+                  saturating_product(columns, strassen_stride(rows, element_bytes)));
+}
+
+std::uint64_t strassen_workspace_bytes(std::uint64_t m, std::uint64_t k, std::uint64_t n,
+                                       std::uint32_t levels, std::uint64_t element_bytes,
+                                       bool adds) {
+  m >>= levels;
+  k >>= levels;
+  n >>= levels;
+  std::uint64_t elements = 0;
+  for (std::uint32_t level = levels; level-- > 0;) {
+    const auto temporary = [&](std::uint64_t rows, std::uint64_t columns) {
+      return strassen_temporary(rows << level, columns << level, element_bytes);
+    };
+    // S1, S2, S3; T1, T2, T3; X, and below the first level or where C is added to Z.
+    elements = capped_sum(elements, saturating_product(3, temporary(m, k)));
+    elements = capped_sum(elements, saturating_product(3, temporary(k, n)));
+    elements = capped_sum(elements,
+                          saturating_product(level + 1 < levels || adds ? 2 : 1, temporary(m, n)));
+  }
+  return saturating_product(elements, element_bytes);
+}
+
+StrassenBound strassen_bound(std::uint64_t k, std::uint32_t levels) {
+  double half = static_cast<double>(k >> levels);
+  double product = half * (half + 2);
+  double before = half + 2;
+  for (std::uint32_t level = 0; level < levels; ++level) {
+    product = 18 * product + 17 * before * half + 60 * half;
+    before += 3;
+    half *= 2;
+  }
+  const auto all = static_cast<double>(k);
+  if (half < all) {
+    product += (all - half + 2) * all;
+    before += all - half + 2;
+  }
+  // Rows and columns that are peeled off are plain products.
+  return {std::max(product, all * (all + 2)), std::max(before, all + 2)};
+}
+
+}  // namespace overwinter::plan
