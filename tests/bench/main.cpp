@@ -23,7 +23,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 12> kSuites{{
+constexpr std::array<Suite, 14> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",
@@ -33,6 +33,8 @@ constexpr std::array<Suite, 12> kSuites{{
     {"gemm", "what a worker multiplies by beside OpenBLAS and oneDNN on their own threads",
      run_gemm},
     {"gpu", "products and steps of a GPT on a GPU beside PyTorch on the same one", run_gpu},
+    {"strassen", "large fp32 products by Strassen's method beside the best plain sgemm",
+     run_strassen},
     {"verify", "sketches and checks of tiles as a share of the product", run_verify},
     {"train", "the training engine, 2 threads of one process, beside PyTorch DDP and its products",
      run_train},
@@ -73,7 +75,8 @@ std::optional<int> parse(int argc, char** argv, Options& out) {
          "--runs", out.settings.runs,
          "runs of each side (latency: jobs, store: commits, idle, page: windows of 30 s or 20 s)")
       ->check(CLI::Range(1, 1'000'000));
-  app.add_option("--n", out.settings.side, "side of square matrices: matmul, gemm, gpu, verify")
+  app.add_option("--n", out.settings.side,
+                 "side of square matrices: matmul, gemm, strassen, gpu, verify")
       ->check(CLI::Range(1, 65'536));
   app.add_flag("--large", out.settings.large, "train: GPT-2 with 124 M parameters too");
   try {

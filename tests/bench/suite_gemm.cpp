@@ -1,8 +1,6 @@
 // What a worker multiplies by (ChosenGemm, measured as at its start) beside each library on its own
 // threads, and against what the registers can do.
-#include <cblas.h>
 #include <fmt/format.h>
-#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -14,13 +12,12 @@
 
 #include "tests/bench/cluster.h"
 #include "tests/bench/matrices.h"
+#include "tests/bench/products.h"
 #include "tests/bench/suites.h"
 #include "worker/kernels/chosen_gemm.h"
 #include "worker/kernels/convert.h"
 #include "worker/kernels/openblas_core.h"
 #include "worker/memory/host_resource.h"
-
-extern "C" void omp_set_num_threads(int);
 
 namespace overwinter::bench {
 namespace {
@@ -77,13 +74,6 @@ struct Side {
   bool right = true;  // false: its results are wrong here; shown, and no peer
 };
 
-// One thread: of its CPU, so that what else runs on the machine counts less. More: by the wall.
-double seconds_now(unsigned threads) {
-  timespec now{};
-  ::clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 Result<double> gflops_of(const Side& side, const Shape& s, unsigned threads) {
   std::this_thread::sleep_for(kSettle);
   side.prepare();
@@ -110,26 +100,6 @@ worker::Gemm<T> problem_of(const Shape& s, Data<T>& d) {
   p.lda = s.k;
   p.ldb = p.ldc = s.n;
   return p;
-}
-
-template <class T>
-Status by_openblas(const worker::Gemm<T>& p) {
-  const auto i = [](std::size_t v) { return static_cast<blasint>(v); };
-  if constexpr (std::is_same_v<T, float>) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, i(p.m), i(p.n), i(p.k), 1, p.a, i(p.lda),
-                p.b, i(p.ldb), 0, p.c, i(p.ldc));
-  } else {
-    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, i(p.m), i(p.n), i(p.k), 1, p.a, i(p.lda),
-                p.b, i(p.ldb), 0, p.c, i(p.ldc));
-  }
-  return Status::success();
-}
-
-Status by_onednn(const worker::Gemm<float>& p) {
-  const auto i = [](std::size_t v) { return static_cast<dnnl_dim_t>(v); };
-  const auto done = dnnl_sgemm('N', 'N', i(p.m), i(p.n), i(p.k), 1, p.a, i(p.lda), p.b, i(p.ldb), 0,
-                               p.c, i(p.ldc));
-  return done == dnnl_success ? Status::success() : error(Code::kInternal, "oneDNN's sgemm failed");
 }
 
 // oneDNN's primitive for the type; nothing where it has none on this processor.
@@ -189,12 +159,7 @@ class GemmBench {
     const auto type_name = worker::gemm_type_name(kType);
     Data<float> wide;
     std::vector<Side> peers = peers_of(s, p, wide);
-    const Side ours{"ours",
-                    [this] {
-                      worker::use_openblas_core(core_);
-                      openblas_set_num_threads(1);
-                    },
-                    [&] { return gemm_.gemm(p); }};
+    const Side ours{"ours", [this] { use_our_threads(core_); }, [&] { return gemm_.gemm(p); }};
     auto row = compare(ours, peers, s);
     if (!row) return row;
     const auto& best = gemm_.choice().of(kType, worker::gemm_class(s.m, s.n, s.k));
@@ -206,11 +171,7 @@ class GemmBench {
 
  private:
   std::function<void()> library_threads(const std::string& core) {
-    return [this, core] {
-      worker::use_openblas_core(core);
-      openblas_set_num_threads(static_cast<int>(threads_));
-      omp_set_num_threads(static_cast<int>(threads_));
-    };
+    return [this, core] { use_library_threads(core, threads_); };
   }
 
   template <class T>

@@ -35,6 +35,7 @@ struct Suite {
 [[nodiscard]] Result<SuiteReport> run_memory(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_page(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_store(const Settings& settings);
+[[nodiscard]] Result<SuiteReport> run_strassen(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_train(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_units(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_verify(const Settings& settings);
