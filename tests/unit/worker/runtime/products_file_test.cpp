@@ -68,6 +68,17 @@ TEST_F(Products, TheFirstStartMeasuresAndTheNextReads) {
   EXPECT_TRUE(planted());
 }
 
+TEST_F(Products, OneThreadIsMeasuredTooAndTrainingsAreToldOfIt) {
+  EXPECT_EQ(ProductsFile::text_in(folder_), "");
+  start(2);
+  EXPECT_EQ(kept().by_threads.size(), 2);
+  EXPECT_TRUE(kept().by_threads.contains(1));
+  EXPECT_EQ(ProductsFile::text_in(folder_), write_gemm_choices(kept()));
+  ::setenv("OPENBLAS_CORETYPE", "Prescott", 1);
+  EXPECT_EQ(ProductsFile::text_in(folder_), "");
+  ::unsetenv("OPENBLAS_CORETYPE");
+}
+
 TEST_F(Products, AnotherMachinesFileIsMeasuredAgain) {
   plant("another processor", 1);
   start(1);
