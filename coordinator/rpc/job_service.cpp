@@ -59,8 +59,12 @@ runtime::NotStored not_stored(const v1::PlanJobRequest& request) {
   if (!request.has_data()) return out;
   const v1::DataFacts& data = request.data();
   plan::TrainProblem& training = out.training.emplace();
-  training.data = {data.samples(), data.inputs(), data.outputs(),
-                   data.classes(), data.text(),   data.table_bytes()};
+  training.data = {.samples = data.samples(),
+                   .inputs = data.inputs(),
+                   .outputs = data.outputs(),
+                   .classes = data.classes(),
+                   .text = data.text(),
+                   .table_bytes = data.table_bytes()};
   training.input_bytes = data.file_bytes();
   return out;
 }
