@@ -172,6 +172,26 @@ class Train(unittest.TestCase):
         for name, tensor in a.items():
             self.assertEqual(tensor.tobytes(), b[name].tobytes(), name)
 
+    def test_in_16_bits_as_in_32(self):
+        """Planned by the files that are here, trained to the end; an fp16's scale comes back with its checkpoint."""
+        losses = {}
+        for precision, activations in (("fp32", "kept"), ("bf16", "recomputed"), ("fp16", "kept")):
+            spec = gpt(600, 300)
+            spec["workload"]["train"].update(precision=precision, activations=activations)
+            self.cluster.run("plan", self.write(spec))
+            job = self.submit(spec)
+            if precision == "fp16":
+                wait_until("it trains", lambda job=job: self.step(job) > 60, 60)
+                self.cluster.run("jobs", "pause", job)
+                wait_until("it is paused", lambda job=job: self.cluster.job(job)["state"] == "PAUSED")
+                self.cluster.run("jobs", "resume", job)
+            found = self.end_of(job)
+            self.assertEqual(found["progress"]["checkpointStep"], "600")
+            self.assertEqual({t.dtype for t in self.weights(job.rsplit("/", 1)[1], "w.safetensors").values()}, {np.dtype("f4")})
+            losses[precision] = found["progress"]["validationLoss"]
+        self.assertAlmostEqual(losses["bf16"], losses["fp32"], delta=0.1)
+        self.assertAlmostEqual(losses["fp16"], losses["fp32"], delta=0.1)
+
     def test_begun_from_another_s_weights(self):
         first = self.submit(gpt(200, 100))
         loss = self.end_of(first)["progress"]["validationLoss"]

@@ -80,9 +80,10 @@ std::vector<TensorView> Trainer::state() const {
   for (std::size_t i = 0; i < kCounters.size(); ++i)
     views.push_back({kCounters[i], "I64", {1}, std::as_bytes(std::span(&counters_[i], 1))});
   if (!is_scaled()) return views;
-  views.push_back(view_of(kLossScale, {1}, &loss_scale_, 1));
+  // Wide types first: a file has no gaps between its tensors.
   for (std::size_t i = 0; i < kUpdates.size(); ++i)
     views.push_back({kUpdates[i], "I64", {1}, std::as_bytes(std::span(&updates_[i], 1))});
+  views.push_back(view_of(kLossScale, {1}, &loss_scale_, 1));
   return views;
 }
 

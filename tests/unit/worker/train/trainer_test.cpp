@@ -230,6 +230,24 @@ TEST(Trainer, SixteenBitsLearnAsThirtyTwoDo) {
   }
 }
 
+// As formats::write_safetensors wants them in a file: a checkpoint keeps what is "trainer." in one
+// of its own.
+TEST(Trainer, WideCountersComeFirst) {
+  const std::string text = some_text();
+  v1::TrainSpec spec = gpt_spec();
+  spec.set_precision("fp16");
+  const auto data = text_data(text, spec);
+  SingleCollective single;
+  const auto trainer = trainer_of(spec, *data, single);
+  std::size_t begins = 0;
+  for (const TensorView& view : trainer->state()) {
+    if (!view.name.starts_with("trainer.")) continue;
+    EXPECT_EQ(begins % (view.dtype == "I64" ? 8 : 4), 0U) << view.name;
+    begins += view.bytes.size();
+  }
+  EXPECT_EQ(begins, 44U);
+}
+
 double scale_of(const Trainer& trainer) {
   for (const TensorView& view : trainer.state()) {
     if (view.name == "trainer.loss_scale")
