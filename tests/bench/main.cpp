@@ -23,7 +23,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 14> kSuites{{
+constexpr std::array<Suite, 15> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",
@@ -44,6 +44,8 @@ constexpr std::array<Suite, 14> kSuites{{
     {"page", "what open pages cost the coordinator, and a submit while many look", run_page},
     {"memory", "the memory pool beside glibc's malloc and jemalloc on a training's trace",
      run_memory},
+    {"compress", "casts, pruning and int8 of a weight beside PyTorch and the memory's speed",
+     run_compress},
     {"store", "commits of turns beside plain SQLite", run_store},
 }};
 
@@ -76,7 +78,7 @@ std::optional<int> parse(int argc, char** argv, Options& out) {
          "runs of each side (latency: jobs, store: commits, idle, page: windows of 30 s or 20 s)")
       ->check(CLI::Range(1, 1'000'000));
   app.add_option("--n", out.settings.side,
-                 "side of square matrices: matmul, gemm, strassen, gpu, verify")
+                 "side of square matrices: matmul, gemm, strassen, gpu, verify, compress")
       ->check(CLI::Range(1, 65'536));
   app.add_flag("--large", out.settings.large, "train: GPT-2 with 124 M parameters too");
   try {

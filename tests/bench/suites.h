@@ -25,6 +25,7 @@ struct Suite {
   Result<SuiteReport> (*run)(const Settings&);
 };
 
+[[nodiscard]] Result<SuiteReport> run_compress(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_exec(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_gang(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_gemm(const Settings& settings);
