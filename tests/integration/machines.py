@@ -148,7 +148,7 @@ class Machines:
         for _ in range(12):
             speeds = {w["name"].rsplit("/")[-1]: w["devices"][0]["gflopsFp32"] for w in self.ready()}
             slowest = min(speeds, key=speeds.get)
-            if speeds[slowest] > 0.85 * max(speeds.values()):
+            if speeds[slowest] > 0.8 * max(speeds.values()):
                 return daemons
             daemons[slowest].kill()
             daemons[slowest].wait()
