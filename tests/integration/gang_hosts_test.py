@@ -14,6 +14,7 @@ from machines import Machines, why_no_machines
 from train_test import gpt, some_text
 
 WHY_NOT = why_no_machines() or ("" if os.path.exists(os.path.join(BIN, "overwinter-rank")) else "Open MPI is not here")
+DEVICE = ("--device", "cpu:memory=512MiB,threads=1")
 STEPS = 100_000  # more than there is time for: it is cancelled
 
 
@@ -22,7 +23,7 @@ class FourHosts(unittest.TestCase):
     def setUp(self):
         self.machines = Machines(self, 4, "10.80.0", private=True)
         self.machines.serve()
-        self.daemons = self.machines.join_equally_fast("--device", "cpu:memory=512MiB,threads=1")
+        self.daemons = self.machines.join(*DEVICE)
         with open(self.path("words.txt"), "wb") as f:
             f.write(some_text(40_000))
 
@@ -31,14 +32,20 @@ class FourHosts(unittest.TestCase):
 
     def submit(self, **workers):
         spec = gpt(STEPS, 25, workers=workers)
-        # So much to compute that four machines are predicted to be faster than fewer, however fast a machine is measured to be.
+        # So much to compute that four machines are predicted to be faster than fewer.
         spec["workload"]["train"]["model"]["gpt"].update(width=64, context=64)
         spec["workload"]["train"]["batch_size"] = 384
         with open(self.path("job.json"), "w", encoding="utf-8") as f:
             json.dump(spec, f)
-        job = self.machines.json("submit", self.path("job.json"))
-        self.assertEqual(job["plan"]["workersMax"], 4, job["plan"])
-        return job["name"]
+        # A machine that is measured to be slower by a quarter is left out, rightly: then it measures again.
+        for _ in range(12):
+            job = self.machines.json("submit", self.path("job.json"))
+            if job["plan"]["workersMax"] == 4:
+                return job["name"]
+            self.machines.command("jobs", "cancel", job["name"])
+            wait_until("it is cancelled", lambda name=job["name"]: self.job(name)["state"] == "CANCELLED", 60)
+            self.machines.measure_slowest_again(self.daemons, *DEVICE)
+        raise AssertionError(f"never planned for four machines: {job['plan']}")
 
     def job(self, name):
         return self.machines.json("jobs", "get", name)

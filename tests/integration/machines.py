@@ -141,21 +141,15 @@ class Machines:
             wait_until(f"{name} is READY", lambda: len(self.ready()) == len(daemons), 30)
         return daemons
 
-    def join_equally_fast(self, *options):
-        """As join(); a machine that was busy with something else while it measured its speed does that again, so that plans take
-        the machines for what they are."""
-        daemons = self.join(*options)
-        for _ in range(12):
-            speeds = {w["name"].rsplit("/")[-1]: w["devices"][0]["gflopsFp32"] for w in self.ready()}
-            slowest = min(speeds, key=speeds.get)
-            if speeds[slowest] > 0.8 * max(speeds.values()):
-                return daemons
-            daemons[slowest].kill()
-            daemons[slowest].wait()
-            wait_until(f"{slowest} is gone", lambda: len(self.ready()) == len(daemons) - 1, 30)
-            daemons[slowest] = self.start_worker(slowest, *options)
-            wait_until(f"{slowest} is READY again", lambda: len(self.ready()) == len(daemons), 30)
-        raise AssertionError(f"never equally fast: {speeds}")
+    def measure_slowest_again(self, daemons, *options):
+        """The daemon of the machine that measured the least speed begins anew: it may have been busy with something else then."""
+        speeds = {w["name"].rsplit("/")[-1]: w["devices"][0]["gflopsFp32"] for w in self.ready()}
+        slowest = min(speeds, key=speeds.get)
+        daemons[slowest].kill()
+        daemons[slowest].wait()
+        wait_until(f"{slowest} is gone", lambda: len(self.ready()) == len(daemons) - 1, 30)
+        daemons[slowest] = self.start_worker(slowest, *options)
+        wait_until(f"{slowest} is READY again", lambda: len(self.ready()) == len(daemons), 30)
 
     def start_worker(self, name, *options):
         return self.start(name, "overwinter-worker", "--data-dir", self.cluster.path(name), *options)
