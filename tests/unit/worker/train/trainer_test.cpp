@@ -230,7 +230,7 @@ TEST(Trainer, SixteenBitsLearnAsThirtyTwoDo) {
   }
 }
 
-// As formats::write_safetensors wants them in a file: a checkpoint keeps what is "trainer." in one
+// As a file of safetensors wants them: a checkpoint keeps what is "trainer." in one
 // of its own.
 TEST(Trainer, WideCountersComeFirst) {
   const std::string text = some_text();
