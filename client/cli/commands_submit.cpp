@@ -23,6 +23,8 @@ void print_plan(const v1::Plan& plan) {
     print_line(fmt::format("tiles        {} x {} of {} x {}", m.grid_rows(), m.grid_columns(),
                            m.tile_rows(), m.tile_columns()));
   }
+  if (const std::string training = training_text(plan.train()); !training.empty())
+    print_line("training     " + training);
   print_line(fmt::format("workers      {} to {}, {} ({})", plan.workers_min(), plan.workers_max(),
                          plan.device(), plan.transport()));
   print_line("memory       " + memory_text(plan) + " peak on each device");

@@ -134,6 +134,7 @@ void print_job(const v1::Job& job) {
   row("planned", fmt::format("{} a device, {}, {}", memory_text(plan),
                              duration_text(plan.duration()), money_text(plan.cost())));
   if (plan.has_matmul()) row("product", product_text(plan.matmul()));
+  row("training", training_text(plan.train()));
   row("transport", plan.transport());
   row("submitted", time_text(job.create_time()) +
                        (job.submitter().empty() ? "" : " by " + printable(job.submitter())));

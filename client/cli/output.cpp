@@ -180,6 +180,11 @@ std::string product_text(const v1::MatmulPlan& plan) {
                      plan.algorithm());
 }
 
+std::string training_text(const v1::TrainPlan& plan) {
+  if (plan.precision().empty()) return {};
+  return fmt::format("precision {}, activations {}", plan.precision(), plan.activations());
+}
+
 std::string money_text(const v1::Money& money) {
   const std::string& currency = money.currency_code();
   return amount_text(money) + (currency.empty() ? "" : " " + currency);

@@ -58,6 +58,8 @@ int report(const Status& status);
 [[nodiscard]] std::string memory_text(const v1::Plan& plan);
 // "3000 x 2000 x 2500  bf16, classical"
 [[nodiscard]] std::string product_text(const v1::MatmulPlan& plan);
+// "precision bf16, activations recomputed"; empty: the plan does not say (an older coordinator's).
+[[nodiscard]] std::string training_text(const v1::TrainPlan& plan);
 [[nodiscard]] std::string money_text(const v1::Money& money);   // "0.0203 USD"
 [[nodiscard]] std::string amount_text(const v1::Money& money);  // "0.0203"
 // Local time with its zone, to the second: "2026-11-24 15:04:26 CET".

@@ -13,9 +13,11 @@ namespace {
 
 // What the job will need, on one line.
 std::string predicted(const v1::Plan& plan) {
-  return fmt::format("planned: {} on each of up to {} device{}, {}, {}", memory_text(plan),
+  const std::string training = training_text(plan.train());  // of other jobs empty
+  return fmt::format("planned: {} on each of up to {} device{}, {}, {}{}{}", memory_text(plan),
                      plan.workers_max(), plan.workers_max() == 1 ? "" : "s",
-                     duration_text(plan.duration()), money_text(plan.cost()));
+                     duration_text(plan.duration()), money_text(plan.cost()),
+                     training.empty() ? "" : ", ", training);
 }
 
 }  // namespace

@@ -195,6 +195,18 @@ Result<TrainPrecision> train_precision(const std::string& name) {
               "workload.train.precision");
 }
 
+std::string_view train_precision_name(TrainPrecision precision) {
+  switch (precision) {
+    case TrainPrecision::kBf16:
+      return "bf16";
+    case TrainPrecision::kFp16:
+      return "fp16";
+    case TrainPrecision::kFp32:
+      break;
+  }
+  return "fp32";
+}
+
 std::uint64_t head_rows(const TrainRank& rank) {
   const std::uint64_t rows = product({rank.micro_batch, rank.shape.context});
   const std::uint64_t fit = kLogitBytes / product({rank.shape.vocabulary, kFloat});
@@ -265,6 +277,8 @@ v1::TrainPlan train_plan(const TrainRank& rank, const DataFacts& data, std::uint
   plan.set_inputs(static_cast<std::uint32_t>(data.inputs));  // fits: checked with the shape
   plan.set_outputs(static_cast<std::uint32_t>(data.outputs));
   plan.set_classes(data.classes);
+  plan.set_precision(std::string(train_precision_name(rank.precision)));
+  plan.set_activations(rank.recompute ? "recomputed" : "kept");
   return plan;
 }
 

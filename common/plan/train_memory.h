@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/plan/train_shape.h"
@@ -87,6 +89,8 @@ struct TrainRank {
 // "fp32", "bf16", "fp16"; "auto" and nothing are fp32. INVALID_ARGUMENT for others.
 [[nodiscard]] Result<TrainPrecision> train_precision(const std::string& name);
 
+[[nodiscard]] std::string_view train_precision_name(TrainPrecision precision);
+
 // adamw 2, sgd with momentum 1, without 0.
 [[nodiscard]] std::uint32_t optimizer_slots(const v1::OptimizerSpec& optimizer);
 
@@ -115,8 +119,8 @@ struct TrainMemory {
 };
 [[nodiscard]] TrainMemory train_memory(const TrainRank& rank);
 
-// The message of it: counts, parts of the peak, what the data say. Time and digests are the
-// planner's to add.
+// The message of it: counts, precision, parts of the peak, what the data say. Time and digests are
+// the planner's to add.
 [[nodiscard]] v1::TrainPlan train_plan(const TrainRank& rank, const DataFacts& data,
                                        std::uint32_t accumulate);
 

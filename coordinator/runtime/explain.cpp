@@ -93,6 +93,13 @@ void explain_waiting(const Views& views, const Principal& caller, const JobView&
   }
 }
 
+// What its plan decided of a training.
+std::string training_text(const JobView& job) {
+  v1::Plan plan;
+  if (!job.plan || !plan.ParseFromString(*job.plan) || plan.train().precision().empty()) return {};
+  return ", precision " + plan.train().precision() + ", activations " + plan.train().activations();
+}
+
 std::string running_summary(const JobView& job) {
   std::set<WorkerId> workers;
   for (const auto& seat : job.seats) workers.insert(seat.worker);
@@ -101,7 +108,7 @@ std::string running_summary(const JobView& job) {
   if (job.demand.transport == Transport::kGang) {
     if (job.state == core::JobState::kStarting) return job.reason;
     return where + ", attempt " + std::to_string(job.attempt) + ", step " +
-           std::to_string(job.step);
+           std::to_string(job.step) + training_text(job);
   }
   return where + ": " + std::to_string(job.done.count()) + " of " +
          std::to_string(job.demand.units) + " units are done";

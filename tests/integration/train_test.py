@@ -178,8 +178,10 @@ class Train(unittest.TestCase):
         for precision, activations in (("fp32", "kept"), ("bf16", "recomputed"), ("fp16", "kept")):
             spec = gpt(600, 300)
             spec["workload"]["train"].update(precision=precision, activations=activations)
-            self.cluster.run("plan", self.write(spec))
+            decided = f"precision {precision}, activations {activations}"
+            self.assertIn(decided, self.cluster.run("plan", self.write(spec)).stdout)
             job = self.submit(spec)
+            self.assertIn(decided, self.cluster.run("jobs", "get", job).stdout)
             if precision == "fp16":
                 wait_until("it trains", lambda job=job: self.step(job) > 60, 60)
                 self.cluster.run("jobs", "pause", job)

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { Actions } from "../src/job/actions";
 import { CheckpointsPanel } from "../src/job/checkpoints";
 import { CostPanel } from "../src/job/cost";
-import { MemoryPanel, worstText } from "../src/job/job";
+import { MemoryPanel, planText, worstText } from "../src/job/job";
 import { narrow } from "../src/lib/narrow";
 import { signal } from "../src/lib/signal";
 import { place } from "../src/lib/router";
@@ -39,6 +39,13 @@ it("memory is told as used, reserved, predicted and peak", () => {
   expect(parts).toEqual(["reserved left: 0.00%; width: 100.00%;", "used left: 0.00%; width: 97.33%;", "predicted left: 93.66%; width: 0.00%;", "peak left: 98.33%; width: 0.00%;"]);
   expect(worstText(withSeats())).toBe("worst 97 % of limit");
   expect(worstText(aJob())).toBe("");
+});
+
+it("a training's plan says its precision and what becomes of its activations", () => {
+  const plan = { transport: "gang", workersMin: 1, workersMax: 2, memoryBytes: "1", device: "cpu", warnings: ["slow"], why: "why" };
+  expect(planText(aJob({ plan }))).toBe("gang on 1 to 2 workers · why · slow");
+  const train = { precision: "bf16", activations: "recomputed" };
+  expect(planText(aJob({ plan: { ...plan, train } }))).toBe("gang on 1 to 2 workers · precision bf16 · activations recomputed · why · slow");
 });
 
 it("a bill's parts stand side by side and sum to what was charged", () => {

@@ -32,6 +32,14 @@ TEST(Output, JsonPrintsEveryField) {
   }
 }
 
+TEST(Output, ATrainingsPlanSaysItsPrecisionAndActivations) {
+  v1::TrainPlan plan;
+  EXPECT_EQ(training_text(plan), "");
+  plan.set_precision("bf16");
+  plan.set_activations("recomputed");
+  EXPECT_EQ(training_text(plan), "precision bf16, activations recomputed");
+}
+
 TEST(Output, TimesAreLocalWithTheirZone) {
   setenv("TZ", "XYZ-2", 1);  // two hours east of Greenwich
   tzset();

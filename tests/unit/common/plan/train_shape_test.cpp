@@ -177,6 +177,13 @@ TEST(TrainMemory, AddsUpAndFallsWithRanks) {
   EXPECT_EQ(plan.weights_bytes() + plan.gradients_bytes() + plan.optimizer_bytes() +
                 plan.activations_bytes() + plan.buffers_bytes(),
             b.total_bytes());
+  EXPECT_EQ(plan.precision(), "fp32");
+  EXPECT_EQ(plan.activations(), "kept");
+  spec.set_precision("bf16");
+  spec.set_activations("recomputed");
+  const v1::TrainPlan narrow = train_plan(*train_rank(spec, text(1000000), 1, 1), text(1000000), 0);
+  EXPECT_EQ(narrow.precision(), "bf16");
+  EXPECT_EQ(narrow.activations(), "recomputed");
   EXPECT_EQ(train_rank(spec, text(1000000), 17, 1).error().field, "workload.train.batch_size");
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "common/base/bytes.h"
+#include "overwinter/v1/job.pb.h"
 
 namespace overwinter::runtime {
 namespace {
@@ -70,6 +71,18 @@ TEST_F(ExplainTest, WorkersOnOneNetworkDo) {
   add_worker("w-1", "10.0.0.1:7610");
   add_worker("w-2", "10.0.0.2:7610");
   EXPECT_EQ(explain(add_gang("a", 2)).summary(), "it can start now");
+}
+
+TEST_F(ExplainTest, ARunningTrainingSaysWhatItsPlanDecided) {
+  v1::Plan plan;
+  plan.mutable_train()->set_precision("bf16");
+  plan.mutable_train()->set_activations("recomputed");
+  auto job = std::make_shared<JobView>(*add_gang("a", 1));
+  job->state = core::JobState::kRunning;
+  EXPECT_EQ(explain(job).summary(), "it runs on 0 workers, attempt 0, step 0");
+  job->plan = std::make_shared<const std::string>(plan.SerializeAsString());
+  EXPECT_EQ(explain(job).summary(),
+            "it runs on 0 workers, attempt 0, step 0, precision bf16, activations recomputed");
 }
 
 TEST_F(ExplainTest, AGangOfAnotherProjectIsWaitedFor) {

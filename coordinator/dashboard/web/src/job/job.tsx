@@ -68,12 +68,13 @@ function Header({ job }: { job: Job }) {
   );
 }
 
-function planText(job: Job): string {
+export function planText(job: Job): string {
   const plan = job.plan;
   if (!plan) return kNone;
   const workers = plan.workersMin === plan.workersMax ? count(plan.workersMax) : `${count(plan.workersMin)} to ${count(plan.workersMax)}`;
   const parts = [`${plan.transport} on ${workers} ${plan.workersMax === 1 ? "worker" : "workers"}`];
   if (plan.duration !== undefined && plan.duration !== "0s") parts.push(`about ${duration(Number(plan.duration.replace("s", "")) * 1000)}`);
+  if (plan.train?.precision) parts.push(`precision ${plan.train.precision}`, `activations ${plan.train.activations}`);
   if (plan.why !== "") parts.push(plan.why);
   return [...parts, ...plan.warnings].join(" · ");
 }

@@ -20,7 +20,7 @@ export interface Progress {
 }
 export interface Plan {
   transport: string; workersMin: number; workersMax: number; memoryBytes: string; duration?: string;
-  cost?: Money; device: string; warnings: string[]; why: string;
+  cost?: Money; device: string; warnings: string[]; why: string; train?: { precision: string; activations: string };
 }
 export interface Cost { charged?: Money; reserved?: Money; cap?: Money; wasted?: Money; gangWait?: Money }
 export interface Job {
