@@ -80,8 +80,10 @@ overwinter checkpoints list @last
 overwinter checkpoints get @last -o "$dir/licence-gpt.safetensors"
 losses=$(overwinter jobs get @last -o json | /usr/bin/python3 -c '
 import json, sys
-progress = json.load(sys.stdin)["progress"]
-print("%.4f (validation %.4f) after %s steps" % (progress["loss"], progress["validationLoss"], progress["step"]))')
+job = json.load(sys.stdin)
+progress, train = job["progress"], job["plan"]["train"]
+print("%.4f (validation %.4f) after %s steps in %s" % (
+    progress["loss"], progress["validationLoss"], progress["step"], train["precision"]))')
 training_cost=$(cost)
 url=$(/usr/bin/python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["dashboard"])' "$cluster/cluster.json")
 

@@ -63,6 +63,7 @@ Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t in
   const WorkerOffer& worker = offer.workers[place];
   const DeviceInfo& device = worker.devices[index].device;
   double gflops = measured_gflops(device, precision);
+  const bool measured = gflops > 0;
   const bool widens = is_narrow(precision) && gflops == 0 && device.gflops_fp32 > 0;
   if (widens) gflops = device.gflops_fp32;
   const std::uint32_t threads = std::max<std::uint32_t>(device.threads, 1);
@@ -78,7 +79,8 @@ Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t in
           .bytes_per_second = link,
           .price_per_hour = worker.devices[index].price_per_hour,
           .gpu = is_gpu(device),
-          .widens = widens};
+          .widens = widens,
+          .measured = measured};
 }
 
 void sort_by_speed(std::vector<Candidate>& devices) {

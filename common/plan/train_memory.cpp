@@ -187,12 +187,16 @@ Result<TrainRank> train_rank(const v1::TrainSpec& spec, const DataFacts& data, s
 }
 
 Result<TrainPrecision> train_precision(const std::string& name) {
-  if (name.empty() || name == "auto" || name == "fp32") return TrainPrecision::kFp32;
+  if (is_auto_precision(name) || name == "fp32") return TrainPrecision::kFp32;
   if (name == "bf16") return TrainPrecision::kBf16;
   if (name == "fp16") return TrainPrecision::kFp16;
   return fail(Code::kInvalidArgument,
               "The precision " + name + " is unknown; there are: auto, fp32, bf16, fp16.",
               "workload.train.precision");
+}
+
+bool is_auto_precision(const std::string& name) {
+  return name.empty() || name == "auto";
 }
 
 std::string_view train_precision_name(TrainPrecision precision) {

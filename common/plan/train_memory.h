@@ -86,8 +86,10 @@ struct TrainRank {
 [[nodiscard]] Result<TrainRank> train_rank(const v1::TrainSpec& spec, const DataFacts& data,
                                            std::uint64_t ranks, std::uint32_t threads);
 
-// "fp32", "bf16", "fp16"; "auto" and nothing are fp32. INVALID_ARGUMENT for others.
+// "fp32", "bf16", "fp16"; "auto" and nothing, which a plan decides (train_choice.h), are fp32 where
+// there is none. INVALID_ARGUMENT for others.
 [[nodiscard]] Result<TrainPrecision> train_precision(const std::string& name);
+[[nodiscard]] bool is_auto_precision(const std::string& name);
 
 [[nodiscard]] std::string_view train_precision_name(TrainPrecision precision);
 

@@ -9,6 +9,7 @@
 #include "common/plan/candidates.h"
 #include "common/plan/gang_groups.h"
 #include "common/plan/train_batch.h"
+#include "common/plan/train_choice.h"
 #include "common/plan/train_memory.h"
 #include "common/plan/train_time.h"
 
@@ -39,18 +40,10 @@ class TrainPlanner {
       : spec_(spec), problem_(problem), offer_(offer), limits_(limits) {}
 
   Result<PlanOutcome> run() {
-    found_ = find_candidates(
-        offer_, {.device = limits_.device, .spot = limits_.spot, .host = limits_.host});
-    outcome_.ruled_out = found_.ruled_out;
-    const bool none = found_.devices.empty() && found_.away.empty();
-    threads_ = none ? kRankThreadsWhenUnknown : 1;
-    for (const auto* devices : {&found_.devices, &found_.away})
-      for (const Candidate& device : *devices) threads_ = std::max(threads_, device.threads);
-    auto rank = train_rank(spec_.train(), problem_.data, ranks(limits_.workers_min), threads_);
-    if (!rank) return fail(rank.error());
-    rank_ = std::move(*rank);
     workers_most_ = most_workers();
-    if (none) {
+    if (Status s = decide_precision(); !s.ok()) return fail(s);
+    outcome_.ruled_out = found_.ruled_out;
+    if (found_.devices.empty() && found_.away.empty()) {
       plan_for_unknown();
       return std::move(outcome_);
     }
@@ -66,6 +59,41 @@ class TrainPlanner {
   }
 
  private:
+  // Devices with their speed in a precision, and what a rank holds in it.
+  Status look_in(TrainPrecision precision) {
+    found_ = find_candidates(offer_, {.device = limits_.device,
+                                      .spot = limits_.spot,
+                                      .precision = product_precision(precision),
+                                      .host = limits_.host});
+    const bool none = found_.devices.empty() && found_.away.empty();
+    threads_ = none ? kRankThreadsWhenUnknown : 1;
+    for (const auto* devices : {&found_.devices, &found_.away})
+      for (const Candidate& device : *devices) threads_ = std::max(threads_, device.threads);
+    v1::TrainSpec spec = spec_.train();
+    spec.set_precision(std::string(train_precision_name(precision)));
+    auto rank = train_rank(spec, problem_.data, ranks(limits_.workers_min), threads_);
+    if (!rank) return rank.error();
+    rank_ = std::move(*rank);
+    return Status::success();
+  }
+
+  // Looks in the precision that is wanted, and in fp32 where that was not chosen.
+  Status decide_precision() {
+    const std::string& asked = spec_.train().precision();
+    const auto wanted = is_auto_precision(asked) ? TrainPrecision::kBf16 : train_precision(asked);
+    if (!wanted) return wanted.error();
+    if (Status s = look_in(*wanted); !s.ok()) return s;
+    // A device that is too small for any of its plans says nothing.
+    std::vector<Candidate> fit;
+    for (const auto* devices : {&found_.devices, &found_.away})
+      for (const Candidate& device : *devices)
+        if (device.memory_bytes >= seat_bytes(workers_most_)) fit.push_back(device);
+    auto choice = choose_precision(asked, fit);
+    if (!choice) return choice.error();
+    choice_ = std::move(*choice);
+    return choice_.precision == *wanted ? Status::success() : look_in(choice_.precision);
+  }
+
   [[nodiscard]] std::uint64_t ranks(std::uint64_t workers) const {
     return workers * limits_.per_worker;
   }
@@ -258,6 +286,7 @@ class TrainPlanner {
     train.set_init_digest(problem_.init_digest);
     set_prediction(limits_, way.seconds, way.model.price_per_hour, way.known, offer_.currency_code,
                    out);
+    if (!choice_.warning.empty()) out.plan.add_warnings(choice_.warning);
     if (limits_.workers_max > workers_most_)
       out.plan.add_warnings("At most " + std::to_string(workers_most_) +
                             " workers take part: a batch of " +
@@ -271,8 +300,9 @@ class TrainPlanner {
     std::string text = spec_.transport() == "gang" ? "A gang, as asked: "
                                                    : "A gang, as training runs in this release: ";
     text += std::to_string(count) + (count == 1 ? " rank" : " ranks") + " of at most " +
-            std::to_string(micro_batch(way.workers)) +
-            " samples at once, predicted to make a step in " + seconds_text(way.step_seconds) + ".";
+            std::to_string(micro_batch(way.workers)) + " samples at once in " +
+            std::string(train_precision_name(choice_.precision)) + choice_.why +
+            ", predicted to make a step in " + seconds_text(way.step_seconds) + ".";
     return text;
   }
 
@@ -341,6 +371,7 @@ class TrainPlanner {
   const ClusterOffer& offer_;
   const Limits& limits_;
   Candidates found_;
+  TrainChoice choice_;
   TrainRank rank_;  // on workers_min
   std::uint32_t threads_ = 1;
   std::uint32_t workers_most_ = 1;

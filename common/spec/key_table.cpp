@@ -87,7 +87,8 @@ constexpr Key kKeys[] = {
      1e9},
     {"workload.train.steps", kCount, "how many", {}, 1, kStepsMax},
     {"workload.train.precision", kChoice,
-     "of products and activations; weights stay fp32; default: auto, which is fp32",
+     "of products and activations; weights stay fp32; default: auto, bf16 where all devices have "
+     "it, else fp32",
      "auto|fp32|bf16|fp16"},
     {"workload.train.activations", kChoice,
      "recomputed: a gpt's in backward, for less memory and a third more work; default: kept",

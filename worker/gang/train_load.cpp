@@ -24,10 +24,20 @@ Result<v1::TrainSpec> spec_of(const v1::RankTask& task) {
   return spec;
 }
 
-Status map_data(const v1::RankTask& task, LoadedTraining& training) {
+Result<v1::Plan> plan_of(const v1::RankTask& task) {
   v1::Plan plan;
   if (!plan.ParseFromString(task.plan()))
-    return error(Code::kInvalidArgument, "the task's plan cannot be read");
+    return fail(Code::kInvalidArgument, "the task's plan cannot be read");
+  return plan;
+}
+
+// All ranks run in what the plan decided for the job, whatever their own processors have; a plan
+// of an older coordinator decided nothing.
+void decide_precision(const v1::Plan& plan, v1::TrainSpec& spec) {
+  if (!plan.train().precision().empty()) spec.set_precision(plan.train().precision());
+}
+
+Status map_data(const v1::RankTask& task, const v1::Plan& plan, LoadedTraining& training) {
   const auto& wanted = plan.train().data_digests();
   if (wanted.size() != task.data_size()) {
     return error(Code::kInvalidArgument, fmt::format("the plan has {} files of data, the task {}",
@@ -141,7 +151,10 @@ Result<std::unique_ptr<LoadedTraining>> load_training(const v1::RankTask& task,
   auto spec = spec_of(task);
   if (!spec) return fail(spec.error());
   training->spec = std::move(*spec);
-  if (Status s = map_data(task, *training); !s.ok()) return fail(s);
+  const auto plan = plan_of(task);
+  if (!plan) return fail(plan.error());
+  decide_precision(*plan, training->spec);
+  if (Status s = map_data(task, *plan, *training); !s.ok()) return fail(s);
   auto data = source_of(*training);
   if (!data) return fail(data.error());
   training->data = std::move(*data);
@@ -151,6 +164,10 @@ Result<std::unique_ptr<LoadedTraining>> load_training(const v1::RankTask& task,
                                threads, products_of(task));
   if (!trainer) return fail(trainer.error());
   training->trainer = std::move(*trainer);
+  if (training->trainer->widens()) {
+    log_info("rank {}: {} is multiplied as fp32: this processor has no instructions for it",
+             collective.rank(), training->spec.precision());
+  }
   if (Status s = set_weights(task, *training->trainer); !s.ok()) return fail(s);
   return training;
 }

@@ -44,6 +44,8 @@ class ComputeTeam {
     check(gemms_[thread]->gemm(problem).ok(), "a product of a model is well formed");
     pause(thread);
   }
+  // The processor has no instructions for the type: it is multiplied as fp32.
+  [[nodiscard]] bool widens(GemmType type) const { return gemms_.front()->widens(type); }
   void call_between(std::function<void()> between) { between_ = std::move(between); }
   void pause(std::uint32_t thread);
 

@@ -73,6 +73,12 @@ std::uint64_t Trainer::steps_done() const {
   return static_cast<std::uint64_t>(counters_[0]);
 }
 
+bool Trainer::widens() const {
+  return rank_.precision != plan::TrainPrecision::kFp32 &&
+         team_.widens(rank_.precision == plan::TrainPrecision::kBf16 ? GemmType::kBf16
+                                                                     : GemmType::kFp16);
+}
+
 bool Trainer::finished() const {
   return steps_done() >= steps_;
 }

@@ -92,6 +92,8 @@ class Trainer {
 
   [[nodiscard]] const plan::TrainMemory& memory() const { return memory_; }
   [[nodiscard]] const plan::TrainRank& rank() const { return rank_; }
+  // This processor has no instructions for its 16 bits: products are widened to fp32, slowly.
+  [[nodiscard]] bool widens() const;
 
  private:
   Trainer(const v1::TrainSpec& spec, const DataSource& data, Collective& collective,

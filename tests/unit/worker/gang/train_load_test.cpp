@@ -42,6 +42,23 @@ TEST_F(TrainLoadTest, HoldsWhatThePlanSaysAndNotAByteMore) {
     EXPECT_NE(refused.message.find(word), std::string::npos) << refused.message;
 }
 
+TEST_F(TrainLoadTest, RunsInWhatThePlanDecided) {
+  const auto rank_of = [&] {
+    const auto loaded = load_training(task(), single_);
+    EXPECT_TRUE(loaded.has_value()) << loaded.error().message;
+    return loaded ? (*loaded)->trainer->rank().precision : plan::TrainPrecision::kFp16;
+  };
+  for (const char* asked : {"auto", ""}) {
+    spec_.set_precision(asked);
+    plan_.mutable_train()->set_precision("bf16");
+    EXPECT_EQ(rank_of(), plan::TrainPrecision::kBf16);
+    plan_.mutable_train()->set_precision("fp32");
+    EXPECT_EQ(rank_of(), plan::TrainPrecision::kFp32);
+    plan_.mutable_train()->clear_precision();  // an older coordinator's
+    EXPECT_EQ(rank_of(), plan::TrainPrecision::kFp32);
+  }
+}
+
 TEST_F(TrainLoadTest, MultipliesByWhatTheDaemonHasMeasured) {
   GemmChoices known;
   known.key = "this machine";
