@@ -61,6 +61,7 @@ struct MatmulOptions {
   std::string output;
   std::string precision;
   std::string algorithm;
+  double tolerance = 0;
   std::string transport;
   std::uint32_t workers = 0;
   std::string cap;

@@ -67,6 +67,7 @@ Result<v1::JobSpec> matmul_spec(const MatmulOptions& options) {
   matmul.set_a(options.a);
   matmul.set_b(options.b);
   matmul.set_algorithm(options.algorithm);
+  matmul.set_tolerance(options.tolerance);
   matmul.set_precision(options.precision);
   spec.set_transport(options.transport);
   spec.mutable_workers()->set_max(options.workers);

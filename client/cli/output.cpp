@@ -176,8 +176,13 @@ std::string memory_text(const v1::Plan& plan) {
 }
 
 std::string product_text(const v1::MatmulPlan& plan) {
-  return fmt::format("{} x {} x {}  {}, {}", plan.m(), plan.k(), plan.n(), plan.precision(),
-                     plan.algorithm());
+  std::string text = fmt::format("{} x {} x {}  {}, {}", plan.m(), plan.k(), plan.n(),
+                                 plan.precision(), plan.algorithm());
+  if (plan.strassen_levels() > 0)
+    text += fmt::format(", {} level{}, an element off by at most {:.1e} of k max|A| max|B|",
+                        plan.strassen_levels(), plan.strassen_levels() == 1 ? "" : "s",
+                        plan.error_bound());
+  return text;
 }
 
 std::string training_text(const v1::TrainPlan& plan) {

@@ -27,6 +27,10 @@ struct DeviceInfo {
   double gflops_bf16 = 0;
   double gflops_fp16 = 0;
   double gflops_int8 = 0;
+  // Of a processor: from this side on products are faster by Strassen's method, measured at worker
+  // start; 0: none is, or it was not measured.
+  std::uint64_t strassen_fp32_side = 0;
+  std::uint64_t strassen_fp64_side = 0;
   friend bool operator==(const DeviceInfo&, const DeviceInfo&) = default;
 };
 

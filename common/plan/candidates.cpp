@@ -58,6 +58,11 @@ double measured_gflops(const DeviceInfo& device, Precision precision) {
   return 0;
 }
 
+std::uint64_t strassen_side(const DeviceInfo& device, Precision precision) {
+  if (!can_halve(precision)) return 0;
+  return precision == Precision::kFp32 ? device.strassen_fp32_side : device.strassen_fp64_side;
+}
+
 Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t index,
                     Precision precision) {
   const WorkerOffer& worker = offer.workers[place];
@@ -80,7 +85,8 @@ Candidate candidate(const ClusterOffer& offer, std::size_t place, std::size_t in
           .price_per_hour = worker.devices[index].price_per_hour,
           .gpu = is_gpu(device),
           .widens = widens,
-          .measured = measured};
+          .measured = measured,
+          .strassen_side = strassen_side(device, precision)};
 }
 
 void sort_by_speed(std::vector<Candidate>& devices) {

@@ -25,8 +25,9 @@ struct Candidate {
   double bytes_per_second = 0;
   Money price_per_hour;
   bool gpu = false;
-  bool widens = false;    // it has no instructions for the precision: fp32's speed
-  bool measured = false;  // it told its speed in the precision itself
+  bool widens = false;              // it has no instructions for the precision: fp32's speed
+  bool measured = false;            // it told its speed in the precision itself
+  std::uint64_t strassen_side = 0;  // in the filter's precision
 };
 
 struct CandidateFilter {

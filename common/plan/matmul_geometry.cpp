@@ -4,6 +4,7 @@
 #include <limits>
 #include <string>
 
+#include "common/plan/strassen_plan.h"
 #include "overwinter/v1/job.pb.h"
 
 namespace overwinter::plan {
@@ -25,6 +26,10 @@ Status check_sizes(const MatmulGeometry& g) {
     return error(Code::kInvalidArgument, "A tile is larger than 64 MiB (int8: 32 MiB).", "plan");
   if (g.precision == Precision::kInt8 && g.k > kInt8DepthMax)
     return error(Code::kInvalidArgument, "A sum of int8 may pass what int32 holds.", "plan");
+  if (g.strassen_levels > kStrassenLevelsMax)
+    return error(Code::kInvalidArgument, "A product is halved at most 3 times.", "plan");
+  if (g.strassen_levels > 0 && !can_halve(g.precision))
+    return error(Code::kInvalidArgument, "Only products of fp32 and fp64 are halved.", "plan");
   return Status::success();
 }
 
@@ -72,7 +77,8 @@ Result<MatmulGeometry> geometry_of(const v1::MatmulPlan& plan) {
                    .tile_rows = plan.tile_rows(),
                    .tile_columns = plan.tile_columns(),
                    .panel_depth = plan.panel_depth(),
-                   .group_rows = plan.group_rows()};
+                   .group_rows = plan.group_rows(),
+                   .strassen_levels = plan.strassen_levels()};
   if (Status sizes = check_sizes(g); !sizes.ok()) return fail(sizes);
   return g;
 }
@@ -89,6 +95,7 @@ void set_geometry(const MatmulGeometry& geometry, v1::MatmulPlan& plan) {
   plan.set_grid_rows(grid.grid_rows());
   plan.set_grid_columns(grid.grid_columns());
   plan.set_group_rows(geometry.group_rows);
+  plan.set_strassen_levels(geometry.strassen_levels);
 }
 
 }  // namespace overwinter::plan

@@ -36,6 +36,11 @@ enum class Precision : std::uint8_t { kFp32, kFp64, kBf16, kFp16, kInt8 };
 [[nodiscard]] constexpr bool rounds_factors(Precision p) {
   return p == Precision::kBf16 || p == Precision::kFp16;
 }
+// Products of it may be halved (strassen_plan.h): the additions of 16 bits would lose what they
+// have, and int8's would leave int8.
+[[nodiscard]] constexpr bool can_halve(Precision p) {
+  return !is_narrow(p);
+}
 [[nodiscard]] std::string_view precision_name(Precision p);  // "fp32" … "int8"
 [[nodiscard]] Result<Precision> parse_precision(std::string_view name);
 
@@ -69,6 +74,8 @@ struct MatmulGeometry {
   std::uint64_t tile_columns = 1;
   std::uint64_t panel_depth = 1;
   std::uint64_t group_rows = 1;
+  // How often the product of a whole tile is halved (strassen_plan.h); smaller ones less often.
+  std::uint32_t strassen_levels = 0;
 
   [[nodiscard]] TileGrid grid() const {
     return TileGrid(m, n, tile_rows, tile_columns, group_rows);
@@ -85,8 +92,8 @@ struct MatmulGeometry {
 };
 
 // From the message of a plan. Refuses (INVALID_ARGUMENT) a side of zero, a tile above
-// tile_bytes_max, int8 over more than kInt8DepthMax, an unknown precision, and sizes whose bytes
-// overflow 63 bits: a worker trusts no plan blindly.
+// tile_bytes_max, int8 over more than kInt8DepthMax, an unknown precision, too many levels, levels
+// of what is not halved, and sizes whose bytes overflow 63 bits: a worker trusts no plan blindly.
 [[nodiscard]] Result<MatmulGeometry> geometry_of(const v1::MatmulPlan& plan);
 // Fills sizes, precision and grid of the message; digests, orders and algorithm are the caller's.
 void set_geometry(const MatmulGeometry& geometry, v1::MatmulPlan& plan);

@@ -1,6 +1,8 @@
 #include "common/plan/matmul_planner.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <optional>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "common/plan/candidates.h"
 #include "common/plan/comm_volume.h"
 #include "common/plan/memory_estimate.h"
+#include "common/plan/strassen_plan.h"
 #include "common/plan/tile_choice.h"
 
 namespace overwinter::plan {
@@ -16,6 +19,15 @@ namespace {
 constexpr std::size_t kMemoryLevelsMax = 8;
 constexpr std::uint64_t kProductMemoryWhenUnknown = 512 * kMiB;
 constexpr std::uint32_t kProductThreadsWhenUnknown = 16;
+// From which side on products are halved where a job asks for it and nothing was measured.
+constexpr std::uint64_t kStrassenSideWhenUnknown = 1024;
+
+std::string bound_text(double bound) {
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), bound,
+                                 std::chars_format::scientific, 1);
+  return {text.data(), end.ptr};
+}
 
 class MatmulPlanner {
  public:
@@ -78,8 +90,8 @@ class MatmulPlanner {
       count = std::max<std::size_t>(count, std::min<std::size_t>(limits_.workers_min, most));
       SeatModel seats = seat_model(devices, count);
       seats.threads = most_threads();
-      const auto geometry =
-          choose_tiles(problem_.m, problem_.k, problem_.n, problem_.precision, level, seats);
+      const auto geometry = choose_tiles(problem_.m, problem_.k, problem_.n, problem_.precision,
+                                         level, seats, strassen_use());
       if (!geometry) return;
       double price = 0;
       for (std::size_t i = 0; i < count; ++i)
@@ -105,8 +117,8 @@ class MatmulPlanner {
     seats.seats = std::max<std::uint32_t>(limits_.workers_min, 1);
     seats.flops_per_second *= seats.seats;
     seats.bytes_per_second *= seats.seats;
-    const auto geometry =
-        choose_tiles(problem_.m, problem_.k, problem_.n, problem_.precision, level, seats);
+    const auto geometry = choose_tiles(problem_.m, problem_.k, problem_.n, problem_.precision,
+                                       level, seats, strassen_use());
     if (!geometry) {
       explain_no_fit();
       return;
@@ -143,10 +155,13 @@ class MatmulPlanner {
     out.plan.set_bytes_to_workers(static_cast<std::uint64_t>(volume.bytes_to_workers));
     out.plan.set_bytes_from_workers(static_cast<std::uint64_t>(volume.bytes_from_workers));
     fill_matmul(geometry, *out.plan.mutable_matmul());
-    const TimeModel time = predict_time(geometry, seats);
+    const TimeModel time = predict_time(geometry, seats, strassen_use().rule);
     set_prediction(limits_, time.total_seconds(), price_per_hour, known, offer_.currency_code, out);
     out.plan.set_why(why(geometry, seats, time));
     warn_of_widening(out.plan);
+    if (spec_.matmul().algorithm() == "strassen" && geometry.strassen_levels == 0)
+      out.plan.add_warnings("Strassen's method was asked for and is not used: " + why_plain() +
+                            ".");
     outcome_.alternatives.push_back(std::move(out));
   }
 
@@ -156,7 +171,8 @@ class MatmulPlanner {
     plan.set_b_digest(problem_.b_digest);
     plan.set_a_fortran_order(problem_.a_fortran_order);
     plan.set_b_fortran_order(problem_.b_fortran_order);
-    plan.set_algorithm("classical");
+    plan.set_algorithm(geometry.strassen_levels > 0 ? "strassen" : "plain");
+    plan.set_error_bound(error_bound(geometry));
   }
 
   // The work is handed out as it goes, so a device that is slower takes less of it.
@@ -185,8 +201,54 @@ class MatmulPlanner {
     text +=
         " over " + std::to_string(seats.seats) + (seats.seats == 1 ? " device, " : " devices, ");
     text += "predicted to compute for " + seconds_text(time.compute_seconds) +
-            " and to move data for " + seconds_text(time.transfer_seconds) + ".";
+            " and to move data for " + seconds_text(time.transfer_seconds);
+    if (g.strassen_levels > 0)
+      text += "; each is halved " + std::to_string(g.strassen_levels) +
+              (g.strassen_levels == 1 ? " time" : " times") +
+              " by Strassen's method, which puts an element off by at most " +
+              bound_text(error_bound(g)) + " of k max|A| max|B|.";
+    else
+      text += spec_.matmul().algorithm() == "auto" && spec_.matmul().tolerance() > 0
+                  ? "; multiplied plainly: " + why_plain() + "."
+                  : ".";
     return text;
+  }
+
+  // What a job takes of Strassen's method: auto wants a tolerance and devices that all have found
+  // it faster.
+  [[nodiscard]] StrassenUse strassen_use() const {
+    const v1::MatmulSpec& matmul = spec_.matmul();
+    StrassenUse use;
+    if (!can_halve(problem_.precision)) return use;
+    use.wanted = matmul.algorithm() == "strassen";
+    if (matmul.tolerance() > 0) use.error_max = matmul.tolerance();
+    if (matmul.algorithm() == "plain" || (!use.wanted && matmul.tolerance() == 0)) return use;
+    for (const Candidate& device : found_.devices)
+      use.rule.side = std::max(use.rule.side, device.strassen_side);
+    for (const Candidate& device : found_.devices)
+      if (device.strassen_side == 0) use.rule.side = 0;
+    if (use.wanted && use.rule.side == 0) use.rule.side = kStrassenSideWhenUnknown;
+    return use;
+  }
+
+  [[nodiscard]] std::string why_plain() const {
+    if (!can_halve(problem_.precision)) return "only products of fp32 and fp64 are halved";
+    const StrassenUse use = strassen_use();
+    if (use.rule.side == 0) return "not every device has measured that it is faster";
+    MatmulGeometry halved{.m = problem_.m,
+                          .k = problem_.k,
+                          .n = problem_.n,
+                          .precision = problem_.precision,
+                          .tile_rows = problem_.m,
+                          .tile_columns = problem_.n,
+                          .panel_depth = std::max<std::uint64_t>(problem_.k, 1),
+                          .strassen_levels = 1};
+    if (std::min({problem_.m, problem_.k, problem_.n}) < use.rule.side)
+      return "sides are halved from " + std::to_string(use.rule.side) + " on";
+    if (error_bound(halved) > use.error_max)
+      return "its error bound, " + bound_text(error_bound(halved)) +
+             " of k max|A| max|B|, is above the tolerance, " + bound_text(use.error_max);
+    return "no tile that fits is large enough and faster so";
   }
 
   // Devices that the best alternative leaves out.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "common/plan/strassen_plan.h"
+
 namespace overwinter::plan {
 namespace {
 
@@ -29,7 +31,9 @@ std::uint64_t MatmulMemory::panels_bytes() const {
 }
 
 std::uint64_t MatmulMemory::total_bytes() const {
-  return saturating_sum(saturating_sum(panels_bytes(), rounded_bytes), workspace_bytes);
+  return saturating_sum(
+      saturating_sum(saturating_sum(panels_bytes(), rounded_bytes), workspace_bytes),
+      strassen_bytes);
 }
 
 std::uint64_t blas_workspace_bytes(std::uint64_t rows, std::uint64_t columns, std::uint64_t depth,
@@ -71,6 +75,9 @@ MatmulMemory matmul_memory(const MatmulGeometry& g, std::uint32_t threads) {
   if (g.k != 0 && is_narrow(g.precision)) {
     memory.workspace_bytes = saturating_sum(memory.workspace_bytes, kWideningBytes);
   }
+  memory.strassen_bytes =
+      strassen_workspace_bytes(g.rows(), g.depth(), g.columns(), g.strassen_levels,
+                               factor_bytes(g.precision), !g.whole_panels());
   return memory;
 }
 

@@ -18,6 +18,7 @@ struct MatmulMemory {
   std::uint32_t c_tiles = 0;          // being computed, and being sent
   std::uint64_t rounded_bytes = 0;    // parts of both panels, rounded to 16 bits
   std::uint64_t workspace_bytes = 0;  // of the BLAS library, over all threads, and of widening
+  std::uint64_t strassen_bytes = 0;   // temporaries of a product that is halved
 
   [[nodiscard]] std::uint64_t panels_bytes() const;
   [[nodiscard]] std::uint64_t total_bytes() const;  // saturates

@@ -1,14 +1,16 @@
 #include "common/plan/strassen_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
-
-#include "common/plan/matmul_geometry.h"
 
 namespace overwinter::plan {
 namespace {
 
 constexpr std::uint64_t kLineBytes = 64;
+// Of the time of a plain product, where halving takes 0.98 of it (worker/kernels,
+// measure_strassen.h).
+constexpr double kAdditionsAtCrossOver = 0.98 - 0.875;
 
 std::uint64_t capped_sum(std::uint64_t a, std::uint64_t b) {
   return a > std::numeric_limits<std::uint64_t>::max() - b
@@ -28,6 +30,22 @@ std::uint32_t strassen_levels(std::uint64_t m, std::uint64_t k, std::uint64_t n,
     ++levels;
   }
   return levels;
+}
+
+StrassenRule strassen_rule(const MatmulGeometry& g) {
+  if (g.strassen_levels == 0) return {};
+  const std::uint64_t side = std::min({g.rows(), g.depth(), g.columns()});
+  return {.side = side >> (g.strassen_levels - 1), .levels_max = g.strassen_levels};
+}
+
+double strassen_time(std::uint64_t side, std::uint32_t levels, const StrassenRule& rule) {
+  double time = 1;
+  for (std::uint32_t level = 0; level < levels; ++level, side /= 2) {
+    const double additions =
+        kAdditionsAtCrossOver * static_cast<double>(rule.side) / static_cast<double>(side);
+    time *= 0.875 + std::min(additions, kAdditionsAtCrossOver);
+  }
+  return time;
 }
 
 std::uint64_t strassen_stride(std::uint64_t columns, std::uint64_t element_bytes) {
@@ -77,6 +95,19 @@ StrassenBound strassen_bound(std::uint64_t k, std::uint32_t levels) {
   }
   // Rows and columns that are peeled off are plain products.
   return {std::max(product, all * (all + 2)), std::max(before, all + 2)};
+}
+
+double error_bound(const MatmulGeometry& g) {
+  if (g.k == 0 || g.precision == Precision::kInt8) return 0;
+  const double unit = g.precision == Precision::kFp64 ? 0x1p-53 : 0x1p-24;
+  const double rounding = g.precision == Precision::kBf16   ? 0x1p-8
+                          : g.precision == Precision::kFp16 ? 0x1p-10
+                                                            : 0;
+  const auto k = static_cast<double>(g.k);
+  const StrassenBound bound = strassen_bound(g.depth(), g.strassen_levels);
+  const double panels = std::ceil(k / static_cast<double>(g.depth()));
+  const double before = panels > 1 ? bound.before * k : 0;
+  return rounding + unit * panels * (bound.product + before) / k;
 }
 
 }  // namespace overwinter::plan

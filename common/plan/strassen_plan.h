@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/plan/matmul_geometry.h"
+
 namespace overwinter::plan {
 
 inline constexpr std::uint32_t kStrassenLevelsMax = 3;
@@ -20,6 +22,15 @@ struct StrassenRule {
 // Times that a product m x k x n is halved: 0 (plain) to kStrassenLevelsMax.
 [[nodiscard]] std::uint32_t strassen_levels(std::uint64_t m, std::uint64_t k, std::uint64_t n,
                                             const StrassenRule& rule);
+
+// What a seat halves by: a whole tile of the geometry as often as it says, smaller ones less often.
+[[nodiscard]] StrassenRule strassen_rule(const MatmulGeometry& geometry);
+
+// Time of a product that is halved, of that when it is plain, its smallest side given: 7/8 a level,
+// and the additions, which grow as the square of the side; `rule.side`, where halving begins to
+// pay, says how dear they are.
+[[nodiscard]] double strassen_time(std::uint64_t side, std::uint32_t levels,
+                                   const StrassenRule& rule);
 
 // Elements from one row of a temporary matrix to the next: an odd number of cache lines, so that
 // rows do not fall onto the same places of a cache.
@@ -56,5 +67,10 @@ struct StrassenBound {
   double before = 0;
 };
 [[nodiscard]] StrassenBound strassen_bound(std::uint64_t k, std::uint32_t levels);
+
+// How far an element of C may be off at worst, as a share of k max|A| max|B|: panels of k are added
+// one after the other. Of a plain product too; to first order bf16 and fp16 add what rounding both
+// factors adds, 2^-8 and 2^-10, and int8 is exact: 0.
+[[nodiscard]] double error_bound(const MatmulGeometry& geometry);
 
 }  // namespace overwinter::plan

@@ -63,25 +63,37 @@ std::vector<std::uint64_t> depths(std::uint64_t k) {
 
 class Chooser {
  public:
-  Chooser(std::uint64_t memory_bytes, const SeatModel& seats)
-      : memory_bytes_(memory_bytes), seats_(seats) {}
+  Chooser(std::uint64_t memory_bytes, const SeatModel& seats, const StrassenUse& strassen)
+      : memory_bytes_(memory_bytes), seats_(seats), strassen_(strassen) {}
 
-  void consider(const MatmulGeometry& g) {
-    if (matmul_memory(g, seats_.threads).total_bytes() > memory_bytes_) return;
-    const double seconds = score(g);
-    // Ties (within a thousandth) go to the geometry considered first: the larger tile.
-    if (best_ && seconds >= best_seconds_ * 0.999) return;
-    best_ = g;
-    best_seconds_ = seconds;
+  // Halved as often as it pays, fits and is exact enough.
+  void consider(MatmulGeometry g) {
+    g.strassen_levels = strassen_levels(g.rows(), g.depth(), g.columns(), strassen_.rule);
+    for (; g.strassen_levels > 0; --g.strassen_levels) {
+      if (error_bound(g) <= strassen_.error_max) consider_one(g);
+    }
+    consider_one(g);
   }
   [[nodiscard]] const std::optional<MatmulGeometry>& best() const { return best_; }
 
  private:
+  void consider_one(const MatmulGeometry& g) {
+    if (matmul_memory(g, seats_.threads).total_bytes() > memory_bytes_) return;
+    const bool first =
+        strassen_.wanted && best_ && g.strassen_levels > 0 && best_->strassen_levels == 0;
+    if (strassen_.wanted && best_ && g.strassen_levels == 0 && best_->strassen_levels > 0) return;
+    const double seconds = score(g);
+    // Ties (within a thousandth) go to the geometry considered first: the larger tile.
+    if (best_ && !first && seconds >= best_seconds_ * 0.999) return;
+    best_ = g;
+    best_seconds_ = seconds;
+  }
+
   // Predicted time, and what it does not say: traffic that hides behind computing still takes the
   // coordinator's processor and the network from others; a long unit is what a pause, a cap or a
   // lost worker throws away.
   [[nodiscard]] double score(const MatmulGeometry& g) const {
-    const TimeModel time = predict_time(g, seats_);
+    const TimeModel time = predict_time(g, seats_, strassen_.rule);
     const double unit = time.compute_seconds * std::max<std::uint32_t>(seats_.seats, 1) /
                         static_cast<double>(g.grid().units());
     const double loss =
@@ -91,6 +103,7 @@ class Chooser {
 
   std::uint64_t memory_bytes_;
   SeatModel seats_;
+  StrassenUse strassen_;
   std::optional<MatmulGeometry> best_;
   double best_seconds_ = std::numeric_limits<double>::infinity();
 };
@@ -115,7 +128,7 @@ double TimeModel::total_seconds() const {
   return std::max(compute_seconds, transfer_seconds) + overhead_seconds;
 }
 
-TimeModel predict_time(const MatmulGeometry& g, const SeatModel& seats) {
+TimeModel predict_time(const MatmulGeometry& g, const SeatModel& seats, const StrassenRule& rule) {
   TimeModel time;
   const TileGrid grid = g.grid();
   if (grid.units() == 0) return time;
@@ -125,7 +138,9 @@ TimeModel predict_time(const MatmulGeometry& g, const SeatModel& seats) {
   const double ranges = std::ceil(units / static_cast<double>(group));
   const double efficiency =
       side_factor(g.rows()) * side_factor(g.columns()) * (g.k == 0 ? 1 : side_factor(g.depth()));
-  const double even = g.flops() / (seats.flops_per_second * efficiency);
+  const double halved =
+      strassen_time(std::min({g.rows(), g.depth(), g.columns()}), g.strassen_levels, rule);
+  const double even = halved * g.flops() / (seats.flops_per_second * efficiency);
   // Whole ranges are handed out: the last round may leave seats without one.
   time.compute_seconds = even * std::ceil(ranges / count) * count / ranges;
   const CommVolume volume = matmul_comm_volume(g, seats.seats);
@@ -144,13 +159,13 @@ TimeModel predict_time(const MatmulGeometry& g, const SeatModel& seats) {
 
 std::optional<MatmulGeometry> choose_tiles(std::uint64_t m, std::uint64_t k, std::uint64_t n,
                                            Precision precision, std::uint64_t memory_bytes,
-                                           const SeatModel& seats) {
+                                           const SeatModel& seats, const StrassenUse& strassen) {
   MatmulGeometry g{.m = m, .k = k, .n = n, .precision = precision};
   if (m == 0 || n == 0) {
     g.panel_depth = std::max<std::uint64_t>(k, 1);
     return g;
   }
-  Chooser chooser(memory_bytes, seats);
+  Chooser chooser(memory_bytes, seats, strassen);
   std::vector<std::uint64_t> row_sides = sides(m);
   std::vector<std::uint64_t> column_sides = sides(n);
   for (auto rows = row_sides.rbegin(); rows != row_sides.rend(); ++rows) {

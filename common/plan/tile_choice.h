@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/plan/matmul_geometry.h"
+#include "common/plan/strassen_plan.h"
 
 namespace overwinter::plan {
 
@@ -24,7 +25,16 @@ struct TimeModel {
   [[nodiscard]] double total_seconds() const;  // the larger of the first two, and the third
 };
 
-[[nodiscard]] TimeModel predict_time(const MatmulGeometry& geometry, const SeatModel& seats);
+// rule: of a geometry that is halved.
+[[nodiscard]] TimeModel predict_time(const MatmulGeometry& geometry, const SeatModel& seats,
+                                     const StrassenRule& rule = {});
+
+// Whether products of tiles may be halved, and what of it a job takes.
+struct StrassenUse {
+  StrassenRule rule;     // of all devices; side 0: not at all
+  double error_max = 1;  // error_bound() of a geometry that is halved is at most this
+  bool wanted = false;   // halved tiles that fit come before others, faster or not
+};
 
 // The geometry with the least predicted time (weighed a little for traffic and for long units)
 // among tiles that fit `memory_bytes` (matmul_memory) and tile_bytes_max; nothing when none fits.
@@ -32,7 +42,8 @@ struct TimeModel {
 [[nodiscard]] std::optional<MatmulGeometry> choose_tiles(std::uint64_t m, std::uint64_t k,
                                                          std::uint64_t n, Precision precision,
                                                          std::uint64_t memory_bytes,
-                                                         const SeatModel& seats);
+                                                         const SeatModel& seats,
+                                                         const StrassenUse& strassen = {});
 
 // The least memory that any cut of this product needs.
 [[nodiscard]] std::uint64_t least_memory_bytes(std::uint64_t m, std::uint64_t k, std::uint64_t n,

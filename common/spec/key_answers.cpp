@@ -147,7 +147,7 @@ constexpr Answer kLater[] = {
     {"elastic", "its settings are for elastic training, which comes with a later release."},
 };
 
-enum class Until { kAlways, kGangs, kExec };
+enum class Until { kGangs, kExec };
 struct LaterValue {
   std::string_view path;
   std::string_view value;
@@ -157,8 +157,6 @@ struct LaterValue {
 constexpr LaterValue kLaterValues[] = {
     {"transport", "gang", Until::kGangs,
      "gangs come with a later release; say transport: auto or elastic."},
-    {"workload.matmul.algorithm", "strassen", Until::kAlways,
-     "strassen comes with a later release; say algorithm: auto."},
     {"workers.device", "gpu", Until::kExec,
      "GPUs come with a later release; say device: any or cpu."},
 };

@@ -21,8 +21,16 @@ constexpr Key kKeys[] = {
     {"workload.matmul", kSection, "the product of two matrices"},
     {"workload.matmul.a", kText, "left factor: a .npy file or artifact://SHA256"},
     {"workload.matmul.b", kText, "right factor"},
-    {"workload.matmul.algorithm", kChoice, "default: auto", "auto|classical"},
+    {"workload.matmul.algorithm", kChoice,
+     "default: auto, strassen where it is faster and within the tolerance", "auto|plain|strassen"},
     {"workload.matmul.precision", kChoice, "default: the inputs' own", "fp32|fp64|bf16|fp16|int8"},
+    {"workload.matmul.tolerance",
+     kNumber,
+     "how far an element of C may be off at worst, as a share of k max|A| max|B|; default: not "
+     "said, and auto is plain",
+     {},
+     0,
+     1},
 
     {"workload.train", kSection, "trains a model"},
     {"workload.train.model", kOneOf, "exactly one of gpt, mlp, linear, logistic"},

@@ -70,6 +70,7 @@ class Validator {
     out_.choice("workload.matmul.algorithm", spec_.matmul().algorithm());
     if (!spec_.matmul().precision().empty())
       out_.choice("workload.matmul.precision", spec_.matmul().precision());
+    out_.keys(spec_, "workload.matmul.tolerance");
     no_gang();
   }
 

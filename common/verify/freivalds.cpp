@@ -72,8 +72,8 @@ constexpr bool is_precision(plan::Precision p) {
 }  // namespace
 
 std::uint64_t FreivaldsSketch::memory_bytes() const {
-  return (x_.size() + sums_.size() + a_norm2_.size() + b_norm2_.size() + b_odd_columns_.size() +
-          b_nan_columns_.size()) *
+  return (x_.size() + sums_.size() + a_norm2_.size() + b_norm2_.size() + b_column_norm2_.size() +
+          b_odd_columns_.size() + b_nan_columns_.size()) *
              sizeof(double) +
          blocks_.size() * sizeof(ColumnBlock);
 }
@@ -98,8 +98,9 @@ bool FreivaldsSketch::is_nan_column(std::uint64_t column) const {
 
 std::uint64_t SketchBuilder::memory_bytes(const plan::MatmulGeometry& g) {
   const std::uint64_t doubles = plan::saturating_product(block_count(g), g.k + g.m + 4) + g.n + g.m;
+  const std::uint64_t norms = g.strassen_levels > 0 ? g.n + block_count(g) : 0;
   const std::uint64_t calibration = kCalibrationRows * (g.k + 4 * kWindowColumnsMax);
-  return plan::saturating_product(doubles + calibration, sizeof(double)) + 2 * g.n;
+  return plan::saturating_product(doubles + norms + calibration, sizeof(double)) + 2 * g.n;
 }
 
 SketchBuilder::SketchBuilder(const plan::MatmulGeometry& geometry, const SketchSeed& seed) {
@@ -136,6 +137,7 @@ void SketchBuilder::restart_b() {
   b_rows_ = 0;
   odd_found_ = false;
   window_norm2_ = 0;
+  column_norm2_.assign(sketch_.geometry_.strassen_levels > 0 ? sketch_.geometry_.n : 0, 0);
   sketch_.b_norm2_.assign(sketch_.blocks_.size(), 0);
   if (!checked_in_fp64(sketch_.geometry_.precision)) {
     wide_.assign(elements, 0);
@@ -181,6 +183,10 @@ void SketchBuilder::add_b_row(const T* row) {
       }
     }
     add_odd_block(j, row);
+  }
+  for (std::size_t column = 0; column < column_norm2_.size(); ++column) {
+    const auto value = static_cast<double>(row[column]);
+    column_norm2_[column] += value * value;
   }
   calibrate_with(row);
   ++b_rows_;
@@ -249,7 +255,18 @@ bool SketchBuilder::finish_b() {
       if (nan_[column] != 0) sketch_.b_nan_columns_.push_back(column);
     }
   set_alpha();
+  if (!column_norm2_.empty()) set_column_norms();
   return true;
+}
+
+void SketchBuilder::set_column_norms() {
+  for (const ColumnBlock& block : sketch_.blocks_) {
+    double most = 0;
+    for (std::uint64_t column = block.begin; column < block.end; ++column)
+      if (odd_[column] == 0) most = std::max(most, column_norm2_[column]);
+    sketch_.b_column_norm2_.push_back(most);
+  }
+  column_norm2_ = {};
 }
 
 // The rounding error of one calibration row, in the unit that tau is in.

@@ -12,6 +12,12 @@
 // rounding error analysis, SIAM J. Sci. Comput. 41, 2019). alpha is set from a few rows that the
 // coordinator multiplies itself. All sums here are in fp64.
 //
+// A product that is halved (Strassen's method) mixes rows and columns: its error in one of them is
+// as large as the largest ones make it. There, with 4^levels for what a level adds (errors grow by
+// a factor of 3 a level where elements are alike: FACTS §2),
+//     tau = alpha * u * 4^levels * sqrt(columns of J) * sqrt(max |A_i|^2 max |B_j|^2 + k max c^2)
+// over rows i and columns j of the tile, and max c^2 the largest mean of a row's squares.
+//
 // A row above its tau, a row with a value that is not finite, and a column of B that holds one, are
 // multiplied again (in a wider type) and compared element by element, as IEEE 754 says: see
 // row_check.h.
@@ -72,6 +78,8 @@ class FreivaldsSketch {
   // |A_i|^2; NaN exactly when the row holds a NaN, so that its row of C must be all NaN.
   [[nodiscard]] double a_norm2(std::uint64_t row) const { return a_norm2_[row]; }
   [[nodiscard]] double b_norm2(std::size_t block) const { return b_norm2_[block]; }
+  // The largest |B_j|^2 of the block's finite columns; of halved products alone.
+  [[nodiscard]] double b_column_norm2(std::size_t block) const { return b_column_norm2_[block]; }
   // Columns of B in [begin, end) with a value that is not finite, in order.
   [[nodiscard]] std::span<const std::uint64_t> odd_columns(std::uint64_t begin,
                                                            std::uint64_t end) const;
@@ -87,6 +95,7 @@ class FreivaldsSketch {
   std::vector<double> sums_;                  // s: block-major, m each
   std::vector<double> a_norm2_;               // |A_i|^2, not finite when the row is not
   std::vector<double> b_norm2_;               // |B_J|_F^2 over finite columns
+  std::vector<double> b_column_norm2_;        // empty: the product is not halved
   std::vector<std::uint64_t> b_nan_columns_;  // sorted, a part of the next
   std::vector<std::uint64_t>
       b_odd_columns_;  // sorted: columns of B with a value that is not finite
@@ -132,6 +141,7 @@ class SketchBuilder {
   void add_odd_block(std::size_t block, const T* row);
   template <class T>
   void calibrate_with(const T* row);
+  void set_column_norms();
   void restart_b();
   void set_alpha();
   [[nodiscard]] double calibration_ratio(std::size_t row) const;
@@ -144,6 +154,7 @@ class SketchBuilder {
   std::vector<std::uint8_t> nan_;        // a flag a column
   std::vector<std::uint8_t> odd_;        // a flag a column
   std::vector<std::uint8_t> block_odd_;  // a flag a block
+  std::vector<double> column_norm2_;     // |B_j|^2; of halved products alone
   std::vector<double> zeroed_;           // a block's part of a row without its odd columns
   // The calibration: rows of A, times the columns [window_begin_, window_end_) of B.
   std::vector<std::uint64_t> calibration_rows_;

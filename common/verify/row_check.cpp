@@ -80,7 +80,8 @@ bool odd_is_right(T c, const Element<T>& e) {
 }
 
 template <class T>
-bool element_is_right(T c, const Element<T>& e, double error, const plan::MatmulGeometry& g) {
+bool element_is_right(T c, const Element<T>& e, double error, const plan::MatmulGeometry& g,
+                      double allowed) {
   if (e.flags != 0 || !std::isfinite(c)) return odd_is_right(c, e);
   const double u = roundoff<T>();
   const auto depth = static_cast<double>(g.k);
@@ -92,7 +93,7 @@ bool element_is_right(T c, const Element<T>& e, double error, const plan::Matmul
   // Products below the smallest number may be lost, each by at most that number.
   tolerance += depth * lost_per_term(g.precision);
   const auto off = static_cast<double>(std::abs(static_cast<Wide<T>>(c) - e.value));
-  return off <= tolerance;
+  return off <= tolerance + allowed;
 }
 
 // One chunk of rows and columns.
@@ -121,7 +122,7 @@ class Chunk {
     return Status::success();
   }
 
-  [[nodiscard]] bool is_right(const plan::Tile& tile, std::span<const T> c) const {
+  [[nodiscard]] bool is_right(const plan::Tile& tile, std::span<const T> c, double allowed) const {
     const std::uint64_t width = end_ - begin_;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       const std::span<const Element<T>> row(elements_.data() + i * width, width);
@@ -129,7 +130,7 @@ class Chunk {
       const T* c_row =
           c.data() + (rows_[i] - tile.row_begin) * tile.columns() + (begin_ - tile.column_begin);
       for (std::uint64_t j = 0; j < width; ++j)
-        if (!element_is_right(c_row[j], row[j], error, g_)) return false;
+        if (!element_is_right(c_row[j], row[j], error, g_, allowed)) return false;
     }
     return true;
   }
@@ -165,7 +166,7 @@ template <class T>
 Result<bool> elements_are_right(const plan::MatmulGeometry& geometry, const plan::Tile& tile,
                                 std::span<const T> c, std::span<const std::uint64_t> rows,
                                 std::uint64_t column_begin, std::uint64_t column_end,
-                                const FactorSource<T>& source) {
+                                double allowed, const FactorSource<T>& source) {
   for (std::uint64_t begin = column_begin; begin < column_end; begin += kElementsMax) {
     const std::uint64_t end = std::min(column_end, begin + kElementsMax);
     const std::size_t rows_at_once = std::max<std::size_t>(1, kElementsMax / (end - begin));
@@ -173,7 +174,7 @@ Result<bool> elements_are_right(const plan::MatmulGeometry& geometry, const plan
       const std::size_t count = std::min(rows_at_once, rows.size() - i);
       Chunk<T> chunk(rows.subspan(i, count), begin, end, geometry, source);
       if (Status done = chunk.multiply(); !done.ok()) return fail(done);
-      if (!chunk.is_right(tile, c)) return false;
+      if (!chunk.is_right(tile, c, allowed)) return false;
     }
   }
   return true;
@@ -182,10 +183,11 @@ Result<bool> elements_are_right(const plan::MatmulGeometry& geometry, const plan
 template Result<bool> elements_are_right<float>(const plan::MatmulGeometry&, const plan::Tile&,
                                                 std::span<const float>,
                                                 std::span<const std::uint64_t>, std::uint64_t,
-                                                std::uint64_t, const FactorSource<float>&);
+                                                std::uint64_t, double, const FactorSource<float>&);
 template Result<bool> elements_are_right<double>(const plan::MatmulGeometry&, const plan::Tile&,
                                                  std::span<const double>,
                                                  std::span<const std::uint64_t>, std::uint64_t,
-                                                 std::uint64_t, const FactorSource<double>&);
+                                                 std::uint64_t, double,
+                                                 const FactorSource<double>&);
 
 }  // namespace overwinter::verify

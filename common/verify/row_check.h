@@ -18,6 +18,7 @@
 
 namespace overwinter::verify {
 
+// allowed: beside that, alike for all elements; of products that are halved.
 // rows: absolute, ascending, of the tile; columns [column_begin, column_end), absolute, of the
 // tile. True when all these elements are right.
 template <class T>
@@ -25,6 +26,6 @@ template <class T>
                                               const plan::Tile& tile, std::span<const T> c,
                                               std::span<const std::uint64_t> rows,
                                               std::uint64_t column_begin, std::uint64_t column_end,
-                                              const FactorSource<T>& source);
+                                              double allowed, const FactorSource<T>& source);
 
 }  // namespace overwinter::verify

@@ -15,6 +15,10 @@ namespace {
 // A row this many times its tau off is no matter of summation order: the tile is wrong, and nothing
 // is multiplied again for it.
 constexpr double kGrossErrors = 4096;
+// What halving a product once adds to its errors.
+constexpr double kGrowth = 4;
+// Of an element of a halved product; as row_check.h has it for a plain one.
+constexpr double kHalvedErrorsMax = 300;
 
 template <class T>
 class Checker {
@@ -24,6 +28,7 @@ class Checker {
       : sketch_(sketch), tile_(tile), c_(c), source_(source) {}
 
   Result<TileVerdict> run() {
+    if (sketch_.geometry().strassen_levels > 0) measure_tile();
     for (std::size_t j = sketch_.first_block(tile_.column_begin);
          j < sketch_.blocks().size() && sketch_.blocks()[j].begin < tile_.column_end; ++j) {
       auto right = block_is_right(j);
@@ -38,6 +43,34 @@ class Checker {
   }
 
  private:
+  // Of a product that is halved: the largest row of A and column of B, squared, and the largest
+  // mean of squares of a row of C.
+  void measure_tile() {
+    growth_ = std::pow(kGrowth, sketch_.geometry().strassen_levels);
+    double a2 = 0;
+    double b2 = 0;
+    for (std::uint64_t row = tile_.row_begin; row < tile_.row_end; ++row)
+      if (std::isfinite(sketch_.a_norm2(row))) a2 = std::max(a2, sketch_.a_norm2(row));
+    for (std::size_t j = sketch_.first_block(tile_.column_begin);
+         j < sketch_.blocks().size() && sketch_.blocks()[j].begin < tile_.column_end; ++j) {
+      b2 = std::max(b2, sketch_.b_column_norm2(j));
+      const ColumnBlock block = sketch_.blocks()[j];
+      const std::size_t width = block.end - block.begin;
+      for (std::uint64_t row = tile_.row_begin; row < tile_.row_end; ++row) {
+        const double norm2 =
+            row_sums(row_of(row, block.begin), sketch_.weights(block), width).norm2;
+        if (std::isfinite(norm2)) c2_ = std::max(c2_, norm2 / static_cast<double>(width));
+      }
+    }
+    product2_ = a2 * b2;
+  }
+
+  // Beside what an element of a plain product may be off.
+  [[nodiscard]] double allowed() const {
+    const double u = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
+    return kHalvedErrorsMax * growth_ * u * std::sqrt(product2_);
+  }
+
   enum class RowVerdict { kRight, kUnclear, kWrong };
 
   // The rows of a block that the sketch cannot decide, and the one that is furthest off.
@@ -61,9 +94,11 @@ class Checker {
     const double u = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
     const auto k = static_cast<double>(g.k);
     const ColumnBlock block = sketch_.blocks()[j];
-    const double scale2 = sketch_.a_norm2(row) * sketch_.b_norm2(j) + k * sums.norm2;
-    const double lost =
-        k * std::sqrt(static_cast<double>(block.end - block.begin)) * lost_per_term(g.precision);
+    const auto width = static_cast<double>(block.end - block.begin);
+    double scale2 = sketch_.a_norm2(row) * sketch_.b_norm2(j) + k * sums.norm2;
+    if (growth_ > 0 && std::isfinite(scale2))
+      scale2 = std::max(scale2, growth_ * growth_ * width * (product2_ + k * c2_));
+    const double lost = k * std::sqrt(width) * lost_per_term(g.precision);
     const double tau = sketch_.alpha() * u * std::sqrt(scale2) + lost;
     const double residual = std::abs(sums.dot - sketch_.sums(j)[row]);
     times_tau = residual / tau;
@@ -116,8 +151,8 @@ class Checker {
       for (std::size_t i = 0; i <= odd.size(); ++i) {
         const std::uint64_t end = i < odd.size() ? odd[i] : block.end;
         if (begin < end) {
-          auto right =
-              elements_are_right<T>(sketch_.geometry(), tile_, c_, part, begin, end, source_);
+          auto right = elements_are_right<T>(sketch_.geometry(), tile_, c_, part, begin, end,
+                                             allowed(), source_);
           if (!right || !*right) return right;
         }
         begin = end + 1;
@@ -147,8 +182,8 @@ class Checker {
         continue;
       }
       verdict_.rows_multiplied_again += rows.size();
-      auto right =
-          elements_are_right<T>(sketch_.geometry(), tile_, c_, rows, column, column + 1, source_);
+      auto right = elements_are_right<T>(sketch_.geometry(), tile_, c_, rows, column, column + 1,
+                                         allowed(), source_);
       if (!right || !*right) return right;
     }
     return true;
@@ -165,6 +200,9 @@ class Checker {
   std::span<const T> c_;
   const FactorSource<T>& source_;
   TileVerdict verdict_;
+  double growth_ = 0;  // of halved products alone, as the two below
+  double product2_ = 0;
+  double c2_ = 0;
 };
 
 bool is_tile_of(const plan::MatmulGeometry& g, const plan::Tile& tile) {

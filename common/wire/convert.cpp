@@ -105,6 +105,8 @@ v1::Device to_proto(const DeviceInfo& device) {
   out.set_gflops_bf16(device.gflops_bf16);
   out.set_gflops_fp16(device.gflops_fp16);
   out.set_gflops_int8(device.gflops_int8);
+  out.set_strassen_fp32_side(device.strassen_fp32_side);
+  out.set_strassen_fp64_side(device.strassen_fp64_side);
   return out;
 }
 
@@ -140,6 +142,8 @@ Result<DeviceInfo> from_proto(const v1::Device& device) {
   out.gflops_bf16 = device.gflops_bf16();
   out.gflops_fp16 = device.gflops_fp16();
   out.gflops_int8 = device.gflops_int8();
+  out.strassen_fp32_side = device.strassen_fp32_side();
+  out.strassen_fp64_side = device.strassen_fp64_side();
   return out;
 }
 

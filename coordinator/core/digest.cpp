@@ -94,7 +94,8 @@ class Hasher {
   }
   void add(const DeviceInfo& d) {
     all(d.kind, d.model, d.memory_bytes, d.threads, d.gflops_fp32, d.gflops_fp64, d.uuid,
-        d.memory_total_bytes, d.host_memory_bytes, d.gflops_bf16, d.gflops_fp16, d.gflops_int8);
+        d.memory_total_bytes, d.host_memory_bytes, d.gflops_bf16, d.gflops_fp16, d.gflops_int8,
+        d.strassen_fp32_side, d.strassen_fp64_side);
   }
   void add(const MachineInfo& m) {
     all(m.host_id, m.host_name, m.version, m.devices, m.same_host_as_coordinator);

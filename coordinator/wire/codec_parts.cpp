@@ -86,6 +86,8 @@ void put(const MachineInfo& machine, v1::FactMachine* out) {
     added->set_gflops_bf16(device.gflops_bf16);
     added->set_gflops_fp16(device.gflops_fp16);
     added->set_gflops_int8(device.gflops_int8);
+    added->set_strassen_fp32_side(device.strassen_fp32_side);
+    added->set_strassen_fp64_side(device.strassen_fp64_side);
   }
   out->set_same_host_as_coordinator(machine.same_host_as_coordinator);
   out->set_peer_address(machine.peer_address);
@@ -229,7 +231,8 @@ MachineInfo machine(const v1::FactMachine& in) {
     out.devices.push_back({device.kind(), device.model(), device.memory_bytes(), device.threads(),
                            device.gflops_fp32(), device.gflops_fp64(), device.uuid(),
                            device.memory_total_bytes(), device.host_memory_bytes(),
-                           device.gflops_bf16(), device.gflops_fp16(), device.gflops_int8()});
+                           device.gflops_bf16(), device.gflops_fp16(), device.gflops_int8(),
+                           device.strassen_fp32_side(), device.strassen_fp64_side()});
   }
   out.same_host_as_coordinator = in.same_host_as_coordinator();
   out.peer_address = in.peer_address();

@@ -70,6 +70,18 @@ class Matmul(unittest.TestCase):
         costs = self.cluster.json("cost", "@last")
         self.assertEqual(costs["total"], job["cost"]["charged"])
 
+    def test_strassen_is_used_where_it_is_asked_for_and_the_job_says_so(self):
+        a, b = matrix(2300, 2101), matrix(2101, 2205)
+        a[::7] *= 1e-4  # rows that a plain product would have more digits of
+        c = self.multiply(a, b, False, True, "--algorithm", "strassen")
+        exact = a.astype(np.float64) @ b.astype(np.float64)
+        self.assertLessEqual(np.max(np.abs(c - exact)) / np.max(np.abs(exact)), 1e-5)
+        plan = self.cluster.job()["plan"]
+        self.assertEqual(plan["matmul"]["algorithm"], "strassen")
+        self.assertGreaterEqual(plan["matmul"]["strassenLevels"], 1)
+        self.assertIn("Strassen", plan["why"])
+        self.assertEqual(self.cluster.job()["state"], "SUCCEEDED")
+
     def test_nan_and_infinity_go_through_as_ieee_says(self):
         a, b = matrix(200, 100), matrix(100, 150)
         a[3, 5] = np.nan

@@ -41,6 +41,8 @@ GemmChoice ChosenGemm::plain_choice() const {
 
 void ChosenGemm::use(const GemmChoice& choice) {
   choice_ = plain_choice();
+  choice_.strassen_fp32_side = choice.strassen_fp32_side;
+  choice_.strassen_fp64_side = choice.strassen_fp64_side;
   for (std::size_t type = 0; type < kGemmTypes; ++type) {
     const std::vector<GemmLibrary> here = candidates(static_cast<GemmType>(type));
     for (std::size_t shape = 0; shape < kGemmClasses; ++shape) {

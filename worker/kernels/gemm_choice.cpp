@@ -14,7 +14,7 @@
 namespace overwinter::worker {
 namespace {
 
-constexpr std::string_view kHead = "overwinter products 1";
+constexpr std::string_view kHead = "overwinter products 2";
 constexpr std::size_t kFew = 128;
 // Threads of a device in one file: as many as a machine may have been split into.
 constexpr std::size_t kThreadCountsMax = 64;
@@ -111,7 +111,13 @@ class ChoicesReader {
       if (!seen.emplace(*type, *shape).second) return false;
       to.of(*type, *shape) = {*library, gflops};
     }
-    return true;
+    return read_side("fp32", to.strassen_fp32_side) && read_side("fp64", to.strassen_fp64_side);
+  }
+
+  bool read_side(std::string_view type, std::uint64_t& to) {
+    const std::vector<std::string_view> words = words_of(line());
+    return words.size() == 3 && words[0] == "strassen" && words[1] == type &&
+           read_number(words[2], to);
   }
 
   std::string_view rest_;
@@ -170,6 +176,8 @@ std::string write_gemm_choices(const GemmChoices& choices) {
                             gemm_library_name(best.library), best.gflops);
       }
     }
+    text += fmt::format("strassen fp32 {}\nstrassen fp64 {}\n", choice.strassen_fp32_side,
+                        choice.strassen_fp64_side);
   }
   return text + fmt::format("sum {:016x}\n", sum_of(text));
 }

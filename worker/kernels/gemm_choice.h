@@ -33,6 +33,9 @@ struct GemmChoice {
     friend bool operator==(const Best&, const Best&) = default;
   };
   std::array<std::array<Best, kGemmClasses>, kGemmTypes> best{};
+  // From which side on halving pays (plan::StrassenRule); 0: never, or it was not measured.
+  std::uint64_t strassen_fp32_side = 0;
+  std::uint64_t strassen_fp64_side = 0;
 
   [[nodiscard]] const Best& of(GemmType type, GemmClass c) const {
     return best[static_cast<std::size_t>(type)][static_cast<std::size_t>(c)];
@@ -56,14 +59,15 @@ struct GemmChoices {
   friend bool operator==(const GemmChoices&, const GemmChoices&) = default;
 };
 
-// The file, version 1: text, a line each,
+// The file, version 2: text, a line each,
 //
-//   overwinter products 1
+//   overwinter products 2
 //   key AMD EPYC; OpenBLAS 0.3.21 … Zen …; oneDNN 2.6.3 isa 7
 //   core Zen
 //   threads 2
 //   fp32 small onednn 121.50        (type, class, library, GFLOP/s)
 //   …
+//   strassen fp32 1024              (the least side; 0: never; then fp64)
 //   sum 0123456789abcdef            (XXH3, 64 bits, of all bytes before this line)
 //
 // A line that is missing, twice there, unknown, or with a library that cannot have the type, a sum

@@ -225,7 +225,12 @@ std::string describe(const ChosenGemm& gemm) {
     text += fmt::format("; {} in fp32: this processor has no instructions for exact sums of them",
                         widened);
   }
-  return text;
+  const auto side = [](std::uint64_t from) {
+    return from == 0 ? std::string("never") : fmt::format("from a side of {} on", from);
+  };
+  return text + fmt::format("; by Strassen {} in fp32, {} in fp64",
+                            side(gemm.choice().strassen_fp32_side),
+                            side(gemm.choice().strassen_fp64_side));
 }
 
 }  // namespace overwinter::worker

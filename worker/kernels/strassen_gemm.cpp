@@ -38,15 +38,18 @@ struct Quarters {
 template <class T>
 class StrassenProduct {
  public:
-  StrassenProduct(GemmBackend& base, ThreadTeam& team, Buffer& workspace)
+  StrassenProduct(GemmBackend& base, ThreadTeam& team, Buffer& workspace,
+                  const std::stop_token& stop)
       : base_(base),
         team_(team),
+        stop_(stop),
         passes_(strassen_passes<T>(best_kernel_level())),
         free_(workspace.as<T>()),
         end_(free_ + workspace.size() / sizeof(T)) {}
 
   // Sides divide by 2^levels.
   Status multiply(const Gemm<T>& p, std::uint32_t levels) {
+    if (stop_.stop_requested()) return error(Code::kCancelled, "the work was given up");
     if (levels == 0) return base_.gemm(p);
     T* const before = free_;
     Status done = halve(p, levels - 1);
@@ -144,6 +147,7 @@ class StrassenProduct {
 
   GemmBackend& base_;
   ThreadTeam& team_;
+  const std::stop_token& stop_;
   const StrassenPasses<T>& passes_;
   T* free_;
   T* const end_;
@@ -212,7 +216,7 @@ Status StrassenGemm::multiply(Gemm<T> p) {
   const auto even = [levels](std::size_t side) { return side >> levels << levels; };
   Gemm<T> core = part_of(p, {0, even(p.m)}, {0, even(p.n)});
   core.k = even(p.k);
-  Status done = StrassenProduct<T>(base_, team_, workspace_).multiply(core, levels);
+  Status done = StrassenProduct<T>(base_, team_, workspace_, stop_).multiply(core, levels);
   if (done.ok() && core.k < p.k) {
     Gemm<T> rest = core;
     rest.k = p.k - core.k;

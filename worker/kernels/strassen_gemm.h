@@ -2,6 +2,9 @@
 // of halves, again for each level) over another backend, which multiplies what is left.
 #pragma once
 
+#include <stop_token>
+#include <utility>
+
 #include "common/plan/strassen_plan.h"
 #include "worker/kernels/gemm.h"
 #include "worker/kernels/thread_team.h"
@@ -41,6 +44,8 @@ class StrassenGemm final : public GemmBackend {
 
   void use(GemmType type, const plan::StrassenRule& rule);
   [[nodiscard]] const plan::StrassenRule& rule(GemmType type) const;
+  // Asked between the products of halves: CANCELLED then, and C is whatever it was.
+  void stop_on(std::stop_token stop) { stop_ = std::move(stop); }
   // The workspace of a product that is `bytes` large (plan::strassen_workspace_bytes) is had now
   // and not in the middle. It is kept and grows with larger products, until release().
   Status reserve(std::size_t bytes);
@@ -56,6 +61,7 @@ class StrassenGemm final : public GemmBackend {
   plan::StrassenRule fp32_;
   plan::StrassenRule fp64_;
   Buffer workspace_;
+  std::stop_token stop_;
 };
 
 }  // namespace overwinter::worker

@@ -239,6 +239,8 @@ Status TileProduct::multiply_panel(const plan::Tile& tile, const Panel<Stored>& 
   auto depth = std::max<std::uint64_t>(
       kDepthMin, static_cast<std::uint64_t>(kFlopsBetweenLooks / flops_per_depth));
   if (!std::is_same_v<Stored, Factor>) depth = std::min(depth, plan::kRoundedDepth);
+  // A backend that halves products needs them whole, and looks at the token itself.
+  if (geometry_.strassen_levels > 0) depth = std::max<std::uint64_t>(a.depth, 1);
   for (std::uint64_t begin = 0; begin < a.depth; begin += depth) {
     if (stop.stop_requested()) return error(Code::kCancelled, "the work was given up");
     Gemm<Factor> p;

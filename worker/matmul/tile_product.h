@@ -23,7 +23,8 @@ namespace overwinter::worker {
 class TileProduct {
  public:
   // Takes the panels' memory: what plan::matmul_memory says, or nothing for a factor that is
-  // mapped. `source`, `backend` and `memory` outlive it.
+  // mapped. `source`, `backend` and `memory` outlive it. A geometry that is halved wants a backend
+  // that halves (StrassenGemm) and has been given the tokens of compute().
   [[nodiscard]] static Result<std::unique_ptr<TileProduct>> make(
       const plan::MatmulGeometry& geometry, BlockSource& source, GemmBackend& backend,
       MemoryResource& memory);
@@ -35,7 +36,8 @@ class TileProduct {
   // Bytes of the unit's tile.
   [[nodiscard]] std::uint64_t tile_bytes(UnitNumber unit) const;
   // The tile as dense rows into `c` (tile_bytes). CANCELLED on stop, noticed within a few dozen
-  // milliseconds. `fraction` (0 to 1) is told as the work goes on; may be empty.
+  // milliseconds; where products are halved, within one of halves. `fraction` (0 to 1) is told as
+  // the work goes on; may be empty.
   Status compute(UnitNumber unit, std::byte* c, const std::stop_token& stop,
                  const std::function<void(double)>& fraction = {});
 

@@ -5,6 +5,7 @@
 
 #include "common/base/bytes.h"
 #include "worker/kernels/chosen_gemm.h"
+#include "worker/kernels/measure_strassen.h"
 #include "worker/kernels/thread_team.h"
 #include "worker/memory/host_resource.h"
 #include "worker/memory/pool_resource.h"
@@ -35,6 +36,7 @@ class CpuDevice final : public Device {
   LimitingResource& memory() override { return memory_; }
   void trim() override { pool_.trim(); }
   GemmBackend& gemm() override { return gemm_; }
+  ThreadTeam& team() override { return team_; }
   void post(std::function<void()> task) override { executor_.post(std::move(task)); }
 
   void measure(double seconds) {
@@ -56,8 +58,15 @@ class CpuDevice final : public Device {
       auto at = known.by_threads.find(team_.size());
       if (at == known.by_threads.end()) {
         at = known.by_threads.emplace(team_.size(), measure_gemm_choice(gemm_, seconds_each)).first;
+        gemm_.use(at->second);  // what is left of halved products is multiplied by it
+        at->second.strassen_fp32_side =
+            measure_strassen_side(gemm_, team_, GemmType::kFp32, 2 * seconds_each);
+        at->second.strassen_fp64_side =
+            measure_strassen_side(gemm_, team_, GemmType::kFp64, 2 * seconds_each);
       }
       gemm_.use(at->second);
+      info_.strassen_fp32_side = at->second.strassen_fp32_side;
+      info_.strassen_fp64_side = at->second.strassen_fp64_side;
       if (!known.by_threads.contains(1)) {
         ThreadTeam alone(1);
         ChosenGemm single(alone, memory_);

@@ -11,6 +11,7 @@
 #include "common/domain/device.h"
 #include "worker/kernels/gemm.h"
 #include "worker/kernels/gemm_choice.h"
+#include "worker/kernels/thread_team.h"
 #include "worker/memory/limiting_resource.h"
 
 namespace overwinter::worker {
@@ -26,6 +27,8 @@ class Device {
   virtual void trim() = 0;
   // For the executor thread alone. Not of a GPU (is_gpu(info())).
   [[nodiscard]] virtual GemmBackend& gemm() = 0;
+  // Those that gemm() works on; the same.
+  [[nodiscard]] virtual ThreadTeam& team() = 0;
   // Runs the task on the executor thread, in order. Thread-safe; never blocks. Tasks are bounded by
   // the seats of the device: each posts one at a time.
   virtual void post(std::function<void()> task) = 0;
@@ -41,7 +44,9 @@ class Device {
 void measure(Device& device, double seconds);
 // Multiplies from now on as `known` says for its number of threads; what it does not say of that
 // and of one thread is measured, about `seconds_each` for each type of numbers
-// (measure_gemm_choice), and noted there. The answer is for the log. Does nothing for a GPU.
+// (measure_gemm_choice) and, for its own number of threads, twice that for fp32's and fp64's
+// halving (measure_strassen_side), and noted there. The answer is for the log. Does nothing for a
+// GPU.
 [[nodiscard]] std::string choose_gemm(Device& device, GemmChoices& known, double seconds_each);
 // The processor's name as the system says it; "cpu" when it does not.
 [[nodiscard]] std::string cpu_model();

@@ -18,12 +18,15 @@ class GpuDevice final : public Device {
   // What seats reserve of the GPU's memory; nothing is allocated by it.
   LimitingResource& memory() override { return memory_; }
   void trim() override {}
-  GemmBackend& gemm() override {
-    check_failed("this release has kernels for processors alone", std::source_location::current());
-  }
+  GemmBackend& gemm() override { no_kernels(); }
+  ThreadTeam& team() override { no_kernels(); }
   void post(std::function<void()> task) override { executor_.post(std::move(task)); }
 
  private:
+  [[noreturn]] static void no_kernels() {
+    check_failed("this release has kernels for processors alone", std::source_location::current());
+  }
+
   HostResource host_;
   LimitingResource memory_;
   const DeviceInfo info_;

@@ -42,20 +42,27 @@ Status MatmulWork::open(const OfferSeat& offer, const v1::MatmulPlan& plan,
   auto workspace = memory_.charge(sizes.workspace_bytes, "the workspace of products");
   if (!workspace) return workspace.error();
   workspace_ = std::move(*workspace);
+  if (geometry_.strassen_levels > 0) {
+    strassen_ = std::make_unique<StrassenGemm>(device_.gemm(), device_.team(), memory_);
+    const bool single = geometry_.precision == plan::Precision::kFp32;
+    strassen_->use(single ? GemmType::kFp32 : GemmType::kFp64, plan::strassen_rule(geometry_));
+    if (Status had = strassen_->reserve(sizes.strassen_bytes); !had.ok()) return had;
+  }
   SeatAccess access;
   access.seat = offer.seat;
   access.capability = offer.capability;
   access.a_digest = plan.a_digest();
   access.b_digest = plan.b_digest();
   access.element_bytes = plan::factor_bytes(geometry_.precision);
-  const std::uint64_t held = sizes.workspace_bytes + sizes.rounded_bytes +
+  const std::uint64_t held = sizes.workspace_bytes + sizes.rounded_bytes + sizes.strassen_bytes +
                              std::uint64_t{sizes.c_tiles} * sizes.c_tile_bytes;
   access.in_place_bytes_max = offer.memory_bytes > held ? offer.memory_bytes - held : 0;
   auto opened = artifacts.open(access);
   if (!opened) return opened.error();
   artifacts_ = std::move(*opened);
   spool_folder_ = artifacts.spool_folder();
-  auto product = TileProduct::make(geometry_, *artifacts_, device_.gemm(), memory_);
+  GemmBackend& gemm = strassen_ ? static_cast<GemmBackend&>(*strassen_) : device_.gemm();
+  auto product = TileProduct::make(geometry_, *artifacts_, gemm, memory_);
   if (!product) return product.error();
   product_ = std::move(*product);
   if (const GemmType type = gemm_type(geometry_.precision); device_.gemm().widens(type)) {
@@ -175,6 +182,7 @@ void MatmulWork::compute_next() {
     computing_since_ = Clock::now();
   }
   product_->plan(upcoming);
+  if (strassen_) strassen_->stop_on(stop);
   const Status done = product_->compute(unit, tiles_[buffer].data(), stop);
   finish(unit, buffer, done);
 }

@@ -13,6 +13,7 @@
 
 #include "common/base/mutex.h"
 #include "common/plan/matmul_geometry.h"
+#include "worker/kernels/strassen_gemm.h"
 #include "worker/matmul/tile_product.h"
 #include "worker/runtime/seat_work.h"
 #include "worker/runtime/tile_spool.h"
@@ -69,7 +70,8 @@ class MatmulWork final : public SeatWork {
   LimitingResource memory_;
   LimitingResource::Charge workspace_;
   std::unique_ptr<SeatArtifacts> artifacts_;
-  std::unique_ptr<TileProduct> product_;  // for the executor alone
+  std::unique_ptr<StrassenGemm> strassen_;  // null: products are plain. For the executor alone
+  std::unique_ptr<TileProduct> product_;    // the same
   std::vector<Buffer> tiles_;
   std::filesystem::path spool_folder_;
 

@@ -21,8 +21,8 @@ class ProductsFile {
   // training's ranks); empty: nothing, or the environment names the kernels.
   [[nodiscard]] static std::string text_in(const std::filesystem::path& folder);
   // Tells the device, measures what is not known for its number of threads and for one, which is
-  // what a training multiplies by (a second or less each), and keeps that. Does nothing for a GPU.
-  // Says in the log how products are multiplied.
+  // what a training multiplies by (two seconds or less each), and keeps that. Does nothing for a
+  // GPU. Says in the log how products are multiplied.
   void choose(Device& device);
 
  private:

@@ -94,6 +94,91 @@ TEST(JobPlanner, AnyShapeOnAnyBudgetFitsOrSaysWhy) {
           }
 }
 
+// A cluster whose devices have measured from which side on halving pays.
+ClusterOffer a_halving_cluster(int workers, std::uint64_t side) {
+  ClusterOffer offer = a_cluster(workers, 4 * kGiB);
+  for (WorkerOffer& worker : offer.workers) {
+    worker.devices.front().device.strassen_fp32_side = side;
+    worker.devices.front().device.strassen_fp64_side = side;
+  }
+  return offer;
+}
+
+v1::Plan plan_with(const std::string& algorithm, double tolerance, const ClusterOffer& offer,
+                   std::uint64_t side = 8192, Precision precision = Precision::kFp32) {
+  v1::JobSpec spec = a_spec();
+  spec.mutable_matmul()->set_algorithm(algorithm);
+  spec.mutable_matmul()->set_tolerance(tolerance);
+  const auto outcome = plan_of(spec, a_problem(side, side, side, precision), offer);
+  EXPECT_FALSE(outcome.alternatives.empty());
+  return outcome.alternatives.empty() ? v1::Plan() : outcome.alternatives.front().plan;
+}
+
+TEST(JobPlanner, AutoHalvesWhereItIsFasterAndWithinTheTolerance) {
+  const v1::Plan halved = plan_with("auto", 0.05, a_halving_cluster(1, 1024));
+  EXPECT_EQ(halved.matmul().algorithm(), "strassen");
+  EXPECT_GE(halved.matmul().strassen_levels(), 1U);
+  EXPECT_LE(halved.matmul().error_bound(), 0.05);
+  EXPECT_NE(halved.why().find("Strassen"), std::string::npos) << halved.why();
+  const auto geometry = geometry_of(halved.matmul());
+  ASSERT_TRUE(geometry.has_value());
+  EXPECT_GT(matmul_memory(*geometry, 1).strassen_bytes, 0U);
+  EXPECT_EQ(halved.memory_bytes(), matmul_memory(*geometry, 1).total_bytes());
+  const v1::Plan plain = plan_with("plain", 0.05, a_halving_cluster(1, 1024));
+  EXPECT_EQ(plain.matmul().algorithm(), "plain");
+  EXPECT_EQ(plain.matmul().strassen_levels(), 0U);
+  EXPECT_LT(halved.duration().seconds(), plain.duration().seconds());
+}
+
+TEST(JobPlanner, AutoIsPlainWithoutATolerance) {
+  const v1::Plan plan = plan_with("auto", 0, a_halving_cluster(2, 1024));
+  EXPECT_EQ(plan.matmul().algorithm(), "plain");
+  EXPECT_NEAR(plan.matmul().error_bound(), 8194 * 0x1p-24, 1e-4);
+  EXPECT_EQ(plan.why().find("Strassen"), std::string::npos);
+}
+
+TEST(JobPlanner, AutoIsPlainWhereADeviceHasNotFoundItFasterAndSaysSo) {
+  ClusterOffer offer = a_halving_cluster(2, 1024);
+  offer.workers.back().devices.front().device.strassen_fp32_side = 0;
+  const v1::Plan plan = plan_with("auto", 0.05, offer);
+  EXPECT_EQ(plan.matmul().algorithm(), "plain");
+  EXPECT_NE(plan.why().find("not every device"), std::string::npos) << plan.why();
+}
+
+TEST(JobPlanner, ABoundAboveTheToleranceIsNotHalved) {
+  const v1::Plan plan = plan_with("auto", 1e-5, a_halving_cluster(1, 1024));
+  EXPECT_EQ(plan.matmul().algorithm(), "plain");
+  EXPECT_NE(plan.why().find("above the tolerance, 1.0e-05"), std::string::npos) << plan.why();
+  // fp64 has digits to spare.
+  const v1::Plan twice =
+      plan_with("auto", 1e-5, a_halving_cluster(1, 1024), 8192, Precision::kFp64);
+  EXPECT_EQ(twice.matmul().algorithm(), "strassen");
+  const v1::Plan wanted = plan_with("strassen", 1e-5, a_halving_cluster(1, 1024));
+  EXPECT_EQ(wanted.matmul().algorithm(), "plain");
+  ASSERT_EQ(wanted.warnings_size(), 1);
+  EXPECT_NE(wanted.warnings(0).find("above the tolerance"), std::string::npos);
+}
+
+TEST(JobPlanner, StrassenIsUsedWhereItIsAskedForAndSaidWhereItCannotBe) {
+  const v1::Plan unmeasured = plan_with("strassen", 0, a_cluster(2, 4 * kGiB));
+  EXPECT_EQ(unmeasured.matmul().algorithm(), "strassen");
+  EXPECT_EQ(unmeasured.warnings_size(), 0);
+  const v1::Plan small = plan_with("strassen", 0, a_cluster(1, 4 * kGiB), 500);
+  EXPECT_EQ(small.matmul().algorithm(), "plain");
+  ASSERT_EQ(small.warnings_size(), 1);
+  EXPECT_NE(small.warnings(0).find("from 1024 on"), std::string::npos) << small.warnings(0);
+  // No device is known at all.
+  EXPECT_EQ(plan_with("strassen", 0, {}).matmul().algorithm(), "strassen");
+  EXPECT_EQ(plan_with("auto", 0.05, {}).matmul().algorithm(), "plain");
+}
+
+TEST(JobPlanner, APlanThatIsHalvedTooOftenIsRefused) {
+  v1::MatmulPlan plan = plan_with("strassen", 0, a_halving_cluster(1, 1024)).matmul();
+  EXPECT_TRUE(geometry_of(plan).has_value());
+  plan.set_strassen_levels(4);
+  EXPECT_EQ(geometry_of(plan).error().code, Code::kInvalidArgument);
+}
+
 TEST(JobPlanner, InputsLargerThanAllWorkersTogetherArePlanned) {
   const auto outcome =
       plan_of(a_spec(), a_problem(200'000, 200'000, 200'000), a_cluster(2, 64 * kMiB));

@@ -22,6 +22,45 @@ TEST(StrassenPlan, AProductIsHalvedWhileEachSideIsLargeEnough) {
   EXPECT_EQ(strassen_levels(7, 7, 7, {.side = 1}), 2U);
 }
 
+TEST(StrassenPlan, ASeatHalvesWholeTilesAsOftenAsItsPlanSays) {
+  for (std::uint32_t levels = 0; levels <= kStrassenLevelsMax; ++levels) {
+    const MatmulGeometry g{.m = 5000,
+                           .k = 3001,
+                           .n = 7000,
+                           .tile_rows = 1037,
+                           .tile_columns = 2000,
+                           .panel_depth = 1501,
+                           .strassen_levels = levels};
+    const StrassenRule rule = strassen_rule(g);
+    EXPECT_EQ(strassen_levels(1037, 1501, 2000, rule), levels);
+    EXPECT_LE(strassen_levels(1037, 1500, 2000, rule), levels);
+    EXPECT_EQ(strassen_levels(100, 1501, 2000, rule), 0U);
+  }
+}
+
+TEST(StrassenPlan, TimeFallsWithTheSideFromTheCrossOverOn) {
+  const StrassenRule rule{.side = 1024};
+  EXPECT_EQ(strassen_time(4096, 0, rule), 1);
+  EXPECT_NEAR(strassen_time(1024, 1, rule), 0.98, 1e-12);
+  EXPECT_NEAR(strassen_time(4096, 1, rule), 0.875 + 0.105 / 4, 1e-12);
+  EXPECT_NEAR(strassen_time(4096, 2, rule), (0.875 + 0.105 / 4) * (0.875 + 0.105 / 2), 1e-12);
+}
+
+TEST(StrassenPlan, TheErrorOfAGeometryIsThatOfItsPanelsAddedUp) {
+  MatmulGeometry g{.m = 4096, .k = 4096, .n = 4096, .tile_rows = 2048, .tile_columns = 2048};
+  g.panel_depth = 4096;
+  EXPECT_DOUBLE_EQ(error_bound(g), 4098 * 0x1p-24);
+  g.strassen_levels = 1;
+  EXPECT_DOUBLE_EQ(error_bound(g), strassen_bound(4096, 1).product * 0x1p-24 / 4096);
+  g.panel_depth = 1024;
+  const StrassenBound panel = strassen_bound(1024, 1);
+  EXPECT_DOUBLE_EQ(error_bound(g), 4 * (panel.product + panel.before * 4096) * 0x1p-24 / 4096);
+  g.precision = Precision::kFp64;
+  EXPECT_DOUBLE_EQ(error_bound(g), 4 * (panel.product + panel.before * 4096) * 0x1p-53 / 4096);
+  g.k = 0;
+  EXPECT_EQ(error_bound(g), 0);
+}
+
 TEST(StrassenPlan, RowsOfTemporariesAreAnOddNumberOfLines) {
   EXPECT_EQ(strassen_stride(1, 4), 16U);
   EXPECT_EQ(strassen_stride(16, 4), 16U);

@@ -58,6 +58,8 @@ TEST(Convert, SeatsAndDevicesAreChecked) {
   device.memory_bytes = 1;
   device.threads = 1;
   device.gflops_fp32 = 1.5;
+  device.strassen_fp32_side = 1024;
+  device.strassen_fp64_side = 768;
   EXPECT_EQ(from_proto(to_proto(device)).value(), device);
   device.kind = "H100";
   device.uuid = "GPU-1";

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "tests/unit/worker/kernels/gemm_cases.h"
+#include "worker/kernels/measure_strassen.h"
 #include "worker/kernels/openblas_core.h"
 #include "worker/memory/host_resource.h"
 
@@ -98,6 +99,20 @@ TEST_F(Chosen, AMeasuredChoiceIsOfLibrariesThatAreThere) {
   const auto read = read_gemm_choices(write_gemm_choices(kept));
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(*read, kept);
+}
+
+TEST_F(Chosen, TheSideFromWhichHalvingPaysIsOneThatWasTriedOrNone) {
+  for (const GemmType type : {GemmType::kFp32, GemmType::kFp64}) {
+    EXPECT_EQ(measure_strassen_side(chosen_, team_, type, 0), 0U);
+    const std::uint64_t side = measure_strassen_side(chosen_, team_, type, 0.05);
+    EXPECT_TRUE(side == 0 || (side >= 768 && side <= 2048)) << side;
+  }
+  GemmChoice choice = chosen_.plain_choice();
+  choice.strassen_fp32_side = 1024;
+  chosen_.use(choice);
+  EXPECT_EQ(chosen_.choice(), choice);
+  EXPECT_NE(describe(chosen_).find("by Strassen from a side of 1024 on in fp32, never in fp64"),
+            std::string::npos);
 }
 
 TEST_F(Chosen, TheLogSaysWhichTypesAreMultipliedInAnother) {

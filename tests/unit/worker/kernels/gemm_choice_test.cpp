@@ -21,6 +21,7 @@ GemmChoices some_choices() {
     for (auto& best : choice.best[3]) best.library = GemmLibrary::kOneDnn;
     for (auto& best : choice.best[4]) best.library = GemmLibrary::kWidened;
     choice.of(GemmType::kFp32, GemmClass::kLarge) = {GemmLibrary::kOneDnn, 70.25 * threads};
+    choice.strassen_fp32_side = 1024;
   }
   return all;
 }
@@ -88,7 +89,10 @@ TEST(GemmChoice, LinesThatMeanNothingAreDamageUnderAGoodSumToo) {
   EXPECT_TRUE(read_gemm_choices(signed_anew(text, "", "")).has_value());
   EXPECT_TRUE(read_gemm_choices(signed_anew(text, "140.50", "141.50")).has_value());
   const std::pair<const char*, const char*> edits[] = {
-      {"products 1", "products 2"},
+      {"products 2", "products 1"},
+      {"strassen fp32 1024", "strassen fp32 -1"},
+      {"strassen fp32 1024", "strassen fp64 1024"},
+      {"strassen fp64 0\n", ""},
       {"key ", "kei "},
       {"fp64 small openblas", "fp64 small onednn"},
       {"bf16 small widened", "bf16 small openblas"},

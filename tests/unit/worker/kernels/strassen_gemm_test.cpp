@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "tests/unit/worker/kernels/gemm_cases.h"
-#include "worker/kernels/measure_strassen.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/kernels/packed_weights.h"
 #include "worker/memory/host_resource.h"
@@ -231,12 +230,17 @@ TEST_F(StrassenMemory, ANanInCStaysWhereItIs) {
   EXPECT_EQ(std::ranges::count_if(one.c, [](float x) { return std::isnan(x); }), 0);
 }
 
-TEST_F(StrassenMemory, TheSideFromWhichHalvingPaysIsOneThatWasTriedOrNone) {
-  for (const GemmType type : {GemmType::kFp32, GemmType::kFp64}) {
-    EXPECT_EQ(measure_strassen_side(openblas_, team_, type, 0), 0U);
-    const std::uint64_t side = measure_strassen_side(openblas_, team_, type, 0.05);
-    EXPECT_TRUE(side == 0 || (side >= 768 && side <= 2048)) << side;
-  }
+TEST_F(StrassenMemory, StopsBetweenProductsOfHalves) {
+  StrassenGemm strassen(openblas_, team_, host_);
+  strassen.use(GemmType::kFp32, {kSmallest, 2});
+  GemmCase<float> one({40, 40, 40}, false, false, 7);
+  std::stop_source stop;
+  strassen.stop_on(stop.get_token());
+  EXPECT_TRUE(strassen.gemm(one.p).ok());
+  stop.request_stop();
+  EXPECT_EQ(strassen.gemm(one.p).code, Code::kCancelled);
+  strassen.stop_on({});
+  EXPECT_TRUE(strassen.gemm(one.p).ok());
 }
 
 TEST_F(StrassenMemory, RefusesWhatIsWrongAndTakesKeptWeights) {

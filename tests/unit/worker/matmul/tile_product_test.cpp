@@ -9,8 +9,10 @@
 #include <vector>
 
 #include "common/plan/memory_estimate.h"
+#include "common/plan/strassen_plan.h"
 #include "worker/kernels/openblas_gemm.h"
 #include "worker/kernels/reference_gemm.h"
+#include "worker/kernels/strassen_gemm.h"
 #include "worker/memory/host_resource.h"
 #include "worker/memory/limiting_resource.h"
 
@@ -151,6 +153,54 @@ TEST(TileProduct, IsRightForAnyShapeOrderAndCut) {
         product_is_right<float>(g4, (order & 1) != 0, (order & 2) != 0, in_place);
         product_is_right<double>(g8, (order & 1) != 0, (order & 2) != 0, in_place);
       }
+    }
+  }
+}
+
+// The panels and what is halved together take what the planner says, whole and streamed.
+template <class T>
+void halved_product_is_right(MatmulGeometry g, bool fortran) {
+  g.strassen_levels = 2;
+  MemorySource<T> source(g, fortran, fortran, false);
+  ThreadTeam team(2);
+  OpenBlasGemm plain(team);
+  HostResource host;
+  const plan::MatmulMemory sizes = plan::matmul_memory(g, 2);
+  LimitingResource limit(host,
+                         sizes.a_blocks * sizes.a_block_bytes +
+                             sizes.b_blocks * sizes.b_block_bytes + sizes.strassen_bytes,
+                         "the seat");
+  StrassenGemm halving(plain, team, limit);
+  halving.use(GemmTraits<T>::kType, plan::strassen_rule(g));
+  ASSERT_TRUE(halving.reserve(sizes.strassen_bytes).ok());
+  auto product = TileProduct::make(g, source, halving, limit);
+  ASSERT_TRUE(product.has_value()) << product.error().message;
+  const double allowed = plan::error_bound(g) * static_cast<double>(g.k);  // elements are below 1
+  for (UnitNumber u = 0; u < g.grid().units(); ++u) {
+    const plan::Tile tile = g.grid().tile(u);
+    std::vector<T> c(tile.elements(), T(99));
+    ASSERT_TRUE((*product)->compute(u, reinterpret_cast<std::byte*>(c.data()), {}).ok());
+    for (std::uint64_t i = 0; i < tile.rows(); ++i) {
+      for (std::uint64_t j = 0; j < tile.columns(); ++j) {
+        double want = 0;
+        for (std::uint64_t l = 0; l < g.k; ++l) {
+          want += static_cast<double>(source.at(0, tile.row_begin + i, l)) *
+                  static_cast<double>(source.at(1, l, tile.column_begin + j));
+        }
+        ASSERT_NEAR(want, static_cast<double>(c[i * tile.columns() + j]), allowed);
+      }
+    }
+  }
+  EXPECT_LE(limit.peak_bytes(), limit.allowed_bytes());
+}
+
+TEST(TileProduct, IsRightAndWithinItsMemoryWhereProductsAreHalved) {
+  for (const std::uint64_t depth : {90U, 33U}) {
+    for (const bool fortran : {false, true}) {
+      halved_product_is_right<float>(geometry(70, 90, 101, 40, 52, depth, 2, Precision::kFp32),
+                                     fortran);
+      halved_product_is_right<double>(geometry(70, 90, 101, 40, 52, depth, 2, Precision::kFp64),
+                                      fortran);
     }
   }
 }

@@ -183,6 +183,21 @@ TEST_F(WorkerLoopTest, ASeatBeginsWorksStopsAndGivesEverythingBack) {
             plan::matmul_memory(geometry_, 1).total_bytes());
 }
 
+TEST_F(WorkerLoopTest, ASeatWhoseProductsAreHalvedTakesWhatItsPlanSays) {
+  geometry_.strassen_levels = 2;
+  loop_->post(offer());
+  loop_->post(HandOutUnits{kSeat, UnitRanges({0, 10})});
+  ASSERT_TRUE(turn_until([&] { return delivered() == 10; }));
+  for (const auto& [unit, value] : artifacts_.tiles) EXPECT_EQ(value, 24.0F);
+  loop_->post(StopSeat{kSeat, "done"});
+  ASSERT_TRUE(turn_until([&] { return reported<SeatEnded>().has_value(); }));
+  EXPECT_EQ(reported<SeatEnded>()->end, SeatEnd::kFinished);
+  EXPECT_EQ(devices_[0]->memory().held_bytes(), 0U);
+  const plan::MatmulMemory sizes = plan::matmul_memory(geometry_, 1);
+  EXPECT_GT(sizes.strassen_bytes, 0U);
+  EXPECT_LE(reported<SeatEnded>()->memory_peak_bytes, sizes.total_bytes());
+}
+
 TEST_F(WorkerLoopTest, AHeartbeatSaysWhatASeatHoldsWhileAUnitIsUnderWay) {
   gate(false);
   Welcome often;
