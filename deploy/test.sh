@@ -14,7 +14,7 @@ labels='layout unit contract mpi simulation integration gpu'  # of ctest
 stages_by_default="$labels format page sanitizers"
 all_stages="$stages_by_default threads"
 # Built again with AddressSanitizer and UndefinedBehaviorSanitizer: where memory is handled by hand.
-sanitized_rooms='coordinator/core coordinator/store coordinator/secrets coordinator/rpc worker/core worker/gpus worker/matmul worker/exec worker/programs worker/runtime worker/rpc'
+sanitized_rooms='coordinator/core coordinator/store coordinator/secrets coordinator/rpc worker/core worker/gpus worker/memory worker/kernels worker/train worker/compress worker/matmul worker/exec worker/programs worker/runtime worker/rpc'
 # Built again with ThreadSanitizer: where threads meet.
 threaded_rooms='common/rpc coordinator/store coordinator/runtime worker/runtime worker/rpc'
 
