@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "common/plan/matmul_geometry.h"
-#include "common/plan/memory_estimate.h"
 #include "common/plan/train_batch.h"
+#include "common/plan/train_workspace.h"
 
 namespace overwinter::plan {
 namespace {
@@ -126,24 +126,6 @@ void dense(const TrainRank& rank, Pieces& p) {
   row_scratch(rank, r, widest, p);
 }
 
-// The largest product of a step, for what OpenBLAS holds.
-std::uint64_t workspace(const TrainRank& rank) {
-  const TrainShape& s = rank.shape;
-  std::uint64_t rows = rank.micro_batch;
-  std::uint64_t widest = s.width;
-  if (s.kind == TrainKind::kGpt) {
-    rows = product({rank.micro_batch, s.context});
-    widest = std::max(product({4, s.width}), s.vocabulary);
-  } else {
-    widest = *std::ranges::max_element(s.widths);
-  }
-  const std::uint64_t depth = std::max(rows, widest);
-  const std::uint64_t wide =
-      blas_workspace_bytes(std::min<std::uint64_t>(std::max(rows, widest), 1024), widest, depth,
-                           Precision::kFp32, rank.threads);
-  return is_narrow(rank) ? sum(wide, product({rank.threads, kNarrowWorkspaceBytes})) : wide;
-}
-
 bool is_activation(TrainPiece piece) {
   return piece == TrainPiece::kInputs || piece == TrainPiece::kInputCopies ||
          piece == TrainPiece::kTargets || piece == TrainPiece::kOutputs ||
@@ -260,7 +242,7 @@ TrainMemory train_memory(const TrainRank& rank) {
                                                             : memory.buffers_bytes;
     part = sum(part, train_aligned(pieces[i]));
   }
-  memory.workspace_bytes = workspace(rank);
+  memory.workspace_bytes = train_workspace_bytes(rank);
   memory.buffers_bytes = sum(sum(memory.buffers_bytes, train_aligned(train_step_bytes(rank))),
                              sum(memory.workspace_bytes, train_aligned(rank.table_bytes)));
   return memory;

@@ -63,8 +63,6 @@ inline constexpr std::uint64_t kLogitBytes = 64ULL << 20;
 // The norm of a gradient is summed over pieces of so many elements of a tensor, one record each.
 inline constexpr std::uint64_t kNormElements = 65536;
 inline constexpr std::uint64_t kNormRecordBytes = 24;
-// For products in 16 bits, each thread: what libraries take, or what they are widened in.
-inline constexpr std::uint64_t kNarrowWorkspaceBytes = 16ULL << 20;
 
 struct TrainRank {
   TrainShape shape;

@@ -11,6 +11,7 @@
 
 #include "common/security/process.h"
 #include "tests/bench/cluster.h"
+#include "tests/bench/estimate.h"
 #include "tests/bench/matrices.h"
 #include "tests/bench/suites.h"
 #include "tests/bench/trace_side.h"
@@ -42,6 +43,8 @@ constexpr std::array<Suite, 15> kSuites{{
      run_gang},
     {"exec", "start of a program of the user's, and its memory limit", run_exec},
     {"page", "what open pages cost the coordinator, and a submit while many look", run_page},
+    {"memory-estimate", "what trainings are predicted to hold beside what a process held",
+     run_memory_estimate},
     {"memory", "the memory pool beside glibc's malloc and jemalloc on a training's trace",
      run_memory},
     {"compress", "casts, pruning and int8 of a weight beside PyTorch and the memory's speed",
@@ -58,10 +61,10 @@ struct Options {
 std::string list() {
   std::string out = "Suites:\n";
   for (const Suite& suite : kSuites) {
-    out += "  " + std::string(suite.name) + std::string(10 - suite.name.size(), ' ') +
+    out += "  " + std::string(suite.name) + std::string(17 - suite.name.size(), ' ') +
            std::string(suite.what) + "\n";
   }
-  return out + "  all       every one of them, in this order\n";
+  return out + "  all              every one of them, in this order\n";
 }
 
 // The exit code when there is nothing to run.
@@ -142,6 +145,8 @@ int main(int argc, char** argv) {
   if (argc > 2 && std::strcmp(argv[1], "--train-side") == 0) {
     return bench::train_side({argv + 2, argv + argc});
   }
+  if (argc == 3 && std::strcmp(argv[1], "--estimate-side") == 0)
+    return bench::estimate_side(argv[2]);
   if (const Status ready = require_tls13(); !ready.ok()) {
     std::fprintf(stderr, "overwinter-bench: %s\n", ready.message.c_str());
     return bench::kUsage;

@@ -34,6 +34,7 @@ struct Suite {
 [[nodiscard]] Result<SuiteReport> run_latency(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_matmul(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_memory(const Settings& settings);
+[[nodiscard]] Result<SuiteReport> run_memory_estimate(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_page(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_store(const Settings& settings);
 [[nodiscard]] Result<SuiteReport> run_strassen(const Settings& settings);
