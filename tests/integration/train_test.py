@@ -236,6 +236,23 @@ class Train(unittest.TestCase):
         self.assertEqual(told["failure"]["number"], found["attempt"])
         self.assertIn("--tail 100", " ".join(told["commands"]))
 
+    def test_data_that_are_no_numbers_fail_at_once_and_keep_the_last_checkpoint(self):
+        x = np.random.default_rng(2).standard_normal((4000, 6)).astype("f4")
+        x[3210, 4] = np.nan
+        self.cluster.save("nan_x.npy", x)
+        self.cluster.save("nan_y.npy", x[:, :1] * 0)
+        spec = gpt(500, 50)
+        spec["workload"]["train"].update(model={"mlp": {"layers": [6, 512, 512, 1]}}, batch_size=16,
+                                         data={"npy": {"x": "nan_x.npy", "y": "nan_y.npy"}})
+        job = self.submit(spec)
+        found = self.end_of(job, "FAILED")
+        # The first pass is in order: row 3210 is of step 201.
+        self.assertRegex(found["stateReason"], r"Step 201: Row 3210, column 4 of x .* is no finite number.* would end so again")
+        self.assertEqual(found["attempt"], 1)
+        self.assertIn(found["progress"]["checkpointStep"], ("50", "100", "150", "200"))
+        weights = self.weights(job.rsplit("/", 1)[1], "nan.safetensors")
+        self.assertTrue(all(np.isfinite(w).all() for w in weights.values()))
+
     def test_what_cannot_be(self):
         def refused(change, *said):
             spec = gpt(100, 100)

@@ -24,7 +24,8 @@ struct SampleSlot {
   std::span<float> targets;
 };
 
-// Immutable once made; any thread. INVALID_ARGUMENT of a sample names its place in the data.
+// Immutable once made; any thread. OUT_OF_RANGE of a sample: a number is not finite in fp32, with
+// its place in the data; the field is the tensor (x, y).
 class DataSource {
  public:
   virtual ~DataSource() = default;

@@ -2,6 +2,7 @@
 
 #include "worker/train/dense.h"
 #include "worker/train/gpt.h"
+#include "worker/train/products.h"
 
 namespace overwinter::worker {
 
@@ -13,6 +14,27 @@ ComputeTeam::ComputeTeam(std::uint32_t threads, const TrainKernels& kernels,
     gemms_.push_back(std::make_unique<ChosenGemm>(alone_, workspaces_));
     if (choice) gemms_.back()->use(one_library(*choice));
   }
+}
+
+namespace {
+
+template <class T>
+Status multiply_one(GemmBackend& gemm) {
+  const T one{};
+  float c = 0;
+  return gemm.gemm(product<T>(1, 1, 1, &one, 1, &one, 1, &c, 1));
+}
+
+}  // namespace
+
+Status ComputeTeam::take_workspaces(plan::TrainPrecision precision) {
+  for (const auto& gemm : gemms_) {
+    const Status taken = precision == plan::TrainPrecision::kBf16   ? multiply_one<BFloat16>(*gemm)
+                         : precision == plan::TrainPrecision::kFp16 ? multiply_one<Float16>(*gemm)
+                                                                    : multiply_one<float>(*gemm);
+    if (!taken.ok()) return taken;
+  }
+  return Status::success();
 }
 
 void ComputeTeam::pause(std::uint32_t thread) {

@@ -46,6 +46,8 @@ class ComputeTeam {
   }
   // The processor has no instructions for the type: it is multiplied as fp32.
   [[nodiscard]] bool widens(GemmType type) const { return gemms_.front()->widens(type); }
+  // What libraries keep between products, before the first of them: RESOURCE_EXHAUSTED.
+  [[nodiscard]] Status take_workspaces(plan::TrainPrecision precision);
   void call_between(std::function<void()> between) { between_ = std::move(between); }
   void pause(std::uint32_t thread);
 

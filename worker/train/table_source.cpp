@@ -132,22 +132,21 @@ class NpyRows final : public Rows {
   Status read_row(std::uint64_t row, const SampleSlot& slot) const override {
     for (std::size_t j = 0; j < slot.values.size(); ++j) {
       slot.values[j] = static_cast<float>(x_.at(row, j));
-      if (!std::isfinite(slot.values[j])) return not_finite(row, j, "x", kFieldX);
+      if (!std::isfinite(slot.values[j])) return not_finite(row, j, "x");
     }
     for (std::size_t j = 0; j < slot.classes.size(); ++j)
       slot.classes[j] = static_cast<std::int32_t>(y_.at(row, j));
     for (std::size_t j = 0; j < slot.targets.size(); ++j) {
       slot.targets[j] = static_cast<float>(y_.at(row, j));
-      if (!std::isfinite(slot.targets[j])) return not_finite(row, j, "y", kFieldY);
+      if (!std::isfinite(slot.targets[j])) return not_finite(row, j, "y");
     }
     return Status::success();
   }
-  static Status not_finite(std::uint64_t row, std::size_t column, const std::string& of,
-                           const std::string& field) {
-    return error(Code::kInvalidArgument,
+  static Status not_finite(std::uint64_t row, std::size_t column, const std::string& of) {
+    return error(Code::kOutOfRange,
                  "Row " + std::to_string(row) + ", column " + std::to_string(column) + " of " + of +
                      " (both from 0) is no finite number in fp32.",
-                 field);
+                 of, "Remove such rows, or fill in what is missing.");
   }
 
   const NpyMatrix x_;

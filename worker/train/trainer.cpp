@@ -13,6 +13,12 @@ constexpr float kFirstLossScale = 65536;
 constexpr float kLossScaleMax = 16777216;
 constexpr std::int64_t kUpdatesToGrow = 2000;
 
+// What the data say of a sample, with the moment at which it was asked for.
+Status with_moment(Status status, const std::string& moment) {
+  status.message = moment + ": " + status.message;
+  return status;
+}
+
 std::string number_text(double value) {
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
 }
@@ -59,7 +65,8 @@ Result<std::unique_ptr<Trainer>> Trainer::make(const v1::TrainSpec& spec, const 
   if (!arena) return fail(arena.error());
   std::unique_ptr<Trainer> trainer(new Trainer(spec, data, collective, std::move(*rank), *settings,
                                                std::move(*arena), memory, choice));
-  // Its piece stays for all steps: what cannot be had is said now, not in the first of them.
+  // What stays for all steps and cannot be had is said now, not in the first of them.
+  if (Status s = trainer->team_.take_workspaces(trainer->rank_.precision); !s.ok()) return fail(s);
   const auto step = trainer->step_memory();
   if (!step) return fail(step.error());
   return trainer;
@@ -114,7 +121,8 @@ Result<double> Trainer::batch_gradients() {
   Status reduced = Status::success();
   for (std::uint64_t piece = 0; piece < accumulate_; ++piece) {
     const plan::SampleRange part = plan::share_of(own.size(), accumulate_, piece);
-    if (Status s = fill(position + own.begin + part.begin, part.size()); !s.ok()) return fail(s);
+    if (Status s = fill(position + own.begin + part.begin, part.size()); !s.ok())
+      return fail(with_moment(std::move(s), "Step " + std::to_string(counters_[0] + 1)));
     const bool last = piece + 1 == accumulate_;
     const auto final_from = [&](std::size_t offset) {
       if (last && !alone && reduced.ok()) reduced = buckets_.final_from(offset);
@@ -147,8 +155,9 @@ Status Trainer::check_finite(double loss, const GradientNorm& norm) const {
   } else if (!norm.not_finite.empty()) {
     tensor = "; all weights are finite, the gradient of " + norm.not_finite + " is not.";
   }
+  const std::string& named = weights.empty() ? norm.not_finite : weights;
   return error(Code::kOutOfRange, "Step " + step + ": the loss is " + number_text(loss) + tensor,
-               weights.empty() ? norm.not_finite : weights, hint);
+               named.empty() ? "loss" : named, hint);
 }
 
 Result<StepReport> Trainer::step() {
@@ -212,7 +221,9 @@ Result<std::optional<double>> Trainer::validation_loss(std::uint64_t samples_max
     const std::uint64_t count = std::min(rank_.micro_batch, own.end - at);
     for (std::uint64_t i = 0; i < count; ++i) {
       const plan::SampleRange place = plan::share_of(all, used, at + i);
-      if (Status s = data_.validation_sample(place.begin, model_->slot(i)); !s.ok()) return fail(s);
+      if (Status s = data_.validation_sample(place.begin, model_->slot(i)); !s.ok())
+        return fail(
+            with_moment(std::move(s), "Validation after step " + std::to_string(counters_[0])));
     }
     loss += model_->loss(count);
   }

@@ -65,8 +65,9 @@ class Trainer {
   [[nodiscard]] std::uint64_t steps_done() const;
   [[nodiscard]] bool finished() const;
   // One step. OUT_OF_RANGE when the loss or a gradient is inf or nan, on all ranks alike, with the
-  // step and the tensor (as the field, if there is one); the weights are as they were. In fp16 only
-  // when the scale is 1 already, or of the loss. Errors of
+  // step and the tensor (as the field; "loss" where none is to blame); the weights are as they
+  // were. In fp16 only when the scale is 1 already, or of the loss. OUT_OF_RANGE, too, of data that
+  // are not finite, with the step, the row and the tensor. Errors of
   // the collective or the data end the training on this rank. Takes nothing of `memory`; from the
   // second step on nothing of the heap either, but for what the collective does.
   [[nodiscard]] Result<StepReport> step();

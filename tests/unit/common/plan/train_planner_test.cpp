@@ -241,6 +241,26 @@ TEST(TrainPlanner, WhatDoesNotGoTogetherIsRefusedWithItsField) {
   EXPECT_EQ(plan_job(a_gpt(), {}, {}).error().field, "workload.train.data");
 }
 
+// The largest that a specification may say, each alone and together: bytes beyond what 64 bits
+// count are no small number.
+TEST(TrainPlanner, HugeDimensionsAreRefusedWithTheirSize) {
+  for (const auto& [context, batch] : {std::pair<std::uint32_t, std::uint64_t>{kTrainWidthMax, 1},
+                                       {256, kTrainBatchMax},
+                                       {kTrainWidthMax, kTrainBatchMax}}) {
+    for (const char* activations : {"kept", "recomputed"}) {
+      v1::JobSpec spec = a_gpt(4096, batch);
+      spec.mutable_train()->mutable_model()->mutable_gpt()->set_context(context);
+      spec.mutable_train()->set_activations(activations);
+      spec.mutable_workers()->set_max(1);
+      TrainProblem problem = a_text();
+      problem.data.samples = std::uint64_t{1} << 40;
+      const auto outcome = plan_of(spec, a_cluster(1, 64 * kGiB), problem);
+      EXPECT_TRUE(outcome.alternatives.empty()) << context << " " << batch;
+      EXPECT_NE(outcome.reason.find("needs "), std::string::npos) << outcome.reason;
+    }
+  }
+}
+
 TEST(TrainPlanner, WaitsForWorkersThatAreNotThere) {
   const auto nobody = plan_of(a_gpt(), {});
   ASSERT_EQ(nobody.alternatives.size(), 1u);

@@ -62,6 +62,10 @@ TEST(TrainShape, ModelsThatDoNotFitTheirDataOrThemselves) {
   EXPECT_EQ(field(gpt(1, 2, 8, 16), text(16)), ".gpt.context");
   EXPECT_EQ(field(gpt(0, 2, 8, 16), text(99)), ".gpt.layers");
   EXPECT_EQ(field(gpt(1, 3, 8, 16), text(99)), ".gpt.heads");
+  EXPECT_EQ(field(gpt(1, 0, 8, 16), text(99)), ".gpt.heads");
+  EXPECT_EQ(field(gpt(1, 2, 0, 16), text(99)), ".gpt.width");
+  EXPECT_EQ(field(gpt(1, 2, 8, 0), text(99)), ".gpt.context");
+  EXPECT_EQ(field(gpt(1, 2, 8, 16), text(0)), ".gpt.context");
   EXPECT_EQ(field(gpt(1, 1, 1U << 21, 16), text(99)), ".gpt.width");
   EXPECT_EQ(field(gpt(1024, 1, 1U << 20, 16), text(99)), ".gpt");
   EXPECT_EQ(field(gpt(1, 2, 8, 16), rows(2, 2, true)), ".gpt");
@@ -77,6 +81,8 @@ TEST(TrainShape, ModelsThatDoNotFitTheirDataOrThemselves) {
   EXPECT_EQ(field(mlp, rows(5, 3, true)), ".mlp.layers");
   EXPECT_EQ(field(mlp, rows(4, 3, false)), "none");
   EXPECT_EQ(field(mlp, rows(4, 2, false)), ".mlp.layers");
+  mlp.mutable_mlp()->set_layers(1, 0);
+  EXPECT_EQ(field(mlp, rows(4, 3, true)), ".mlp.layers");
   v1::ModelSpec logistic;
   logistic.mutable_logistic();
   EXPECT_EQ(field(logistic, rows(4, 3, true)), "none");
@@ -84,6 +90,8 @@ TEST(TrainShape, ModelsThatDoNotFitTheirDataOrThemselves) {
   EXPECT_EQ(field(logistic, text(99)), "");
   v1::ModelSpec linear;
   linear.mutable_linear();
+  EXPECT_EQ(field(linear, rows(0, 3, false)), ".linear");
+  EXPECT_EQ(field(linear, rows(4, 0, false)), ".linear");
   EXPECT_EQ(train_shape(linear, rows(4, 9, true))->widths, (std::vector<std::uint64_t>{4, 1}));
   EXPECT_EQ(field(v1::ModelSpec(), rows(4, 3, true)), "");
 }

@@ -196,8 +196,18 @@ TEST(NpySource, ReadsEveryKindInBothOrders) {
   EXPECT_EQ(reals.targets, (std::vector<float>{1, -2.5F}));
   ASSERT_TRUE((*values)->training_sample(1, reals.slot()).ok());
   EXPECT_EQ(reals.targets, (std::vector<float>{0x1.0p-24F, 65504}));
-  EXPECT_EQ((*values)->validation_sample(0, reals.slot()).message,
-            "Row 2, column 1 of y (both from 0) is no finite number in fp32.");
+  const Status no_number = (*values)->validation_sample(0, reals.slot());
+  EXPECT_EQ(no_number.message, "Row 2, column 1 of y (both from 0) is no finite number in fp32.");
+  EXPECT_EQ(no_number.code, Code::kOutOfRange);
+  EXPECT_EQ(no_number.field, "y");
+}
+
+TEST(NpySource, WithoutRowsOrColumnsThereIsNothingToLearn) {
+  const std::string none = npy<float>(formats::Dtype::kFloat32, 0, 3, false, {});
+  const std::string no_targets = npy<float>(formats::Dtype::kFloat32, 0, 1, false, {});
+  const auto data = make_npy_source(bytes_of(none), bytes_of(no_targets), 0, std::nullopt);
+  ASSERT_FALSE(data.has_value());
+  EXPECT_EQ(data.error().message, "The data have no rows to train on.");
 }
 
 TEST(NpySource, WhatDoesNotFitIsSaid) {

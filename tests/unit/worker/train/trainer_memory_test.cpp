@@ -1,9 +1,11 @@
 // What a step asks for: of its resource and of the heap. This file counts calls of operator new in
 // the whole program, but where a sanitizer does.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <cstdlib>
+#include <fstream>
 #include <new>
 
 #include "tests/unit/worker/train/train_support.h"
@@ -112,6 +114,66 @@ TEST_P(StepMemory, WhatAStepNeedsIsRefusedBeforeTheFirst) {
   EXPECT_EQ(losses(*trainer, 5), wanted);
   EXPECT_EQ(seat.peak_bytes(), enough);
 }
+
+// Refuses one allocation, counted from 0.
+class Refusing final : public MemoryResource {
+ public:
+  explicit Refusing(std::size_t which) : which_(which) {}
+  [[nodiscard]] Result<void*> allocate(std::size_t bytes, std::size_t alignment) override {
+    if (count_++ == which_) return fail(Code::kResourceExhausted, "there is no more");
+    return host().allocate(bytes, alignment);
+  }
+  void deallocate(void* memory, std::size_t bytes, std::size_t alignment) noexcept override {
+    host().deallocate(memory, bytes, alignment);
+  }
+
+ private:
+  const std::size_t which_;
+  std::size_t count_ = 0;
+};
+
+TEST_P(StepMemory, WhicheverAllocationIsRefusedNothingIsHeldAndItIsSaidOnce) {
+  SingleCollective single;
+  std::size_t refused = 0;
+  for (std::size_t which = 0;; ++which) {
+    Refusing refusing(which);
+    LimitingResource seat(refusing, SIZE_MAX / 2, "the seat");
+    const auto trainer = Trainer::make(spec_, *data_, single, seat, 2);
+    if (trainer) {
+      // Whatever it was that would have been refused later: steps ask for nothing.
+      EXPECT_TRUE((*trainer)->step().has_value());
+      break;
+    }
+    ++refused;
+    EXPECT_EQ(trainer.error().code, Code::kResourceExhausted);
+    EXPECT_EQ(seat.held_bytes(), 0U) << which;
+  }
+  EXPECT_EQ(refused, 2U) << "the arena, and a step's own";
+}
+
+#ifdef OW_COUNTS_NEW
+// In a process of its own, which the system gives no more memory: ends it with 0 when that is said.
+[[noreturn]] void make_without_memory(v1::TrainSpec spec, const DataSource& data) {
+  SingleCollective single;
+  // Of fp32 first: what is mapped once for the whole process is not what is looked for.
+  if (!Trainer::make(spec, data, single, host(), 1)) std::_Exit(1);
+  spec.set_precision("fp16");
+  constexpr std::uint64_t kRoom = 6ULL << 20;  // for the arena, not for widening
+  std::uint64_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  const rlimit limit{pages * 4096 + kRoom, RLIM_INFINITY};
+  ::setrlimit(RLIMIT_AS, &limit);
+  const auto trainer = Trainer::make(spec, data, single, host(), 1);
+  std::_Exit(!trainer && trainer.error().code == Code::kResourceExhausted ? 0 : 2);
+}
+
+TEST(StepMemoryOfLibraries, WhatTheyKeepIsRefusedBeforeTheFirstStepToo) {
+  const v1::TrainSpec spec = gpt_spec();
+  const std::string text = some_text();
+  const auto data = text_data(text, spec);
+  EXPECT_EXIT(make_without_memory(spec, *data), ::testing::ExitedWithCode(0), "");
+}
+#endif
 
 INSTANTIATE_TEST_SUITE_P(All, StepMemory, ::testing::Values("gpt", "mlp"));
 

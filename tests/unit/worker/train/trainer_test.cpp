@@ -344,6 +344,47 @@ TEST(Trainer, ALossThatIsNoNumberIsNamedAtOnceOnAllRanks) {
   EXPECT_NE(end.message.find("Step 2: the loss is nan"), std::string::npos) << end.message;
 }
 
+// Good until it is asked for a sample that is not.
+class BrokenFrom final : public DataSource {
+ public:
+  BrokenFrom(const DataSource& good, std::uint64_t sample) : good_(good), sample_(sample) {}
+  [[nodiscard]] plan::DataFacts facts() const override { return good_.facts(); }
+  [[nodiscard]] std::uint64_t training_samples() const override { return good_.training_samples(); }
+  [[nodiscard]] std::uint64_t validation_samples() const override { return 1; }
+  Status training_sample(std::uint64_t sample, const SampleSlot& slot) const override {
+    return sample < sample_ ? good_.training_sample(sample, slot) : no_number();
+  }
+  Status validation_sample(std::uint64_t, const SampleSlot&) const override { return no_number(); }
+
+ private:
+  static Status no_number() {
+    return error(Code::kOutOfRange, "Row 7, column 2 of x is no finite number.", "x");
+  }
+  const DataSource& good_;
+  const std::uint64_t sample_;
+};
+
+TEST(Trainer, DataThatAreNoNumbersAreNamedWithTheirStepAndChangeNothing) {
+  const std::string text = some_text();
+  const v1::TrainSpec spec = gpt_spec();
+  const auto good = text_data(text, spec);
+  const BrokenFrom data(*good, 3 * spec.batch_size() + 5);
+  SingleCollective single;
+  const auto trainer = trainer_of(spec, data, single);
+  losses(*trainer, 3);
+  const KeptState before = keep(trainer->state());
+  const auto step = trainer->step();
+  ASSERT_FALSE(step.has_value());
+  EXPECT_EQ(step.error().code, Code::kOutOfRange);
+  EXPECT_EQ(step.error().message, "Step 4: Row 7, column 2 of x is no finite number.");
+  EXPECT_EQ(step.error().field, "x");
+  EXPECT_TRUE(same_bits(trainer->state(), before.views)) << "what a checkpoint holds";
+  const auto validation = trainer->validation_loss(0);
+  ASSERT_FALSE(validation.has_value());
+  EXPECT_EQ(validation.error().message,
+            "Validation after step 3: Row 7, column 2 of x is no finite number.");
+}
+
 TEST(Trainer, ASeatWithTooLittleMemoryIsRefused) {
   const std::string text = some_text();
   const v1::TrainSpec spec = gpt_spec();
