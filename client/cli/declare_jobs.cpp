@@ -79,11 +79,11 @@ void declare_submit(CLI::App& root, Parsed& p) {
       "--precision", m->precision,
       "fp32, fp64 or int8: the inputs' own (default); bf16, fp16: fp32 inputs rounded to that");
   matmul->add_option("--algorithm", m->algorithm,
-                     "auto, plain or strassen (default: auto, strassen where it is faster and "
+                     "auto, classical or strassen (default: auto, strassen where it is faster and "
                      "within --tolerance)");
   matmul->add_option("--tolerance", m->tolerance,
                      "How far an element of C may be off at worst, as a share of k max|A| max|B|, "
-                     "as in 1e-3 (default: not said, and auto is plain)");
+                     "as in 1e-3 (default: not said, and auto is classical)");
   matmul->add_option("--transport", m->transport, "auto or elastic");
   matmul->add_option("--workers", m->workers, "The most workers to use (default: all that fit)");
   matmul->add_option("--cap", m->cap, "The most it may cost, in the price book's currency");

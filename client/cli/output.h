@@ -56,7 +56,7 @@ int report(const Status& status);
 
 // Of a plan, on a device: "1.5 GiB"; "all memory" where a seat has whatever its device has.
 [[nodiscard]] std::string memory_text(const v1::Plan& plan);
-// "3000 x 2000 x 2500  bf16, plain"; what Strassen's method brings and costs where it is used
+// "3000 x 2000 x 2500  bf16, classical"; what Strassen's method brings and costs where it is used
 [[nodiscard]] std::string product_text(const v1::MatmulPlan& plan);
 // "precision bf16, activations recomputed"; empty: the plan does not say (an older coordinator's).
 [[nodiscard]] std::string training_text(const v1::TrainPlan& plan);

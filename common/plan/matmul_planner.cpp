@@ -171,7 +171,7 @@ class MatmulPlanner {
     plan.set_b_digest(problem_.b_digest);
     plan.set_a_fortran_order(problem_.a_fortran_order);
     plan.set_b_fortran_order(problem_.b_fortran_order);
-    plan.set_algorithm(geometry.strassen_levels > 0 ? "strassen" : "plain");
+    plan.set_algorithm(geometry.strassen_levels > 0 ? "strassen" : "classical");
     plan.set_error_bound(error_bound(geometry));
   }
 
@@ -222,7 +222,7 @@ class MatmulPlanner {
     if (!can_halve(problem_.precision)) return use;
     use.wanted = matmul.algorithm() == "strassen";
     if (matmul.tolerance() > 0) use.error_max = matmul.tolerance();
-    if (matmul.algorithm() == "plain" || (!use.wanted && matmul.tolerance() == 0)) return use;
+    if (matmul.algorithm() == "classical" || (!use.wanted && matmul.tolerance() == 0)) return use;
     for (const Candidate& device : found_.devices)
       use.rule.side = std::max(use.rule.side, device.strassen_side);
     for (const Candidate& device : found_.devices)

@@ -37,7 +37,7 @@ struct ParsedSpec {
 [[nodiscard]] Result<ParsedSpec> parse_spec(std::string_view text, std::string_view source_name,
                                             const SpecOptions& options = {});
 
-// "workers.max=2", "workload.matmul.algorithm=plain", "labels.team=nlp",
+// "workers.max=2", "workload.matmul.algorithm=classical", "labels.team=nlp",
 // "workload.train.model.mlp.layers=[784, 10]": --set. The value is read as in a file.
 [[nodiscard]] Status apply_setting(v1::JobSpec& spec, std::string_view setting,
                                    const SpecOptions& options = {});

@@ -55,7 +55,7 @@ struct Key {
   std::string_view path;  // workload.matmul.a
   ValueKind kind;
   std::string_view help;
-  std::string_view choices = {};  // "auto|plain|strassen"
+  std::string_view choices = {};  // "auto|classical|strassen"
   // Bounds of a count, of a number, of the entries of a list of counts.
   double least = 0;
   double most = 0;

@@ -24,7 +24,7 @@ constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kInterrupted = 130;
 
-constexpr std::array<Suite, 15> kSuites{{
+constexpr std::array<Suite, 16> kSuites{{
     {"matmul", "a product on 2 one-thread workers beside one 2-thread OpenBLAS process",
      run_matmul},
     {"latency", "submit to start of a warm one-unit job beside a commit of the same disk",

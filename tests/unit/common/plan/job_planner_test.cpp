@@ -124,15 +124,15 @@ TEST(JobPlanner, AutoHalvesWhereItIsFasterAndWithinTheTolerance) {
   ASSERT_TRUE(geometry.has_value());
   EXPECT_GT(matmul_memory(*geometry, 1).strassen_bytes, 0U);
   EXPECT_EQ(halved.memory_bytes(), matmul_memory(*geometry, 1).total_bytes());
-  const v1::Plan plain = plan_with("plain", 0.05, a_halving_cluster(1, 1024));
-  EXPECT_EQ(plain.matmul().algorithm(), "plain");
+  const v1::Plan plain = plan_with("classical", 0.05, a_halving_cluster(1, 1024));
+  EXPECT_EQ(plain.matmul().algorithm(), "classical");
   EXPECT_EQ(plain.matmul().strassen_levels(), 0U);
   EXPECT_LT(halved.duration().seconds(), plain.duration().seconds());
 }
 
 TEST(JobPlanner, AutoIsPlainWithoutATolerance) {
   const v1::Plan plan = plan_with("auto", 0, a_halving_cluster(2, 1024));
-  EXPECT_EQ(plan.matmul().algorithm(), "plain");
+  EXPECT_EQ(plan.matmul().algorithm(), "classical");
   EXPECT_NEAR(plan.matmul().error_bound(), 8194 * 0x1p-24, 1e-4);
   EXPECT_EQ(plan.why().find("Strassen"), std::string::npos);
 }
@@ -141,20 +141,20 @@ TEST(JobPlanner, AutoIsPlainWhereADeviceHasNotFoundItFasterAndSaysSo) {
   ClusterOffer offer = a_halving_cluster(2, 1024);
   offer.workers.back().devices.front().device.strassen_fp32_side = 0;
   const v1::Plan plan = plan_with("auto", 0.05, offer);
-  EXPECT_EQ(plan.matmul().algorithm(), "plain");
+  EXPECT_EQ(plan.matmul().algorithm(), "classical");
   EXPECT_NE(plan.why().find("not every device"), std::string::npos) << plan.why();
 }
 
 TEST(JobPlanner, ABoundAboveTheToleranceIsNotHalved) {
   const v1::Plan plan = plan_with("auto", 1e-5, a_halving_cluster(1, 1024));
-  EXPECT_EQ(plan.matmul().algorithm(), "plain");
+  EXPECT_EQ(plan.matmul().algorithm(), "classical");
   EXPECT_NE(plan.why().find("above the tolerance, 1.0e-05"), std::string::npos) << plan.why();
   // fp64 has digits to spare.
   const v1::Plan twice =
       plan_with("auto", 1e-5, a_halving_cluster(1, 1024), 8192, Precision::kFp64);
   EXPECT_EQ(twice.matmul().algorithm(), "strassen");
   const v1::Plan wanted = plan_with("strassen", 1e-5, a_halving_cluster(1, 1024));
-  EXPECT_EQ(wanted.matmul().algorithm(), "plain");
+  EXPECT_EQ(wanted.matmul().algorithm(), "classical");
   ASSERT_EQ(wanted.warnings_size(), 1);
   EXPECT_NE(wanted.warnings(0).find("above the tolerance"), std::string::npos);
 }
@@ -164,12 +164,12 @@ TEST(JobPlanner, StrassenIsUsedWhereItIsAskedForAndSaidWhereItCannotBe) {
   EXPECT_EQ(unmeasured.matmul().algorithm(), "strassen");
   EXPECT_EQ(unmeasured.warnings_size(), 0);
   const v1::Plan small = plan_with("strassen", 0, a_cluster(1, 4 * kGiB), 500);
-  EXPECT_EQ(small.matmul().algorithm(), "plain");
+  EXPECT_EQ(small.matmul().algorithm(), "classical");
   ASSERT_EQ(small.warnings_size(), 1);
   EXPECT_NE(small.warnings(0).find("from 1024 on"), std::string::npos) << small.warnings(0);
   // No device is known at all.
   EXPECT_EQ(plan_with("strassen", 0, {}).matmul().algorithm(), "strassen");
-  EXPECT_EQ(plan_with("auto", 0.05, {}).matmul().algorithm(), "plain");
+  EXPECT_EQ(plan_with("auto", 0.05, {}).matmul().algorithm(), "classical");
 }
 
 TEST(JobPlanner, APlanThatIsHalvedTooOftenIsRefused) {

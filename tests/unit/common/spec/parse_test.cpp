@@ -106,7 +106,7 @@ TEST(ParseSpec, KeysOfOtherSystemsGetTheirAnswer) {
 }
 
 TEST(ParseSpec, WordsOfLaterReleasesAreKnown) {
-  EXPECT_SAYS("workload: { matmul: { algorithm: classical } }\n", "auto, plain or strassen");
+  EXPECT_SAYS("workload: { matmul: { algorithm: winograd } }\n", "auto, classical, strassen, not");
   EXPECT_SAYS("workload: { matmul: { tolerance: 2 } }\n", "workload.matmul.tolerance must be");
   EXPECT_SAYS("workload: { noop: { units: 5 } }\n", "unknown key");
   EXPECT_EQ(message_of("workload: { noop: { units: 5 } }\n", {.allow_test_workloads = true}),

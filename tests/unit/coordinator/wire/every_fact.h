@@ -92,7 +92,7 @@ inline WorkerConnected full(Tag<WorkerConnected>) {
            "box.local",
            "0.1.0",
            {{"H100", "EPYC", 1ULL << 35, 16, 12.5, 6.25, "GPU-1", 1ULL << 36, 1ULL << 34, 25.5,
-             24.5, 50.5}},
+             24.5, 50.5, 1024, 1536}},
            true,
            "10.0.0.7:7610",
            "10.0.0.0/24",
