@@ -237,19 +237,22 @@ class Train(unittest.TestCase):
         self.assertIn("--tail 100", " ".join(told["commands"]))
 
     def test_data_that_are_no_numbers_fail_at_once_and_keep_the_last_checkpoint(self):
-        x = np.random.default_rng(2).standard_normal((4000, 6)).astype("f4")
+        x = np.random.default_rng(2).standard_normal((20000, 6)).astype("f4")
         x[3210, 4] = np.nan
         self.cluster.save("nan_x.npy", x)
         self.cluster.save("nan_y.npy", x[:, :1] * 0)
-        spec = gpt(500, 50)
+        spec = gpt(1500, 50)
         spec["workload"]["train"].update(model={"mlp": {"layers": [6, 512, 512, 1]}}, batch_size=16,
                                          data={"npy": {"x": "nan_x.npy", "y": "nan_y.npy"}})
         job = self.submit(spec)
         found = self.end_of(job, "FAILED")
-        # The first pass is in order: row 3210 is of step 201.
-        self.assertRegex(found["stateReason"], r"Step 201: Row 3210, column 4 of x .* is no finite number.* would end so again")
+        said = re.match(r"Step (\d+): Row 3210, column 4 of x .* is no finite number.* would end so again", found["stateReason"])
+        self.assertTrue(said, found["stateReason"])
         self.assertEqual(found["attempt"], 1)
-        self.assertIn(found["progress"]["checkpointStep"], ("50", "100", "150", "200"))
+        # Of the first pass, in an order that the seed alone decides.
+        step, kept = int(said[1]), int(found["progress"]["checkpointStep"])
+        self.assertLessEqual(step, 1250)
+        self.assertTrue(50 <= kept < step and kept % 50 == 0, (kept, step))
         weights = self.weights(job.rsplit("/", 1)[1], "nan.safetensors")
         self.assertTrue(all(np.isfinite(w).all() for w in weights.values()))
 
