@@ -52,7 +52,11 @@ set_source_files_properties(${train_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wn
 room(worker/compress USES worker/kernels worker/memory common/base)
 # As above; and every instruction set gives the bits of the slow twin.
 file(GLOB compress_kernels ${CMAKE_SOURCE_DIR}/worker/compress/compress_kernels_*.cpp)
-set_source_files_properties(${compress_kernels} PROPERTIES COMPILE_OPTIONS "-O3;-Wno-psabi;-ffp-contract=off")
+set(compress_options -O3 -Wno-psabi -ffp-contract=off)
+if(OVERWINTER_SANITIZE)
+  list(APPEND compress_options -fno-ipa-cp) # GCC 12 itself ends in that pass here
+endif()
+set_source_files_properties(${compress_kernels} PROPERTIES COMPILE_OPTIONS "${compress_options}")
 # Kernels of GPUs and their twins.
 room(worker/cuda USES worker/kernels worker/memory common/base)
 cuda_files(worker/cuda)

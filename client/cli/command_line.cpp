@@ -11,6 +11,7 @@
 #include "client/cli/declare.h"
 #include "client/cli/exit_codes.h"
 #include "common/base/nearest_word.h"
+#include "common/base/version.h"
 
 namespace overwinter::cli {
 namespace {
@@ -63,6 +64,7 @@ int run_command_line(int argc, char** argv) {
       "overwinter");
   Parsed p;
   root.require_subcommand(1, 1);
+  root.set_version_flag("--version", std::string("overwinter ") + kVersion);
   add_globals(&root, p, true);
   examples(&root,
            "  overwinter up                                   a cluster on this machine\n"

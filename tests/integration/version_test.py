@@ -34,6 +34,11 @@ class Versions(unittest.TestCase):
         self.assertIn(self.too_new, said[0])
         self.assertIn("upgrade the older one", said[0])
 
+    def test_each_program_says_its_version(self):
+        said = [self.cluster.run(*words).stdout for words in (["--version"], ["version"])]
+        self.assertEqual(said[0], said[1])
+        self.assertRegex(said[0], r"^overwinter \d+\.\d+\.\d+\n$")
+
     def test_one_version_apart_works_two_apart_does_not(self):
         c = self.cluster
         near = self.start("near", self.next, "--join", c.join_file("near.join"), "--name", "near")
