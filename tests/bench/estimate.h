@@ -31,6 +31,9 @@ struct Estimate {
   double predicted = 0;  // plan::train_memory
   double counted = 0;    // what its seats held at most, as a worker reports it
   double measured = 0;   // what the process came to hold beyond what it began with, libraries too
+  // 16 bits, multiplied by instructions of the processor: what oneDNN holds then is not known, no
+  // such machine was measured. It is printed and not judged.
+  bool by_instructions = false;
   // predicted / measured - 1: above 0 too much was predicted.
   [[nodiscard]] double error() const { return predicted / measured - 1; }
 };

@@ -150,6 +150,7 @@ struct Rank {
   double predicted = 0;
   double counted = 0;
   double held = 0;  // of the process, while all ranks hold theirs
+  bool by_instructions = false;
 };
 
 void train(const EstimateCase& of, const Problem& problem, Collective& collective, Rank& rank) {
@@ -177,6 +178,7 @@ void train(const EstimateCase& of, const Problem& problem, Collective& collectiv
     }
   }
   rank.counted = static_cast<double>(seat.peak_bytes());
+  rank.by_instructions = planned->precision != plan::TrainPrecision::kFp32 && !(*trainer)->widens();
   // Measured when all have held what they will hold, before one gives it back.
   rank.status = collective.barrier();
   rank.held = anonymous_bytes() + given_back_bytes();
@@ -198,6 +200,7 @@ Result<Estimate> measure(const EstimateCase& of) {
   for (std::thread& thread : threads) thread.join();
   Estimate out;
   out.measured = ranks.front().held - before;
+  out.by_instructions = ranks.front().by_instructions;
   for (const Rank& rank : ranks) {
     if (!rank.status.ok()) return fail(rank.status);
     out.predicted += rank.predicted;
@@ -229,7 +232,8 @@ int estimate_side(const std::string& number) {
     std::fprintf(stderr, "%s\n", estimate.error().message.c_str());
     return 1;
   }
-  std::printf("%.0f %.0f %.0f\n", estimate->predicted, estimate->counted, estimate->measured);
+  std::printf("%.0f %.0f %.0f %d\n", estimate->predicted, estimate->counted, estimate->measured,
+              estimate->by_instructions ? 1 : 0);
   return 0;
 }
 
@@ -242,8 +246,8 @@ Result<Estimate> run_estimate(const EstimateCase& of) {
   if (!done) return fail(done.error());
   Estimate estimate;
   std::istringstream said(done->output);
-  if (done->exit_code != 0 ||
-      !(said >> estimate.predicted >> estimate.counted >> estimate.measured))
+  if (done->exit_code != 0 || !(said >> estimate.predicted >> estimate.counted >>
+                                estimate.measured >> estimate.by_instructions))
     return fail(Code::kInternal, describe(of) + " was not measured");
   return estimate;
 }
