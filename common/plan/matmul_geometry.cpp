@@ -41,6 +41,12 @@ std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b) {
   return out;
 }
 
+std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t out = 0;
+  if (__builtin_add_overflow(a, b, &out)) return std::numeric_limits<std::uint64_t>::max();
+  return out;
+}
+
 std::string_view precision_name(Precision p) {
   switch (p) {
     case Precision::kFp32:

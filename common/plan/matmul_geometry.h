@@ -100,5 +100,6 @@ void set_geometry(const MatmulGeometry& geometry, v1::MatmulPlan& plan);
 
 // a * b, or the largest value when that overflows.
 [[nodiscard]] std::uint64_t saturating_product(std::uint64_t a, std::uint64_t b);
+[[nodiscard]] std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b);  // a + b, the same
 
 }  // namespace overwinter::plan

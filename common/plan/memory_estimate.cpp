@@ -16,12 +16,6 @@ constexpr std::uint64_t kBlasBlockDepth = 512;
 // MiB, and there are two parts.
 constexpr std::uint64_t kBlasMargin = 4ULL << 20;
 
-std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
-  return a > std::numeric_limits<std::uint64_t>::max() - b
-             ? std::numeric_limits<std::uint64_t>::max()
-             : a + b;
-}
-
 }  // namespace
 
 std::uint64_t MatmulMemory::panels_bytes() const {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 namespace overwinter::plan {
 namespace {
@@ -11,12 +10,6 @@ constexpr std::uint64_t kLineBytes = 64;
 // Of the time of a plain product, where halving takes 0.98 of it (worker/kernels,
 // measure_strassen.h).
 constexpr double kAdditionsAtCrossOver = 0.98 - 0.875;
-
-std::uint64_t capped_sum(std::uint64_t a, std::uint64_t b) {
-  return a > std::numeric_limits<std::uint64_t>::max() - b
-             ? std::numeric_limits<std::uint64_t>::max()
-             : a + b;
-}
 
 }  // namespace
 
@@ -71,10 +64,10 @@ std::uint64_t strassen_workspace_bytes(std::uint64_t m, std::uint64_t k, std::ui
       return strassen_temporary(rows << level, columns << level, element_bytes);
     };
     // S1, S2, S3; T1, T2, T3; X, and below the first level or where C is added to Z.
-    elements = capped_sum(elements, saturating_product(3, temporary(m, k)));
-    elements = capped_sum(elements, saturating_product(3, temporary(k, n)));
-    elements = capped_sum(elements,
-                          saturating_product(level + 1 < levels || adds ? 2 : 1, temporary(m, n)));
+    elements = saturating_sum(elements, saturating_product(3, temporary(m, k)));
+    elements = saturating_sum(elements, saturating_product(3, temporary(k, n)));
+    elements = saturating_sum(
+        elements, saturating_product(level + 1 < levels || adds ? 2 : 1, temporary(m, n)));
   }
   return saturating_product(elements, element_bytes);
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <limits>
 
 #include "common/plan/matmul_geometry.h"
 #include "common/plan/train_batch.h"
@@ -13,12 +12,6 @@ namespace {
 
 constexpr std::uint64_t kFloat = 4;
 constexpr std::uint64_t kNarrow = 2;
-
-std::uint64_t sum(std::uint64_t a, std::uint64_t b) {
-  return a > std::numeric_limits<std::uint64_t>::max() - b
-             ? std::numeric_limits<std::uint64_t>::max()
-             : a + b;
-}
 
 std::uint64_t product(std::initializer_list<std::uint64_t> factors) {
   std::uint64_t all = 1;
@@ -48,11 +41,12 @@ std::uint64_t kept(const TrainRank& rank) {
 void parameters(const TrainRank& rank, Pieces& p) {
   for (const TrainTensor& tensor : rank.tensors) {
     const std::uint64_t bytes = train_aligned(product({tensor.elements(), kFloat}));
-    p[TrainPiece::kWeights] = sum(p[TrainPiece::kWeights], bytes);
-    if (tensor.trainable) p[TrainPiece::kGradients] = sum(p[TrainPiece::kGradients], bytes);
+    p[TrainPiece::kWeights] = saturating_sum(p[TrainPiece::kWeights], bytes);
+    if (tensor.trainable)
+      p[TrainPiece::kGradients] = saturating_sum(p[TrainPiece::kGradients], bytes);
     if (is_narrow(rank) && tensor.shape.size() == 2)
-      p[TrainPiece::kWeightCopies] =
-          sum(p[TrainPiece::kWeightCopies], train_aligned(product({tensor.elements(), kNarrow})));
+      p[TrainPiece::kWeightCopies] = saturating_sum(
+          p[TrainPiece::kWeightCopies], train_aligned(product({tensor.elements(), kNarrow})));
   }
   p[TrainPiece::kMoments] = product({p[TrainPiece::kGradients], rank.optimizer_slots});
 }
@@ -92,12 +86,12 @@ void gpt(const TrainRank& rank, Pieces& p) {
   p[TrainPiece::kNormGradients] = rc;
   p[TrainPiece::kQueryKeyValueGradients] = product({3, e});
   p[TrainPiece::kHiddenGradients] = product({4, e});
-  std::uint64_t scratch =
-      product({2, s.context, sum(s.width / s.heads, std::min(kAttentionRows, s.context))});
+  std::uint64_t scratch = product(
+      {2, s.context, saturating_sum(s.width / s.heads, std::min(kAttentionRows, s.context))});
   if (narrow) {
     p[TrainPiece::kLogitCopies] = product({head_rows(rank), s.vocabulary, kNarrow});
     p[TrainPiece::kResidualGradientCopies] = product({2, e});
-    scratch = sum(scratch, product({7, s.context, s.width / s.heads}));
+    scratch = saturating_sum(scratch, product({7, s.context, s.width / s.heads}));
   }
   p[TrainPiece::kAttentionScratch] =
       product({rank.threads, train_aligned(product({scratch, kFloat}))});
@@ -110,7 +104,7 @@ void dense(const TrainRank& rank, Pieces& p) {
   std::uint64_t outputs = 0;
   std::uint64_t widest = 0;
   for (std::size_t i = 1; i < widths.size(); ++i) {
-    outputs = sum(outputs, train_aligned(product({r, widths[i], kept(rank)})));
+    outputs = saturating_sum(outputs, train_aligned(product({r, widths[i], kept(rank)})));
     widest = std::max(widest, widths[i]);
   }
   p[TrainPiece::kInputs] = product({r, widths.front(), kFloat});
@@ -220,14 +214,15 @@ std::uint64_t train_step_bytes(const TrainRank& rank) {
   for (const TrainTensor& tensor : rank.tensors) {
     if (!tensor.trainable) continue;
     const std::uint64_t count = tensor.elements();
-    records = sum(records, count / kNormElements + (count % kNormElements == 0 ? 0 : 1));
+    records = saturating_sum(records, count / kNormElements + (count % kNormElements == 0 ? 0 : 1));
   }
   return product({records, kNormRecordBytes});
 }
 
 std::uint64_t TrainMemory::total_bytes() const {
-  return sum(sum(sum(weights_bytes, gradients_bytes), sum(optimizer_bytes, activations_bytes)),
-             buffers_bytes);
+  return saturating_sum(saturating_sum(saturating_sum(weights_bytes, gradients_bytes),
+                                       saturating_sum(optimizer_bytes, activations_bytes)),
+                        buffers_bytes);
 }
 
 TrainMemory train_memory(const TrainRank& rank) {
@@ -240,11 +235,12 @@ TrainMemory train_memory(const TrainRank& rank) {
                           : piece == TrainPiece::kMoments   ? memory.optimizer_bytes
                           : is_activation(piece)            ? memory.activations_bytes
                                                             : memory.buffers_bytes;
-    part = sum(part, train_aligned(pieces[i]));
+    part = saturating_sum(part, train_aligned(pieces[i]));
   }
   memory.workspace_bytes = train_workspace_bytes(rank);
-  memory.buffers_bytes = sum(sum(memory.buffers_bytes, train_aligned(train_step_bytes(rank))),
-                             sum(memory.workspace_bytes, train_aligned(rank.table_bytes)));
+  memory.buffers_bytes =
+      saturating_sum(saturating_sum(memory.buffers_bytes, train_aligned(train_step_bytes(rank))),
+                     saturating_sum(memory.workspace_bytes, train_aligned(rank.table_bytes)));
   return memory;
 }
 

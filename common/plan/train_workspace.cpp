@@ -1,7 +1,6 @@
 #include "common/plan/train_workspace.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "common/plan/matmul_geometry.h"
 
@@ -22,12 +21,6 @@ constexpr std::uint64_t kHugePage = 2ULL << 20U;
 // Stacks of threads, libraries' tables, the heap: measured.
 constexpr std::uint64_t kThreadRestBytes = 128ULL << 10U;
 constexpr std::uint64_t kRestBytes = 256ULL << 10U;
-
-std::uint64_t added(std::uint64_t a, std::uint64_t b) {
-  return a > std::numeric_limits<std::uint64_t>::max() - b
-             ? std::numeric_limits<std::uint64_t>::max()
-             : a + b;
-}
 
 bool narrow(const TrainRank& rank) {
   return rank.precision != TrainPrecision::kFp32;
@@ -117,7 +110,7 @@ std::vector<TrainProduct> train_products(const TrainRank& rank) {
 }
 
 std::uint64_t train_workspace_bytes(const TrainRank& rank) {
-  return added(saturating_product(rank.threads, of_thread(rank)), kRestBytes);
+  return saturating_sum(saturating_product(rank.threads, of_thread(rank)), kRestBytes);
 }
 
 }  // namespace overwinter::plan

@@ -96,6 +96,21 @@ MatmulGeometry geometry(std::uint64_t m, std::uint64_t k, std::uint64_t n, std::
 }
 
 template <class T>
+void expect_product(const MemorySource<T>& source, const plan::Tile& tile, std::uint64_t k,
+                    const std::vector<T>& c, double allowed) {
+  for (std::uint64_t i = 0; i < tile.rows(); ++i) {
+    for (std::uint64_t j = 0; j < tile.columns(); ++j) {
+      double want = 0;
+      for (std::uint64_t l = 0; l < k; ++l) {
+        want += static_cast<double>(source.at(0, tile.row_begin + i, l)) *
+                static_cast<double>(source.at(1, l, tile.column_begin + j));
+      }
+      ASSERT_NEAR(want, static_cast<double>(c[i * tile.columns() + j]), allowed);
+    }
+  }
+}
+
+template <class T>
 void product_is_right(const MatmulGeometry& g, bool a_fortran, bool b_fortran, bool in_place) {
   MemorySource<T> source(g, a_fortran, b_fortran, in_place);
   ThreadTeam team(2);
@@ -120,16 +135,7 @@ void product_is_right(const MatmulGeometry& g, bool a_fortran, bool b_fortran, b
     ASSERT_EQ((*product)->tile_bytes(u), tile.elements() * sizeof(T));
     std::vector<T> c(tile.elements(), T(99));
     ASSERT_TRUE((*product)->compute(u, reinterpret_cast<std::byte*>(c.data()), {}).ok());
-    for (std::uint64_t i = 0; i < tile.rows(); ++i) {
-      for (std::uint64_t j = 0; j < tile.columns(); ++j) {
-        double want = 0;
-        for (std::uint64_t l = 0; l < g.k; ++l) {
-          want += static_cast<double>(source.at(0, tile.row_begin + i, l)) *
-                  static_cast<double>(source.at(1, l, tile.column_begin + j));
-        }
-        ASSERT_NEAR(want, static_cast<double>(c[i * tile.columns() + j]), tolerance);
-      }
-    }
+    expect_product(source, tile, g.k, c, tolerance);
   }
   if (in_place) {
     EXPECT_EQ((*product)->blocks_loaded(), 0U);
@@ -180,16 +186,7 @@ void halved_product_is_right(MatmulGeometry g, bool fortran) {
     const plan::Tile tile = g.grid().tile(u);
     std::vector<T> c(tile.elements(), T(99));
     ASSERT_TRUE((*product)->compute(u, reinterpret_cast<std::byte*>(c.data()), {}).ok());
-    for (std::uint64_t i = 0; i < tile.rows(); ++i) {
-      for (std::uint64_t j = 0; j < tile.columns(); ++j) {
-        double want = 0;
-        for (std::uint64_t l = 0; l < g.k; ++l) {
-          want += static_cast<double>(source.at(0, tile.row_begin + i, l)) *
-                  static_cast<double>(source.at(1, l, tile.column_begin + j));
-        }
-        ASSERT_NEAR(want, static_cast<double>(c[i * tile.columns() + j]), allowed);
-      }
-    }
+    expect_product(source, tile, g.k, c, allowed);
   }
   EXPECT_LE(limit.peak_bytes(), limit.allowed_bytes());
 }
