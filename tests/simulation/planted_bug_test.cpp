@@ -90,7 +90,8 @@ TEST_P(PlantedBug, IsCaughtByItsRule) {
       (void)World(scenario).run();
     } catch (const Violation& v) {
       core::planted_bug = core::Bug::kNone;
-      EXPECT_EQ(v.rule(), row.rule) << "seed " << seed << ": " << v.what();
+      // From some seeds another rule sees it first; its own has to see it too.
+      if (v.rule() != row.rule) continue;
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
       fmt::print("{}: seed {}, {:.2f} s, {}\n", row.name, seed, took.count(), v.what());
       // The same seed without the bug breaks no rule.
@@ -99,7 +100,7 @@ TEST_P(PlantedBug, IsCaughtByItsRule) {
     }
     core::planted_bug = core::Bug::kNone;
   }
-  FAIL() << row.name << " was not caught within 60 s";
+  FAIL() << row.name << " was not caught by its rule within 60 s";
 }
 
 INSTANTIATE_TEST_SUITE_P(Rows, PlantedBug, testing::ValuesIn(kRows),
